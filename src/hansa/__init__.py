@@ -1,0 +1,1 @@
+"""Hansa: organisations of a city share data they cannot simply hand over."""

@@ -1,0 +1,45 @@
+"""Authenticated encryption of stored bytes: AES-256-GCM (NIST SP 800-38D).
+
+The caller gives key and nonce: a pure function cannot make its own randomness. Each key of ours
+seals one object or carries random 96-bit nonces over far fewer than 2^32 objects.
+"""
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from hansa.errors import CorruptError
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+TAG_BYTES = 16
+OVERHEAD_BYTES = NONCE_BYTES + TAG_BYTES
+
+
+def seal(key: bytes, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
+    """Return nonce ‖ ciphertext ‖ tag.
+
+    Args:
+        key: 32 bytes.
+        nonce: 12 bytes, never used twice with this key.
+        plaintext: what to hide.
+        associated: what the reader must expect: type, id, version. Not stored.
+    """
+    assert len(key) == KEY_BYTES and len(nonce) == NONCE_BYTES
+    return nonce + AESGCM(key).encrypt(nonce, plaintext, associated)
+
+
+def open_sealed(key: bytes, sealed: bytes, associated: bytes) -> bytes:
+    """Return the plaintext of what `seal` made.
+
+    Raises:
+        CorruptError: another key, other associated data, or changed bytes.
+    """
+    assert len(key) == KEY_BYTES
+    if len(sealed) < OVERHEAD_BYTES:
+        raise CorruptError("Sealed bytes are too short to be whole.")
+    try:
+        return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], associated)
+    except InvalidTag as error:
+        raise CorruptError(
+            "Sealed bytes do not open: wrong key, wrong place or damaged."
+        ) from error

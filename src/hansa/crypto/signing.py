@@ -1,0 +1,91 @@
+"""Ed25519 signatures (RFC 8032): the one signer and the one verifier of the whole system.
+
+Two verifiers disagree on edge cases, which is enough to split a chain; so there is one, and inputs
+on which libraries differ (small-order points, non-canonical encodings) are refused before it.
+"""
+
+import nacl.bindings
+import nacl.exceptions
+import nacl.signing
+
+from hansa.errors import InvalidError
+from hansa.types import PublicKey, Signature
+
+FIELD_PRIME = 2**255 - 19
+GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
+
+# The y coordinates of the eight points of small order; y and the sign bit are judged apart, so
+# each encoding, canonical or not, is met.
+_SMALL_ORDER_Y = frozenset(
+    {
+        0,
+        1,
+        FIELD_PRIME - 1,
+        int.from_bytes(
+            bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
+            "little",
+        ),
+        int.from_bytes(
+            bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"),
+            "little",
+        ),
+    }
+)
+_SIGN_BIT = 1 << 255
+
+
+def is_sound_point(encoded: bytes) -> bool:
+    """Tell whether 32 bytes encode a point canonically and not one of small order."""
+    y = int.from_bytes(encoded, "little") & ~_SIGN_BIT
+    return len(encoded) == 32 and y < FIELD_PRIME and y not in _SMALL_ORDER_Y
+
+
+class SigningKey:
+    """An Ed25519 private key; prints masked."""
+
+    __slots__ = ("_key", "public")
+
+    public: PublicKey
+    """The key that others know, 32 bytes."""
+
+    def __init__(self, seed: bytes) -> None:
+        """Derive the key from 32 random bytes.
+
+        Raises:
+            InvalidError: the seed is not 32 bytes.
+        """
+        if len(seed) != 32:
+            raise InvalidError("A signing key needs a seed of 32 bytes.")
+        self._key = nacl.signing.SigningKey(seed)
+        self.public = PublicKey(bytes(self._key.verify_key))
+
+    def __repr__(self) -> str:
+        return f"SigningKey(public={self.public.hex()[:16]}…)"
+
+    def seed(self) -> bytes:
+        """Return the 32 secret bytes; for the keystore only."""
+        return bytes(self._key)
+
+    def sign(self, tag: str, message: bytes) -> Signature:
+        """Sign `message` for the use named by `tag`."""
+        return Signature(self._key.sign(_tagged(tag, message)).signature)
+
+
+def is_signed(tag: str, message: bytes, signature: bytes, public: bytes) -> bool:
+    """Tell whether `public` signed `message` for the use named by `tag`. Never raises."""
+    if len(signature) != 64 or len(public) != 32:
+        return False
+    if int.from_bytes(signature[32:], "little") >= GROUP_ORDER:
+        return False
+    if not is_sound_point(public) or not is_sound_point(signature[:32]):
+        return False
+    try:
+        nacl.bindings.crypto_sign_open(signature + _tagged(tag, message), public)
+    except nacl.exceptions.BadSignatureError:
+        return False
+    return True
+
+
+def _tagged(tag: str, message: bytes) -> bytes:
+    name = tag.encode()
+    return b"hansa\x00" + len(name).to_bytes(1, "big") + name + message

@@ -1,0 +1,87 @@
+"""Every bound of the system, with its unit; the relations between bounds are asserted at import.
+
+What all nodes must share (block sizes, windows, epochs) is not here but in the genesis parameters,
+whose own upper bounds are.
+"""
+
+KIB = 1024
+MIB = 1024 * KIB
+
+# --- organisations, people, super nodes ---------------------------------------------------------
+ORGANISATIONS_MAX = 10_000
+SUPER_NODES_MAX = 31
+NAME_CHARACTERS_MAX = 32
+TITLE_CHARACTERS_MAX = 300
+USER_NAME_CHARACTERS_MAX = 100
+ADDRESS_CHARACTERS_MAX = 300
+CERTIFICATE_BYTES_MAX = 2 * KIB
+ROLES_MAX = 8
+
+# --- descriptions -------------------------------------------------------------------------------
+DESCRIPTION_CHARACTERS_MAX = 20_000
+KEYWORDS_MAX = 64
+KEYWORD_CHARACTERS_MAX = 100
+FORMATS_MAX = 32
+COLUMNS_MAX = 512
+WORDS_MAX = 4_096
+FEATURES_MAX = 64
+
+# --- transactions and blocks --------------------------------------------------------------------
+OPERATIONS_PER_TRANSACTION_MAX = 64
+TRANSACTION_BYTES_MAX = 512 * KIB
+CONFIDENTIAL_BYTES_MAX = 64 * KIB
+JUSTIFICATION_CHARACTERS_MAX = 8_000
+NOTE_BYTES_MAX = 96 * KIB
+SEALED_TRANSACTION_BYTES_MAX = 768 * KIB
+BLOCK_TRANSACTIONS_MAX = 2_000
+BLOCK_BYTES_MAX = 8 * MIB
+ERASURES_PER_BLOCK_MAX = 4 * SUPER_NODES_MAX
+POOL_TRANSACTIONS_MAX = 20_000
+POOL_TRANSACTIONS_PER_ORGANISATION_MAX = 10_000
+POOL_BYTES_MAX = 256 * MIB
+TRANSACTION_LIFETIME_HEIGHTS_MAX = 5_000
+BLOCK_TIME_AHEAD_MS_MAX = 10_000
+
+# --- the agreement ------------------------------------------------------------------------------
+ROUND_MAX = 1_000_000
+ROUNDS_AHEAD_MAX = 16
+"""A message from a round further ahead than this is dropped: no peer can make us chase it."""
+HEIGHTS_AHEAD_MAX = 4
+COPIES_BYTES_MAX = 128 * MIB
+
+# --- links between nodes ------------------------------------------------------------------------
+FRAME_BYTES_MAX = 24 * MIB
+PEER_SEND_QUEUE_BYTES_MAX = 64 * MIB
+BLOCKS_PER_SYNC_ANSWER_MAX = 64
+SYNC_ANSWER_BYTES_MAX = 16 * MIB
+PEER_CALLS_IN_FLIGHT_MAX = 64
+
+# --- data layer and store -----------------------------------------------------------------------
+CHUNK_BYTES_MIN = 16 * KIB
+CHUNK_BYTES_MEAN = 64 * KIB
+CHUNK_BYTES_MAX = 256 * KIB
+SEALED_CHUNK_BYTES_MAX = CHUNK_BYTES_MAX + KIB
+PACK_BYTES_MAX = 128 * MIB
+MANIFEST_BYTES_MAX = 1024 * MIB
+FILES_PER_VERSION_MAX = 1_000_000
+FILE_NAME_BYTES_MAX = 4_096
+LOOKUP_DIGESTS_MAX = 4_096
+UPLOAD_BATCH_BYTES_MAX = 8 * MIB
+CONTENT_RANGE_BYTES_MAX = 8 * MIB
+
+# --- API ----------------------------------------------------------------------------------------
+REQUEST_BODY_BYTES_MAX = 16 * MIB
+TOKEN_LIFETIME_S_MAX = 300
+PAGE_ITEMS_MAX = 1_000
+WAIT_MS_MAX = 30_000
+QUESTION_WORDS_MAX = 64
+QUESTION_LIMIT_MAX = 1_000
+
+assert CHUNK_BYTES_MIN < CHUNK_BYTES_MEAN < CHUNK_BYTES_MAX < SEALED_CHUNK_BYTES_MAX
+assert SEALED_CHUNK_BYTES_MAX < PACK_BYTES_MAX
+assert SEALED_CHUNK_BYTES_MAX < UPLOAD_BATCH_BYTES_MAX < REQUEST_BODY_BYTES_MAX < FRAME_BYTES_MAX
+assert TRANSACTION_BYTES_MAX + CONFIDENTIAL_BYTES_MAX < SEALED_TRANSACTION_BYTES_MAX
+assert SEALED_TRANSACTION_BYTES_MAX < BLOCK_BYTES_MAX
+assert 2 * BLOCK_BYTES_MAX < FRAME_BYTES_MAX, "a proposal carries its block and the sealed copies"
+assert SYNC_ANSWER_BYTES_MAX + BLOCK_BYTES_MAX <= FRAME_BYTES_MAX
+assert FRAME_BYTES_MAX <= PEER_SEND_QUEUE_BYTES_MAX
