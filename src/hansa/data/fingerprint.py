@@ -1,0 +1,32 @@
+"""Fingerprint: the keyed names by which equal chunks are known (paper 4.1 step 1, MD5 + SHA1).
+
+The keyed BLAKE3 digest is the chunk's id and judges what is a duplicate; it is computed for every
+chunk. The paper's MD5+SHA1 pair is computed for new chunks only, as HMACs, because plain MD5 and SHA1
+collide and let anybody confirm a guess; it is the hash index table's second, unique key.
+"""
+
+import hmac
+from typing import Literal
+
+from blake3 import blake3
+
+from hansa.data.keys import DedupKeys
+from hansa.types import ChunkId
+
+Profile = Literal["md5+sha1", "blake3"]
+"""Genesis parameter: whether the pair is kept at all."""
+
+FINGERPRINT_BYTES = 36
+NO_FINGERPRINT = b""
+
+
+def compute_chunk_id(keys: DedupKeys, chunk: bytes) -> ChunkId:
+    """Return the keyed BLAKE3 digest of a chunk's plain bytes, 32 bytes."""
+    return ChunkId(blake3(chunk, key=keys.digest_key).digest())
+
+
+def compute_fingerprint(keys: DedupKeys, chunk: bytes, profile: Profile = "md5+sha1") -> bytes:
+    """Return HMAC-MD5 ‖ HMAC-SHA1 of a chunk's plain bytes, 36 bytes; none in profile `blake3`."""
+    if profile == "blake3":
+        return NO_FINGERPRINT
+    return hmac.digest(keys.md5_key, chunk, "md5") + hmac.digest(keys.sha1_key, chunk, "sha1")

@@ -1,0 +1,167 @@
+"""Content layout: from a range of the plain stream to the sealed bytes to fetch, and back.
+
+A version's *content* is its sealed chunks joined in directory order; a reader asks for ranges of it by
+offset and never learns where they lie. Windows keep memory bounded; neighbouring chunks are fetched
+with one range; every chunk is verified as it is opened.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+
+from blake3 import blake3
+
+from hansa.data.chunk import open_chunk
+from hansa.data.manifest import Contents
+from hansa.errors import CorruptError, InvalidError
+from hansa.limits import CONTENT_RANGE_BYTES_MAX, MIB
+
+Fetch = Callable[[int, int], bytes]
+"""fetch(offset, length) -> exactly `length` sealed bytes of the content."""
+
+_WINDOW_PLAIN_BYTES = 8 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRange:
+    """Neighbouring chunks, fetched at once."""
+
+    offset: int
+    """In the content, from 0."""
+    length: int
+    """At most CONTENT_RANGE_BYTES_MAX."""
+    chunks: range
+    """Which of the listed chunks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of the plain stream small enough to hold in memory."""
+
+    start: int
+    """First plain byte wanted."""
+    stop: int
+    """After the last plain byte wanted."""
+    positions: range
+    """Which places of the sequence it covers."""
+    ranges: tuple[SealedRange, ...]
+    """What to fetch for it, in order of offset."""
+
+
+class ContentLayout:
+    """Offsets of one version's chunks and files."""
+
+    def __init__(self, contents: Contents) -> None:
+        """Take contents that were validated (as `open_contents` does)."""
+        self.contents = contents
+        chunks = contents.chunks
+        self._sealed = list(accumulate((c.sealed_bytes for c in chunks), initial=0))
+        self._plain = list(
+            accumulate((chunks[i].plain_bytes for i in contents.sequence), initial=0)
+        )
+        self._files = list(accumulate((file.size for file in contents.files), initial=0))
+
+    @property
+    def sealed_bytes(self) -> int:
+        """Return the length of the content."""
+        return self._sealed[-1]
+
+    @property
+    def plain_bytes(self) -> int:
+        """Return the length of the plain stream."""
+        return self._plain[-1]
+
+    def file_range(self, index: int) -> tuple[int, int]:
+        """Return where file `index` starts and stops in the plain stream."""
+        return self._files[index], self._files[index + 1]
+
+    def plan(self, start: int, stop: int) -> Iterator[Window]:
+        """Yield windows that cover plain bytes `start` to `stop`, in order.
+
+        Raises:
+            InvalidError: the range lies outside the stream.
+        """
+        if not 0 <= start <= stop <= self.plain_bytes:
+            raise InvalidError(f"Bytes {start} to {stop} lie outside of the content.")
+        while start < stop:
+            first = bisect_right(self._plain, start) - 1
+            last, sealed = first, 0
+            wanted: set[int] = set()
+            while last < len(self.contents.sequence) and self._plain[last] < stop:
+                index = self.contents.sequence[last]
+                more = 0 if index in wanted else self.contents.chunks[index].sealed_bytes
+                plain = self._plain[last + 1] - self._plain[first]
+                if last > first and (
+                    sealed + more > CONTENT_RANGE_BYTES_MAX or plain > _WINDOW_PLAIN_BYTES
+                ):
+                    break
+                wanted.add(index)
+                sealed += more
+                last += 1
+            end = min(stop, self._plain[last])
+            yield Window(start, end, range(first, last), self._join(wanted))
+            start = end
+
+    def assemble(self, window: Window, fetched: list[bytes]) -> Iterator[bytes]:
+        """Open what was fetched for a window and yield its plain bytes in order.
+
+        Args:
+            window: as planned.
+            fetched: the bytes of each of its ranges.
+
+        Raises:
+            CorruptError: a range is short, or a chunk does not open.
+        """
+        opened: dict[int, bytes] = {}
+        for wanted, data in zip(window.ranges, fetched, strict=True):
+            if len(data) != wanted.length:
+                raise CorruptError("A range of the content came back with another length.")
+            for index in wanted.chunks:
+                chunk = self.contents.chunks[index]
+                at = self._sealed[index] - wanted.offset
+                sealed = data[at : at + chunk.sealed_bytes]
+                opened[index] = open_chunk(chunk.chunk, sealed, chunk.key, chunk.plain_bytes)
+        for position in window.positions:
+            base = self._plain[position]
+            plain = opened[self.contents.sequence[position]]
+            yield plain[max(0, window.start - base) : window.stop - base]
+
+    def read(self, start: int, stop: int, fetch: Fetch) -> Iterator[bytes]:
+        """Yield plain bytes `start` to `stop`, fetching window by window.
+
+        Raises:
+            InvalidError: outside of the stream.
+            CorruptError: what was fetched is not what the manifest names.
+        """
+        for window in self.plan(start, stop):
+            fetched = [fetch(wanted.offset, wanted.length) for wanted in window.ranges]
+            yield from self.assemble(window, fetched)
+
+    def read_file(self, index: int, fetch: Fetch) -> Iterator[bytes]:
+        """Yield a whole file's bytes; the digest is judged after the last.
+
+        Raises:
+            CorruptError: as `read`, or the file as a whole is not the one published.
+        """
+        state = blake3()
+        for part in self.read(*self.file_range(index), fetch):
+            state.update(part)
+            yield part
+        if state.digest() != self.contents.files[index].digest:
+            raise CorruptError(f"File {self.contents.files[index].name!r} is not as published.")
+
+    def _join(self, wanted: set[int]) -> tuple[SealedRange, ...]:
+        """Join neighbouring chunks into ranges of at most CONTENT_RANGE_BYTES_MAX."""
+        ranges: list[SealedRange] = []
+        for index in sorted(wanted):
+            offset, end = self._sealed[index], self._sealed[index + 1]
+            last = ranges[-1] if ranges else None
+            joins = last is not None and last.chunks.stop == index
+            if last is not None and joins and end - last.offset <= CONTENT_RANGE_BYTES_MAX:
+                ranges[-1] = SealedRange(
+                    last.offset, end - last.offset, range(last.chunks.start, index + 1)
+                )
+            else:
+                ranges.append(SealedRange(offset, end - offset, range(index, index + 1)))
+        return tuple(ranges)
