@@ -77,6 +77,19 @@ WAIT_MS_MAX = 30_000
 QUESTION_WORDS_MAX = 64
 QUESTION_LIMIT_MAX = 1_000
 
+# --- client -------------------------------------------------------------------------------------
+CLIENT_CALL_S_MAX = 120
+"""Longest one call to the own node may take; longer than the longest long poll."""
+CLIENT_ATTEMPTS_MAX = 6
+CLIENT_BACKOFF_MS_MAX = 5_000
+CLIENT_RESEALS_MAX = 50
+CLIENT_SETTLE_MS_MAX = 600_000
+"""Longest wait for a transaction's block; after that it is pending still."""
+CLIENT_UPLOADS_IN_FLIGHT_MAX = 3
+CLIENT_WINDOWS_IN_FLIGHT_MAX = 4
+CLIENT_MANIFESTS_OPEN_MAX = 8
+CLIENT_ANSWER_BYTES_MAX = 64 * MIB
+
 assert CHUNK_BYTES_MIN < CHUNK_BYTES_MEAN < CHUNK_BYTES_MAX < SEALED_CHUNK_BYTES_MAX
 assert SEALED_CHUNK_BYTES_MAX < PACK_BYTES_MAX
 assert SEALED_CHUNK_BYTES_MAX < UPLOAD_BATCH_BYTES_MAX < REQUEST_BODY_BYTES_MAX < FRAME_BYTES_MAX
@@ -85,3 +98,4 @@ assert SEALED_TRANSACTION_BYTES_MAX < BLOCK_BYTES_MAX
 assert 2 * BLOCK_BYTES_MAX < FRAME_BYTES_MAX, "a proposal carries its block and the sealed copies"
 assert SYNC_ANSWER_BYTES_MAX + BLOCK_BYTES_MAX <= FRAME_BYTES_MAX
 assert FRAME_BYTES_MAX <= PEER_SEND_QUEUE_BYTES_MAX
+assert WAIT_MS_MAX < 1_000 * CLIENT_CALL_S_MAX
