@@ -46,7 +46,10 @@ import msgspec
 
 from hansa.chain.sealed import OwnerNote, SealedTransaction
 from hansa.chain.transactions import Attestation
-from hansa.types import Address
+from hansa.codec import digest, encode
+from hansa.types import Address, Digest
+
+WRAP_SET_TAG = "hansa.wrap-set.1"
 
 
 class _Json(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -326,6 +329,8 @@ class RequestView(_Json, frozen=True):
     expires_ms: int
     wrap_digest: str
     transaction: str
+    confidential: str = ""
+    """Salted digest of the confidential part, as on the chain; the owner's note must match it."""
 
 
 # --- index --------------------------------------------------------------------------------------
@@ -510,6 +515,11 @@ class WrapSet(_Octets, frozen=True):
     """32 random bytes."""
     wraps: tuple[tuple[int, bytes], ...]
     """(version number, wrapped data key), sorted."""
+
+
+def compute_wrap_digest(wraps: WrapSet) -> Digest:
+    """Return what a grant says of its wraps: the salt is inside, so a guess cannot be confirmed."""
+    return digest(WRAP_SET_TAG, encode(wraps))
 
 
 class StoreStats(_Json, frozen=True):
