@@ -49,7 +49,7 @@ from hansa.chain.transactions import Attestation
 from hansa.codec import digest, encode
 from hansa.types import Address, Digest
 
-WRAP_SET_TAG = "hansa.wrap-set.1"
+WRAPS_TAG = "hansa.wraps.1"
 
 
 class _Json(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -519,7 +519,7 @@ class WrapSet(_Octets, frozen=True):
 
 def compute_wrap_digest(wraps: WrapSet) -> Digest:
     """Return what a grant says of its wraps: the salt is inside, so a guess cannot be confirmed."""
-    return digest(WRAP_SET_TAG, encode(wraps))
+    return digest(WRAPS_TAG, encode(wraps))
 
 
 class StoreStats(_Json, frozen=True):
