@@ -1,0 +1,179 @@
+"""Features of a description: a short vector of small integers, the same on every machine (seed 4.1).
+
+The publisher computes them, super nodes compute them again from the same public fields. Sixteen
+directions of meaning come from the words (feature model), four more from place, time and kind of
+data. Only integers, only the frozen word rule of `words`: no float and no Unicode table of the
+running Python has a say.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isqrt
+
+import numpy as np
+
+from hansa.errors import InvalidError
+from hansa.index.feature_model import DIRECTIONS, load_model
+from hansa.index.words import fold, normalise, split_words
+from hansa.types import Box, Interval
+
+FEATURES = DIRECTIONS + 4
+FEATURE_MAX = 127
+MODEL = 1
+"""The feature model a new alliance starts with."""
+
+_LENGTH = 100
+"""Length of the part that comes from words."""
+_WORDS_MAX = 512
+_WEIGHT_STRONG = 3
+_WEIGHT_PLAIN = 1
+_COUNT_MAX = 4
+"""A word counts at most this often in the running text."""
+
+_LONGITUDE_STEP = 8_000_000
+_LATITUDE_STEP = 6_000_000
+_PLACE_MAX = 22
+_TIME_ORIGIN_MS = 1_262_304_000_000
+"""2010-01-01."""
+_TIME_STEP_MS = 31_557_600_000
+"""One step for each year."""
+_TIME_MAX = 12
+
+_KINDS = (
+    (12, frozenset({"geojson", "shapefile", "shp", "kml", "kmz", "gpkg", "wms", "wfs", "topojson"})),
+    (6, frozenset({"gtfs", "gtfs-rt", "gpx", "osm"})),
+    (-6, frozenset({"pdf", "doc", "docx", "html", "txt", "md"})),
+    (-12, frozenset({"jpg", "jpeg", "png", "tif", "tiff", "mp3", "mp4", "wav"})),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """The public fields of a description that words and features follow from."""
+
+    title: str
+    description: str = ""
+    keywords: Sequence[str] = ()
+    themes: Sequence[str] = ()
+    place: str = ""
+    box: Box | None = None
+    interval: Interval | None = None
+    formats: Sequence[str] = ()
+    columns: Sequence[str] = ()
+    """Empty where the publisher withholds what the data itself tells."""
+
+
+def compute_words(described: Described) -> tuple[str, ...]:
+    """Return the normalised words of a description: sorted, unique, at most `limits.WORDS_MAX`."""
+    return normalise(
+        (
+            described.title,
+            *described.keywords,
+            *described.themes,
+            described.place,
+            described.description,
+            *described.columns,
+        )
+    )
+
+
+def compute_features(described: Described, model: int = MODEL) -> tuple[int, ...]:
+    """Return the feature vector of a description: `FEATURES` integers from -127 to 127.
+
+    Raises:
+        InvalidError: the feature model is unknown.
+    """
+    return (
+        *_project(count_words(described), model),
+        *_place(described.box),
+        _time(described.interval),
+        _kind(described.formats),
+    )
+
+
+def count_words(described: Described) -> dict[str, int]:
+    """Return the weight of each word: title, keywords and themes count three times.
+
+    At most 512 words, those of title, keywords, themes first; the work is bounded whatever the text.
+    """
+    weights: dict[str, int] = {}
+    strong = (described.title, *described.keywords, *described.themes)
+    for text in strong:
+        for word in split_words(text):
+            if word not in weights and len(weights) < _WORDS_MAX:
+                weights[word] = _WEIGHT_STRONG
+    for text in (described.description, described.place, *described.columns):
+        for word in split_words(text):
+            if word not in weights:
+                if len(weights) == _WORDS_MAX:
+                    continue
+                weights[word] = _WEIGHT_PLAIN
+            elif weights[word] < _WEIGHT_STRONG + _COUNT_MAX:
+                weights[word] += _WEIGHT_PLAIN
+    return weights
+
+
+def validate_features(features: Sequence[int], model: int = MODEL) -> None:
+    """Check length and range.
+
+    Raises:
+        InvalidError: unknown model, wrong number of features, or one out of range.
+    """
+    load_model(model)
+    if len(features) != FEATURES:
+        raise InvalidError(
+            f"Feature model {model} has {FEATURES} features, not {len(features)}.",
+            remedy="Describe the dataset with a client of the alliance's feature model.",
+        )
+    if any(not -FEATURE_MAX <= feature <= FEATURE_MAX for feature in features):
+        raise InvalidError(f"Features must be from {-FEATURE_MAX} to {FEATURE_MAX}.")
+
+
+def _project(weights: dict[str, int], number: int) -> tuple[int, ...]:
+    """Return the words' direction of meaning, scaled to length 100; zeros if there are none."""
+    model = load_model(number)
+    if not weights:
+        return (0,) * DIRECTIONS
+    rows = np.fromiter((model.row_of(word) for word in weights), dtype=np.int64)
+    counts = np.fromiter(weights.values(), dtype=np.int64)
+    sums = [int(value) for value in counts @ model.weights[rows]]
+    length = isqrt(sum(value * value for value in sums))
+    if not length:
+        return (0,) * DIRECTIONS
+    return tuple(_round(value * _LENGTH, length) for value in sums)
+
+
+def _place(box: Box | None) -> tuple[int, int]:
+    """Return where the middle of the box lies, coarsely; zeros if it is not known."""
+    if box is None:
+        return 0, 0
+    east = _round(box.west + box.east, 2 * _LONGITUDE_STEP)
+    north = _round(box.south + box.north, 2 * _LATITUDE_STEP)
+    return _clip(east, _PLACE_MAX), _clip(north, _PLACE_MAX)
+
+
+def _time(interval: Interval | None) -> int:
+    """Return the middle of the time covered, in years from 2010; 0 if it is not known."""
+    if interval is None:
+        return 0
+    twice = interval.start_ms + interval.end_ms - 2 * _TIME_ORIGIN_MS
+    return _clip(_round(twice, 2 * _TIME_STEP_MS), _TIME_MAX)
+
+
+def _kind(formats: Sequence[str]) -> int:
+    """Return what kind of data it is: maps, networks, tables (0), documents, media."""
+    names = {fold(name) for name in formats}
+    for value, kinds in _KINDS:
+        if names & kinds:
+            return value
+    return 0
+
+
+def _round(numerator: int, denominator: int) -> int:
+    """Divide and round to nearest, halves away from zero."""
+    magnitude = (2 * abs(numerator) + denominator) // (2 * denominator)
+    return magnitude if numerator >= 0 else -magnitude
+
+
+def _clip(value: int, bound: int) -> int:
+    return max(-bound, min(bound, value))
