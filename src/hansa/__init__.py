@@ -1,1 +1,3 @@
-"""Hansa: organisations of a city share data they cannot simply hand over."""
+"""Hansa: the organisations of a city share data they cannot simply hand over."""
+
+__version__ = "0.1.0"
