@@ -16,6 +16,8 @@ USER_NAME_CHARACTERS_MAX = 100
 ADDRESS_CHARACTERS_MAX = 300
 CERTIFICATE_BYTES_MAX = 2 * KIB
 ROLES_MAX = 8
+BALLOTS_OPEN_PER_ORGANISATION_MAX = 16
+"""Open questions about membership that one organisation may have raised."""
 
 # --- descriptions -------------------------------------------------------------------------------
 DESCRIPTION_CHARACTERS_MAX = 20_000
@@ -25,6 +27,14 @@ FORMATS_MAX = 32
 COLUMNS_MAX = 512
 WORDS_MAX = 4_096
 FEATURES_MAX = 64
+THEMES_MAX = 32
+VERSIONS_PER_DATASET_MAX = 1_000
+POLICY_RULES_MAX = 64
+CONSTRAINTS_PER_RULE_MAX = 16
+OPERANDS_PER_CONSTRAINT_MAX = 256
+REASON_CHARACTERS_MAX = 2_000
+GRANTS_PER_USER_MAX = 32
+"""Grants of one dataset that one user may hold at a time."""
 
 # --- transactions and blocks --------------------------------------------------------------------
 OPERATIONS_PER_TRANSACTION_MAX = 64
@@ -49,12 +59,30 @@ ROUNDS_AHEAD_MAX = 16
 HEIGHTS_AHEAD_MAX = 4
 COPIES_BYTES_MAX = 128 * MIB
 
+# --- a node's own disk --------------------------------------------------------------------------
+VOTE_LOG_BYTES_MAX = 512 * MIB
+BLOCK_SEGMENT_BYTES_MAX = 256 * MIB
+STATE_MAP_BYTES_MIN = 64 * MIB
+STATE_MAP_BYTES_MAX = 1024 * 1024 * MIB
+
 # --- links between nodes ------------------------------------------------------------------------
 FRAME_BYTES_MAX = 24 * MIB
 PEER_SEND_QUEUE_BYTES_MAX = 64 * MIB
 BLOCKS_PER_SYNC_ANSWER_MAX = 64
 SYNC_ANSWER_BYTES_MAX = 16 * MIB
 PEER_CALLS_IN_FLIGHT_MAX = 64
+PEER_CALLS_SERVED_AT_ONCE_MAX = 8
+PEER_CALL_BYTES_WAITING_MAX = 32 * MIB
+PEER_CALL_DEADLINE_MS = 20_000
+PEER_METHOD_CHARACTERS_MAX = 64
+PEER_HELLO_DEADLINE_MS = 5_000
+PEER_HELLO_BYTES_MAX = KIB
+PEER_STRANGERS_MAX = 256
+"""Connections that have not yet proved who they are."""
+PEER_PING_MS = 1_500
+PEER_SILENCE_MS_MAX = 5_000
+PEER_REDIAL_MS_MIN = 100
+PEER_REDIAL_MS_MAX = 3_000
 
 # --- data layer and store -----------------------------------------------------------------------
 CHUNK_BYTES_MIN = 16 * KIB
@@ -62,12 +90,15 @@ CHUNK_BYTES_MEAN = 64 * KIB
 CHUNK_BYTES_MAX = 256 * KIB
 SEALED_CHUNK_BYTES_MAX = CHUNK_BYTES_MAX + KIB
 PACK_BYTES_MAX = 128 * MIB
+JOURNAL_SEGMENTS_MAX = 64
 MANIFEST_BYTES_MAX = 1024 * MIB
 FILES_PER_VERSION_MAX = 1_000_000
 FILE_NAME_BYTES_MAX = 4_096
 LOOKUP_DIGESTS_MAX = 4_096
 UPLOAD_BATCH_BYTES_MAX = 8 * MIB
 CONTENT_RANGE_BYTES_MAX = 8 * MIB
+LEASE_MS_MAX = 7 * 24 * 3_600_000
+OPEN_DIRECTORIES_MAX = 16
 
 # --- API ----------------------------------------------------------------------------------------
 REQUEST_BODY_BYTES_MAX = 16 * MIB
@@ -98,4 +129,7 @@ assert SEALED_TRANSACTION_BYTES_MAX < BLOCK_BYTES_MAX
 assert 2 * BLOCK_BYTES_MAX < FRAME_BYTES_MAX, "a proposal carries its block and the sealed copies"
 assert SYNC_ANSWER_BYTES_MAX + BLOCK_BYTES_MAX <= FRAME_BYTES_MAX
 assert FRAME_BYTES_MAX <= PEER_SEND_QUEUE_BYTES_MAX
+assert FRAME_BYTES_MAX <= PEER_CALL_BYTES_WAITING_MAX
+assert 2 * PEER_PING_MS < PEER_SILENCE_MS_MAX
+assert 4 * BLOCK_BYTES_MAX < BLOCK_SEGMENT_BYTES_MAX
 assert WAIT_MS_MAX < 1_000 * CLIENT_CALL_S_MAX

@@ -11,7 +11,7 @@ published has a key nobody can find any more. Two uploads may seal one chunk twi
 the sealing it uses, so neither can spoil the other.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -112,6 +112,11 @@ class HashIndexTable:
         row = self._table.get(_SEALED + sealed_digest)
         return None if row is None else decode(StoredChunk, row)
 
+    def stored(self) -> Iterator[tuple[bytes, StoredChunk]]:
+        """Yield sealed digest and place of every stored chunk; reads the whole table."""
+        for key, row in self._table.scan(_SEALED):
+            yield key[1:], decode(StoredChunk, row)
+
     def find_by_fingerprint(self, fingerprint: bytes) -> ChunkId | None:
         """Return the bound chunk that holds this fingerprint, or None."""
         row = self._table.get(_FINGERPRINT + fingerprint)
@@ -127,22 +132,34 @@ class HashIndexTable:
         self._table.write([*((_SEALED + digest, None) for digest in sealed_digests), *also])
 
     def bind(
-        self, version: VersionRef, entries: Sequence[DirectoryEntry], also: Changes = ()
+        self,
+        version: VersionRef,
+        entries: Sequence[DirectoryEntry],
+        is_alive: Callable[[StoredChunk], bool],
+        also: Changes = (),
     ) -> Bound:
         """Make a version's chunks known as duplicates-to-be; those known already stay as they are.
 
-        Idempotent. Chunks whose sealed bytes are not stored are left out: they must come again.
+        Idempotent. Chunks whose sealed bytes are not alive are left out: they must come again; and
+        a known one that is dead gives way.
+
+        Args:
+            version: which lives now.
+            entries: its directory.
+            is_alive: tells whether the pack of a stored chunk is there.
+            also: other rows for the same durable step.
         """
         changes: list[tuple[bytes, bytes | None]] = []
         fresh: dict[bytes, ChunkId] = {}
         new = duplicate = bytes_new = collisions = 0
         for entry, known in zip(entries, self.lookup([e.chunk for e in entries]), strict=True):
-            if known is not None:
-                if known.version != version:
+            if known is not None and known.version != version:
+                kept = self.locate(known.sealed_digest)
+                if kept is not None and is_alive(kept):
                     duplicate += 1
                     continue
             stored = self.locate(entry.sealed_digest)
-            if stored is None or stored.chunk != entry.chunk:
+            if stored is None or stored.chunk != entry.chunk or not is_alive(stored):
                 continue
             new += 1
             bytes_new += entry.sealed_bytes

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from typing_extensions import override
 
 from hansa.errors import InvalidError
 
@@ -27,6 +28,7 @@ class DedupKeys:
     digest_key: bytes
     """32 bytes, for keyed BLAKE3: makes chunk ids."""
 
+    @override
     def __repr__(self) -> str:
         return "DedupKeys(…)"
 
@@ -41,7 +43,9 @@ def derive_dedup_keys(secret: bytes) -> DedupKeys:
         InvalidError: the secret is not 32 bytes.
     """
     if len(secret) != SECRET_BYTES:
-        raise InvalidError("A dedup secret has 32 bytes.", remedy="Restore the organisation's keys.")
+        raise InvalidError(
+            "A dedup secret has 32 bytes.", remedy="Restore the organisation's keys."
+        )
     # The chunker takes a seed below 2^63, and 0 would mean "not keyed".
     seed = int.from_bytes(_derive(secret, "chunker", 8), "big") >> 1
     return DedupKeys(

@@ -12,6 +12,7 @@ Each redundant field is compared at decode, so a reader never meets two answers 
 from typing import Literal
 
 import msgspec
+from typing_extensions import override
 
 from hansa import limits
 from hansa.codec import decode, digest, encode
@@ -74,6 +75,7 @@ class ContentChunk(_Value, frozen=True):
     sealed_bytes: int
     plain_bytes: int
 
+    @override
     def __repr__(self) -> str:
         return f"ContentChunk({self.chunk.hex()[:16]}…)"
 

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from blake3 import blake3
+from typing_extensions import override
 
 from hansa import limits
-from hansa.data.chunk import KEY_BYTES, SECRET_BYTES, compute_sealed_digest, seal_chunk
+from hansa.crypto.sealing import KEY_BYTES
+from hansa.data.chunk import SECRET_BYTES, compute_sealed_digest, seal_chunk
 from hansa.data.fingerprint import Profile, compute_chunk_id, compute_fingerprint
 from hansa.data.keys import DedupKeys
 from hansa.data.manifest import (
@@ -59,6 +61,7 @@ class KnownChunk:
     key: bytes
     """The chunk's key, 32 bytes."""
 
+    @override
     def __repr__(self) -> str:
         return f"KnownChunk({self.entry.chunk.hex()[:16]}…)"
 
@@ -223,7 +226,11 @@ class Ingest:
             self._places[chunk_id] = len(self._entries)
             length = len(plain[chunk_id])
             # What another manifest says is believed only as far as it fits these very bytes.
-            if known is not None and known.entry.chunk == chunk_id and known.entry.plain_bytes == length:
+            if (
+                known is not None
+                and known.entry.chunk == chunk_id
+                and known.entry.plain_bytes == length
+            ):
                 self._entries.append(known.entry)
                 self._chunk_keys.append(known.key)
             else:

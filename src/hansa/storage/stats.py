@@ -1,0 +1,87 @@
+"""Statistics of a store: what was put in, what is stored, what duplicates and compression saved."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from hansa.data.hash_index_table import VersionRef
+from hansa.storage.version_store import VersionStore
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterStats:
+    """Packs of one index cluster."""
+
+    cluster: int
+    packs: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionStats:
+    """One living version."""
+
+    version: VersionRef
+    content_bytes: int
+    """Plain bytes of its files."""
+    stored_bytes: int
+    """Sealed bytes of its distinct chunks, shared ones included."""
+    new_bytes: int
+    """Of them, first stored for this version."""
+    chunks: int
+    chunks_new: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStats:
+    """The whole store."""
+
+    logical_bytes: int
+    """Plain bytes of all living versions."""
+    packed_bytes: int
+    """Bytes of sealed packs."""
+    journal_bytes: int
+    """Bytes of packs to be."""
+    packs: int
+    chunks: int
+    """Distinct chunks of living versions, about."""
+    chunks_duplicate: int
+    """Chunks versions use that an earlier one brought."""
+    collisions: int
+    """Chunks kept beside another with the same fingerprint."""
+    table_memory_bytes: int
+    clusters: tuple[ClusterStats, ...]
+    versions: tuple[VersionStats, ...]
+
+
+def compute_stats(versions: VersionStore) -> StoreStats:
+    """Return the statistics of an open store; reads the table only."""
+    chunks = versions.chunks
+    packs_by_cluster: dict[int, list[int]] = defaultdict(list)
+    for _root, pack in chunks.packs():
+        packs_by_cluster[pack.cluster].append(pack.bytes)
+    rows = [row for _root, row in versions.versions()]
+    return StoreStats(
+        logical_bytes=sum(row.content_bytes for row in rows),
+        packed_bytes=sum(map(sum, packs_by_cluster.values())),
+        journal_bytes=sum(segment.size for segment in list(chunks.journal.segments.values())),
+        packs=sum(map(len, packs_by_cluster.values())),
+        chunks=chunks.index.chunks,
+        chunks_duplicate=sum(row.chunks - row.chunks_new for row in rows),
+        collisions=chunks.index.collisions(),
+        table_memory_bytes=chunks.index.memory_bytes,
+        clusters=tuple(
+            ClusterStats(cluster, len(sizes), sum(sizes))
+            for cluster, sizes in sorted(packs_by_cluster.items())
+        ),
+        versions=tuple(
+            VersionStats(
+                row.version,
+                row.content_bytes,
+                row.stored_bytes,
+                row.bytes_new,
+                row.chunks,
+                row.chunks_new,
+            )
+            for row in sorted(rows, key=lambda row: (row.version.dataset, row.version.number))
+        ),
+    )

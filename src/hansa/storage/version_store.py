@@ -1,0 +1,356 @@
+"""Version store: manifests, leases, the facts a node attests, and the content it serves.
+
+Write order: chunks durable → manifest durable → attested and leased → transaction → bound at its block.
+Only a bound version offers its chunks as duplicates; only a version all of whose packs are alive is
+attested. What is neither bound nor leased may be collected (by a collector that asks here).
+"""
+
+import threading
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import msgspec
+
+from hansa import limits
+from hansa.codec import decode, encode
+from hansa.data.chunk import compute_sealed_digest
+from hansa.data.hash_index_table import Bound, StoredChunk, VersionRef
+from hansa.data.manifest import (
+    Directory,
+    DirectoryEntry,
+    compute_root,
+    decode_manifest,
+    open_directory,
+)
+from hansa.errors import CorruptError, InvalidError, MissingError
+from hansa.ports import Clock
+from hansa.storage.chunk_store import Alive, ChunkStore
+from hansa.storage.names import name_manifest
+from hansa.types import Address, ChunkId, Digest, Millis
+
+_VERSION_ROW = b"v"
+_LEASE_ROW = b"l"
+_READ_AGAIN = 3
+
+
+class VersionRow(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A living version and what it added to the store when it was bound."""
+
+    version: VersionRef
+    content_bytes: int
+    stored_bytes: int
+    chunks: int
+    chunks_new: int
+    bytes_new: int
+    """Sealed bytes no version had before."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFacts:
+    """What a node may sign for a version: stored, durable, every pack alive, leased."""
+
+    manifest_root: Digest
+    manifest_bytes: int
+    content_bytes: int
+    """Plain bytes of all files, as the directory says."""
+    stored_bytes: int
+    """Sealed bytes of its distinct chunks."""
+    files: int
+    chunks: int
+    """Distinct chunks."""
+    leased_until_ms: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class _ContentMap:
+    """A directory in the form that serving needs."""
+
+    entries: tuple[DirectoryEntry, ...]
+    offsets: list[int]
+    """Where each sealed chunk starts in the content, and the content's end."""
+
+
+class VersionStore:
+    """Manifests and versions of one organisation, at its own node. Thread-safe."""
+
+    def __init__(self, chunks: ChunkStore, directory_key: bytes, clock: Clock) -> None:
+        """Take an open chunk store, the organisation's directory key (32 bytes) and a clock."""
+        self.chunks = chunks
+        self._directory_key = directory_key
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._maps: OrderedDict[bytes, _ContentMap] = OrderedDict()
+
+    # --- in -------------------------------------------------------------------------------------
+
+    def lookup(self, chunks: Sequence[ChunkId]) -> list[VersionRef | None]:
+        """Return for each chunk a living version whose manifest holds its key; None = upload it.
+
+        Raises:
+            InvalidError: too many at once, or a malformed id.
+        """
+        if len(chunks) > limits.LOOKUP_DIGESTS_MAX or any(len(chunk) != 32 for chunk in chunks):
+            raise InvalidError(f"Look up at most {limits.LOOKUP_DIGESTS_MAX} ids of 32 bytes.")
+        alive = Alive()
+        answers: list[VersionRef | None] = []
+        for entry in self.chunks.index.lookup(chunks):
+            stored = self.chunks.index.locate(entry.sealed_digest) if entry else None
+            usable = stored is not None and self.chunks.is_alive(stored, alive)
+            answers.append(entry.version if entry and usable else None)
+        return answers
+
+    def put_manifest(self, data: bytes) -> Digest:
+        """Store a manifest durably; return its root. Idempotent.
+
+        Raises:
+            InvalidError: malformed, or its directory is not sealed to this organisation's key.
+            DiskFullError: it was not stored.
+        """
+        try:
+            self._open_directory(data)
+        except CorruptError as error:
+            raise InvalidError(
+                "The manifest's directory does not open with this organisation's directory key.",
+                remedy="Publish with the keys of the organisation whose node this is.",
+            ) from error
+        root = compute_root(data)
+        self.chunks.store.put(name_manifest(root), [data])
+        return root
+
+    def attest(self, root: bytes, lease_ms: int) -> StoredFacts:
+        """Check that a version is stored whole and lease it; the caller signs the facts.
+
+        Args:
+            root: of a manifest that was put.
+            lease_ms: how long nothing of it may be collected without a transaction; at most
+                LEASE_MS_MAX.
+
+        Raises:
+            MissingError: the manifest or some chunks are not there; upload them and ask again.
+            CorruptError: the stored manifest is damaged.
+        """
+        data = self.get_manifest(root)
+        directory = self._open_directory(data)
+        missing = self.missing(directory)
+        if missing:
+            raise MissingError(
+                f"{len(missing)} of {len(directory.entries)} chunks are not in the store.",
+                remedy="Publish again: what is missing is sent anew.",
+            )
+        until = Millis(self._clock.now_ms() + min(max(lease_ms, 0), limits.LEASE_MS_MAX))
+        with self._lock:
+            until = max(until, self.leased_until(root))
+            self.chunks.table.write([(_LEASE_ROW + root, until.to_bytes(8, "big"))])
+        return StoredFacts(
+            manifest_root=Digest(root),
+            manifest_bytes=len(data),
+            content_bytes=directory.content_bytes,
+            stored_bytes=sum(entry.sealed_bytes for entry in directory.entries),
+            files=directory.files,
+            chunks=len(directory.entries),
+            leased_until_ms=until,
+        )
+
+    def missing(self, directory: Directory) -> list[DirectoryEntry]:
+        """Return the entries whose sealed bytes are not alive in the store."""
+        alive = Alive()
+        return [entry for entry in directory.entries if not self._is_entry_alive(entry, alive)]
+
+    def leased_until(self, root: bytes) -> Millis:
+        """Return until when a manifest is leased; 0 if it never was."""
+        row = self.chunks.table.get(_LEASE_ROW + root)
+        return Millis(int.from_bytes(row, "big") if row else 0)
+
+    # --- following the chain --------------------------------------------------------------------
+
+    def bind(self, root: bytes, version: VersionRef) -> Bound:
+        """Note that a block registered a version: from now on its chunks are found as duplicates.
+
+        Idempotent. Raises as `get_manifest`.
+        """
+        directory = self._open_directory(self.get_manifest(root))
+        alive = Alive()
+
+        def is_alive(stored: StoredChunk) -> bool:
+            return self.chunks.is_alive(stored, alive)
+
+        with self._lock:
+            bound = self.chunks.index.bind(version, directory.entries, is_alive)
+            row = VersionRow(
+                version,
+                directory.content_bytes,
+                sum(entry.sealed_bytes for entry in directory.entries),
+                len(directory.entries),
+                bound.chunks_new,
+                bound.bytes_new,
+            )
+            key = _VERSION_ROW + root
+            self.chunks.table.write([(key, encode(row)), (_LEASE_ROW + root, None)])
+        return bound
+
+    def unbind(self, root: bytes) -> None:
+        """Note that a version lives no longer; its chunks are no more found through it."""
+        with self._lock:
+            row = self.chunks.table.get(_VERSION_ROW + root)
+            if row is None:
+                return
+            try:
+                entries = self._open_directory(self.get_manifest(root)).entries
+            except (MissingError, CorruptError):
+                entries = ()
+            version = decode(VersionRow, row).version
+            self.chunks.index.unbind(version, entries, also=[(_VERSION_ROW + root, None)])
+
+    def rebuild(self, living: Iterable[tuple[bytes, VersionRef]]) -> list[bytes]:
+        """Bind all living versions (roots and versions, from the chain) that are not bound yet.
+
+        Also unbinds those that live no longer. Safe to call at every start.
+
+        Returns:
+            Roots whose manifest is missing or damaged; `check` tells more.
+        """
+        wanted = dict(living)
+        bound = {root: row.version for root, row in self.versions()}
+        for root in bound.keys() - wanted.keys():
+            self.unbind(root)
+        failed: list[bytes] = []
+        for root, version in wanted.items():
+            if bound.get(root) == version:
+                continue
+            try:
+                self.bind(root, version)
+            except (MissingError, CorruptError):
+                failed.append(root)
+        return failed
+
+    def versions(self) -> Iterator[tuple[bytes, VersionRow]]:
+        """Yield the manifest root and facts of every bound version."""
+        for key, row in self.chunks.table.scan(_VERSION_ROW):
+            yield key[1:], decode(VersionRow, row)
+
+    # --- out ------------------------------------------------------------------------------------
+
+    def has_manifest(self, root: bytes) -> bool:
+        """Tell whether a manifest is stored."""
+        return self.chunks.store.exists(name_manifest(root))
+
+    def get_manifest(self, root: bytes) -> bytes:
+        """Return a manifest's bytes, checked against their root.
+
+        Raises:
+            MissingError: not stored here.
+            CorruptError: damaged.
+        """
+        data = self.chunks.store.get(name_manifest(root))
+        if compute_root(data) != root:
+            raise CorruptError(
+                f"Manifest {root.hex()[:16]} is damaged in the store.",
+                remedy="Run `hansa store check`; publish the version again to repair it.",
+            )
+        return data
+
+    def content_bytes(self, root: bytes) -> int:
+        """Return the length of a version's content: its sealed chunks, joined."""
+        return self._content_map(root).offsets[-1]
+
+    def read_content(self, root: bytes, offset: int, length: int) -> bytes:
+        """Return sealed bytes of a version by their place in its content.
+
+        Args:
+            root: the version's manifest.
+            offset: from 0.
+            length: at most CONTENT_RANGE_BYTES_MAX; the range must lie inside the content.
+
+        Raises:
+            InvalidError: outside of the content, or too long.
+            MissingError: a pack is gone.
+            CorruptError: a chunk is not what was stored.
+        """
+        mapped = self._content_map(root)
+        if not 0 <= length <= limits.CONTENT_RANGE_BYTES_MAX:
+            raise InvalidError(f"Read at most {limits.CONTENT_RANGE_BYTES_MAX} bytes at once.")
+        if offset < 0 or offset + length > mapped.offsets[-1]:
+            raise InvalidError("The range lies outside of the version's content.")
+        if length == 0:
+            return b""
+        first = bisect_right(mapped.offsets, offset) - 1
+        last = bisect_right(mapped.offsets, offset + length - 1)
+        joined = b"".join(self._read_entries(mapped.entries[first:last]))
+        start = offset - mapped.offsets[first]
+        return joined[start : start + length]
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _open_directory(self, data: bytes) -> Directory:
+        return open_directory(decode_manifest(data), self._directory_key)
+
+    def _is_entry_alive(self, entry: DirectoryEntry, alive: Alive) -> bool:
+        stored = self.chunks.index.locate(entry.sealed_digest)
+        return (
+            stored is not None
+            and stored.chunk == entry.chunk
+            and stored.address.length == entry.sealed_bytes
+            and self.chunks.is_alive(stored, alive)
+        )
+
+    def _content_map(self, root: bytes) -> _ContentMap:
+        """Return a version's map, from the few kept in memory if it is there."""
+        with self._lock:
+            mapped = self._maps.get(root)
+            if mapped is not None:
+                self._maps.move_to_end(root)
+                return mapped
+        entries = self._open_directory(self.get_manifest(root)).entries
+        offsets = list(accumulate((entry.sealed_bytes for entry in entries), initial=0))
+        mapped = _ContentMap(entries, offsets)
+        with self._lock:
+            self._maps[root] = mapped
+            while len(self._maps) > limits.OPEN_DIRECTORIES_MAX:
+                self._maps.popitem(last=False)
+        return mapped
+
+    def _read_entries(self, entries: Sequence[DirectoryEntry]) -> list[bytes]:
+        """Return the sealed bytes of each entry, verified; neighbours in a pack are read at once."""
+        for attempt in range(_READ_AGAIN):
+            try:
+                found = [self.chunks.locate(entry.sealed_digest).address for entry in entries]
+                sealed = [piece for run in _runs(found) for piece in self._read_run(run)]
+            except MissingError:
+                # Between look-up and read the journal's segment may have become a pack.
+                if attempt == _READ_AGAIN - 1:
+                    raise
+                continue
+            for entry, piece in zip(entries, sealed, strict=True):
+                if compute_sealed_digest(piece) != entry.sealed_digest:
+                    raise CorruptError(
+                        f"Chunk {entry.sealed_digest.hex()[:16]} is damaged in the store.",
+                        remedy="Run `hansa store check --read-data` to see which datasets it hurts.",
+                    )
+            return sealed
+        raise AssertionError("unreachable")
+
+    def _read_run(self, run: list[Address]) -> list[bytes]:
+        """Read addresses that follow each other in one pack with one positioned read."""
+        start = run[0].offset
+        data = self.chunks.read(Address(run[0].pack, start, sum(part.length for part in run)))
+        return [data[part.offset - start : part.offset - start + part.length] for part in run]
+
+
+def _runs(addresses: Sequence[Address]) -> Iterator[list[Address]]:
+    """Split addresses into runs that follow each other without a gap."""
+    run: list[Address] = []
+    for address in addresses:
+        follows = (
+            run
+            and run[-1].pack == address.pack
+            and run[-1].offset + run[-1].length == address.offset
+        )
+        if run and not follows:
+            yield run
+            run = []
+        run.append(address)
+    if run:
+        yield run
