@@ -1,0 +1,53 @@
+# Hansa: `make demo` and `make test` set up all they need.
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& { echo $$p; break; }; done)
+STORE ?= file
+VENV := .venv/bin
+BENCH ?=
+
+.PHONY: help venv runtime demo test lint types imports check bench torture lock clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+venv: ## build the environment of development (.venv)
+	@test -n "$(PYTHON)" || { echo "Hansa needs Python 3.11 or later: set PYTHON=/path/to/python3"; exit 2; }
+	@$(PYTHON) tools/bootstrap/bootstrap.py
+
+runtime:
+	@test -n "$(PYTHON)" || { echo "Hansa needs Python 3.11 or later: set PYTHON=/path/to/python3"; exit 2; }
+	@$(PYTHON) tools/bootstrap/bootstrap.py --runtime
+
+demo: runtime ## six organisations share real city data, on this machine
+	@$(VENV)/hansa demo --store $(STORE) $(DEMO)
+
+test: venv ## run all tests
+	$(VENV)/python -m pytest $(TESTS)
+
+lint: venv ## ruff: rules and format
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+
+types: venv ## mypy, strict
+	$(VENV)/mypy
+
+imports: venv ## the rooms and which way they may import
+	$(VENV)/lint-imports
+
+check: lint types imports test ## everything CI asks
+
+bench: venv ## measure: agreement, publish and fetch, a node at rest
+	$(VENV)/python benchmarks/run.py $(BENCH)
+
+torture: venv ## 200 random kills under load
+	HANSA_KILLS=200 $(VENV)/python -m pytest -p no:cacheprovider -s tests/e2e/test_torture.py --timeout 7200
+
+lock: venv ## resolve the dependencies anew (needs uv)
+	uv lock
+	uv export --quiet --no-emit-project --no-header --no-dev -o requirements/runtime.txt
+	uv export --quiet --no-emit-project --no-header -o requirements/dev.txt
+
+clean: ## remove what was built
+	rm -rf .venv .venv.lock dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
