@@ -471,7 +471,6 @@ class ChunkItem(_Octets, frozen=True):
     """Keyed BLAKE3 digest, 32 bytes."""
     fingerprint: bytes
     """Keyed MD5 ‖ SHA-1, 36 bytes; empty under profile blake3."""
-    plain_bytes: int
     sealed: bytes
 
 
