@@ -108,6 +108,11 @@ WAIT_MS_MAX = 30_000
 QUESTION_WORDS_MAX = 64
 QUESTION_LIMIT_MAX = 1_000
 
+# --- information index --------------------------------------------------------------------------
+INDEX_FOOTER_BYTES_MAX = 256 * MIB
+INDEX_DELTA_ROWS_MAX = 512
+"""Additions, replacements and retirements held in memory before they are folded into the file."""
+
 # --- client -------------------------------------------------------------------------------------
 CLIENT_CALL_S_MAX = 120
 """Longest one call to the own node may take; longer than the longest long poll."""

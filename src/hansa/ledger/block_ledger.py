@@ -1,0 +1,238 @@
+"""A node's blocks and state on its own disk: ports.Ledger.
+
+Upon append: the block is synced into a segment first, then state changes, place and height follow in
+one LMDB transaction. A crash between the two leaves a block on disk that the state does not know:
+`recover` replays it on start-up. Nothing was acknowledged before both were durable.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from hansa import limits
+from hansa.chain.blocks import CertifiedBlock
+from hansa.codec import decode, encode
+from hansa.errors import ConflictError, CorruptError, HansaError, InvalidError, UnavailableError
+from hansa.ledger.durable import Sync, as_hansa_error, sync_file, sync_folder
+from hansa.ledger.segments import FILE_HEADER, FRAME_HEADER, SegmentFile
+from hansa.ledger.state_table import Place, StateTable
+from hansa.types import Digest, Height
+
+Writes = Iterable[tuple[bytes, bytes | None]]
+Apply = Callable[[CertifiedBlock], Writes]
+"""Checks a block against the state before it and returns what it writes; raises if it is wrong."""
+
+
+class BlockLedger:
+    """The ledger of one node; one writer, any number of readers in the process."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        alliance: Digest,
+        sync: Sync = sync_file,
+        segment_bytes_max: int = limits.BLOCK_SEGMENT_BYTES_MAX,
+    ) -> None:
+        """Open the ledger in `folder`, making both if they are not there.
+
+        Blocks the state does not know yet are counted by `pending`; call `recover` before `append`.
+
+        Raises:
+            CorruptError: acknowledged bytes are damaged or missing; says which and where.
+            ConflictError: the folder belongs to another alliance.
+            DiskFullError, UnavailableError, DeniedError: the disk refused.
+        """
+        self._folder = folder
+        self._alliance = alliance
+        self._sync = sync
+        self._segment_bytes_max = segment_bytes_max
+        try:
+            if not folder.exists():
+                folder.mkdir(parents=True, mode=0o700)
+                sync_folder(folder.parent)
+        except OSError as error:
+            raise as_hansa_error(error, f"make the folder {folder}") from error
+        self._table = StateTable(folder, owner=alliance)
+        self._segments: dict[int, SegmentFile] = {}
+        self._failed = False
+        self._height = self._table.height()
+        self._pending: list[tuple[Height, Place]] = []
+        try:
+            self._open_segments()
+        except HansaError:
+            self.close()
+            raise
+
+    def _segment_path(self, number: int) -> Path:
+        return self._folder / f"blocks-{number:08d}.seg"
+
+    def _open_segment(self, number: int) -> SegmentFile:
+        found = self._segments.get(number)
+        if found is None:
+            found = self._segments[number] = SegmentFile(
+                self._segment_path(number), number=number, owner=self._alliance, sync=self._sync
+            )
+        return found
+
+    def _open_segments(self) -> None:
+        """Open all segments and read what lies behind the last block the state knows."""
+        numbers = sorted(int(path.stem[7:]) for path in self._folder.glob("blocks-*.seg"))
+        place = self._table.place(self._height) if self._height else None
+        first, start = (place.segment, place.end) if place else (1, FILE_HEADER.size)
+        last = max([first, *numbers])
+        if (self._height or numbers) and numbers != list(range(1, last + 1)):
+            missing = sorted(set(range(1, last + 1)) - set(numbers))
+            raise CorruptError(
+                f"{self._segment_path(missing[0])} is missing.",
+                remedy="Put it back, or let a fresh folder catch up from the other nodes.",
+            )
+        for number in range(1, last + 1):
+            segment = self._open_segment(number)
+            if number >= first:
+                begin = start if number == first else FILE_HEADER.size
+                for frame in segment.scan(begin, is_last=number == last):
+                    height = Height(self._height + len(self._pending) + 1)
+                    self._decode(frame.payload, height, segment.path)
+                    self._pending.append((height, Place(number, frame.offset, frame.end)))
+        self._active = last
+
+    def _decode(self, payload: bytes, height: int, path: Path) -> CertifiedBlock:
+        try:
+            certified = decode(CertifiedBlock, payload)
+        except InvalidError as error:
+            raise self._not_the_block(height, path) from error
+        header = certified.block.header
+        if header.height != height or header.alliance != self._alliance:
+            raise self._not_the_block(height, path)
+        return certified
+
+    @staticmethod
+    def _not_the_block(height: int, path: Path) -> CorruptError:
+        return CorruptError(
+            f"{path} does not hold block {height} where it should be.",
+            remedy="Keep the folder for a diagnosis, and let a fresh one catch up.",
+        )
+
+    @property
+    def pending(self) -> int:
+        """How many blocks on disk the state does not know yet; 0 after `recover`."""
+        return len(self._pending)
+
+    def recover(self, apply: Apply) -> int:
+        """Replay the blocks the state does not know, oldest first; return how many.
+
+        A crash while replaying is harmless: each block is one atomic step, and the rest comes again.
+
+        Raises:
+            Whatever `apply` raises; the blocks from there on stay pending.
+        """
+        count = 0
+        while self._pending:
+            height, place = self._pending[0]
+            segment = self._open_segment(place.segment)
+            certified = self._decode(segment.read(place.offset), height, segment.path)
+            self._commit(certified, place, apply(certified))
+            self._pending.pop(0)
+            count += 1
+        return count
+
+    def height(self) -> Height:
+        """Return the last durable height; 0 if only the genesis is."""
+        return self._height
+
+    def append(self, certified: CertifiedBlock, writes: Writes) -> None:
+        """Make a block and its state changes durable: the block synced first, then the state.
+
+        Raises:
+            ConflictError: not the next height, or blocks wait for `recover`; nothing was written.
+            DiskFullError, UnavailableError, CorruptError: the caller must stop the node; every
+                further append is refused until the folder is opened again.
+        """
+        self._require_sound()
+        header = certified.block.header
+        if self._pending or header.height != self._height + 1 or header.alliance != self._alliance:
+            raise ConflictError(
+                f"Block {header.height} is not the next: the ledger stands at {self._height}"
+                f" and {len(self._pending)} blocks wait to be replayed."
+            )
+        payload = encode(certified)
+        try:
+            segment = self._writable_segment(len(payload))
+            offset = segment.append(payload)
+        except HansaError:
+            self._failed = True
+            raise
+        place = Place(self._active, offset, offset + FRAME_HEADER.size + len(payload))
+        self._commit(certified, place, writes)
+
+    def _writable_segment(self, payload_bytes: int) -> SegmentFile:
+        """Return the segment to append to; a full one is followed by a new one."""
+        segment = self._open_segment(self._active)
+        if segment.end + payload_bytes > self._segment_bytes_max and segment.end > FILE_HEADER.size:
+            segment = self._open_segment(self._active + 1)
+            for _ in segment.scan():
+                raise self._not_the_block(self._height + 1, segment.path)
+            self._active += 1
+        return segment
+
+    def _commit(self, certified: CertifiedBlock, place: Place, writes: Writes) -> None:
+        self._require_sound()
+        block = certified.block
+        outcomes = tuple(
+            (transaction.digest(), result.accepted)
+            for transaction, result in zip(block.transactions, block.results, strict=True)
+        )
+        try:
+            self._table.commit(block.header.height, place, outcomes, writes)
+        except HansaError:
+            self._failed = True
+            raise
+        self._height = block.header.height
+
+    def _require_sound(self) -> None:
+        if self._failed:
+            raise UnavailableError(
+                f"The ledger in {self._folder} takes nothing more after a failed write.",
+                remedy="Check the disk, then start the node again.",
+            )
+
+    def block(self, height: Height) -> CertifiedBlock | None:
+        """Return the block at a height, or None where the ledger has none.
+
+        Raises:
+            CorruptError: its bytes are damaged.
+        """
+        place = self._table.place(height) if 1 <= height <= self._height else None
+        if place is None:
+            return None
+        segment = self._open_segment(place.segment)
+        return self._decode(segment.read(place.offset), height, segment.path)
+
+    def locate(self, transaction: Digest) -> tuple[Height, int] | None:
+        """Return height and index in its block of a transaction; None if no block holds it."""
+        return self._table.locate(transaction)
+
+    def state_items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield all state pairs at the durable height, in key order.
+
+        Raises:
+            ConflictError: a block was appended meanwhile; begin again.
+        """
+        return self._table.items()
+
+    def verify(self) -> int:
+        """Read every block and check it; return how many there are.
+
+        Raises:
+            CorruptError: the first damage found.
+        """
+        for height in range(1, self._height + 1):
+            if self.block(Height(height)) is None:
+                raise self._not_the_block(height, self._folder)
+        return self._height
+
+    def close(self) -> None:
+        """Close all files; closing twice is fine."""
+        for segment in self._segments.values():
+            segment.close()
+        self._table.close()
