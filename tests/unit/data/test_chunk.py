@@ -1,0 +1,95 @@
+"""Tests of hansa.data.chunk: sealing, tampering, and bombs."""
+
+import hashlib
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hansa.crypto.sealing import seal
+from hansa.data.chunk import compute_sealed_digest, open_chunk, seal_chunk
+from hansa.errors import CorruptError
+from hansa.limits import CHUNK_BYTES_MAX, MIB, SEALED_CHUNK_BYTES_MAX
+from hansa.types import ChunkId
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+ID = ChunkId(b"i" * 32)
+KEY, NONCE = b"k" * 32, b"n" * 12
+AAD = b"hansa.chunk\x00\x01" + ID
+
+
+@given(st.binary(min_size=1, max_size=5_000))
+def test_round_trip(data):
+    """What was sealed opens to the same bytes."""
+    assert open_chunk(ID, seal_chunk(ID, data, KEY, NONCE), KEY, len(data)) == data
+
+
+def test_compression_only_where_it_helps():
+    """Text shrinks; noise grows by 29 bytes and no more, at the longest chunk too."""
+    noise = hashlib.shake_256(b"n").digest(CHUNK_BYTES_MAX)
+    assert len(seal_chunk(ID, b"sensor,1\n" * 5_000, KEY, NONCE)) < 1_000
+    assert len(seal_chunk(ID, noise, KEY, NONCE)) == CHUNK_BYTES_MAX + 29 <= SEALED_CHUNK_BYTES_MAX
+
+
+def test_plaintext_does_not_show():
+    """Nothing of the content is in the sealed bytes."""
+    assert b"MARKER" not in seal_chunk(ID, b"MARKER" + bytes(100), KEY, NONCE)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 255))
+def test_any_changed_byte_is_found(place, flip):
+    """A flip of any byte is refused."""
+    sealed = bytearray(seal_chunk(ID, b"some content, long enough", KEY, NONCE))
+    sealed[place % len(sealed)] ^= flip
+    with pytest.raises(CorruptError):
+        open_chunk(ID, bytes(sealed), KEY, 25)
+
+
+def test_swapped_chunks_are_refused():
+    """A sealed chunk put in another's place, or opened with another key, does not open."""
+    sealed = seal_chunk(ID, b"content", KEY, NONCE)
+    with pytest.raises(CorruptError):
+        open_chunk(ChunkId(b"j" * 32), sealed, KEY, 7)
+    with pytest.raises(CorruptError):
+        open_chunk(ID, sealed, b"l" * 32, 7)
+
+
+@pytest.mark.parametrize("length", [6, 8, 0, -1, CHUNK_BYTES_MAX + 1])
+def test_length_is_judged(length):
+    """A chunk that does not have the manifest's length is refused."""
+    with pytest.raises(CorruptError):
+        open_chunk(ID, seal_chunk(ID, b"content", KEY, NONCE), KEY, length)
+
+
+@pytest.mark.parametrize("sealed", [b"", b"short", bytes(29), bytes(SEALED_CHUNK_BYTES_MAX + 1)])
+def test_impossible_lengths_are_refused(sealed):
+    """Sealed bytes that no chunk can have are refused before any work."""
+    with pytest.raises(CorruptError):
+        open_chunk(ID, sealed, KEY, 1)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x01" + zstd.compress(bytes(64 * MIB)),
+        b"\x01" + zstd.compress(b"seven b") + b"more",
+        b"\x01" + zstd.compress(b"seven b")[:-1],
+        b"\x01no frame at all",
+        b"\x02unknown",
+    ],
+)
+def test_hostile_bodies_are_refused(body):
+    """Bombs, trailing bytes, cut frames and unknown forms are refused though properly sealed."""
+    with pytest.raises(CorruptError):
+        open_chunk(ID, seal(KEY, NONCE, body, AAD), KEY, 7)
+
+
+def test_sealed_digest():
+    """The sealed digest is 32 bytes and follows the bytes."""
+    assert len(compute_sealed_digest(b"x")) == 32
+    assert compute_sealed_digest(b"x") != compute_sealed_digest(b"y")

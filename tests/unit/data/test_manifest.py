@@ -1,0 +1,259 @@
+"""Tests of hansa.data.manifest: every field corrupted, each refused."""
+
+import hashlib
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hansa.codec import encode
+from hansa.data.manifest import (
+    ContentChunk,
+    Contents,
+    Directory,
+    DirectoryEntry,
+    FileEntry,
+    build_manifest,
+    compute_root,
+    decode_manifest,
+    open_contents,
+    open_directory,
+    validate_agreement,
+    validate_contents,
+    validate_directory,
+    validate_names,
+)
+from hansa.errors import CorruptError, HansaError, InvalidError
+from hansa.limits import CHUNK_BYTES_MAX, SEALED_CHUNK_BYTES_MAX
+
+A, B = b"a" * 32, b"b" * 32
+DIRECTORY = Directory(
+    1, 250, 3, (DirectoryEntry(A, b"x" * 32, 90, 100), DirectoryEntry(B, b"y" * 32, 60, 50))
+)
+CONTENTS = Contents(
+    1,
+    (FileEntry("a/one", 120, A), FileEntry("a/empty", 0, B), FileEntry("b", 130, B)),
+    (ContentChunk(A, b"k" * 32, 90, 100), ContentChunk(B, b"l" * 32, 60, 50)),
+    (0, 1, 0),
+)
+DEK, KEY, SALT = b"d" * 32, b"e" * 32, b"s" * 32
+
+
+def build(directory=DIRECTORY, contents=CONTENTS, salt=SALT):
+    """Return a manifest's bytes."""
+    return build_manifest(
+        contents,
+        directory,
+        data_key=DEK,
+        directory_key=KEY,
+        salt=salt,
+        nonces=(b"1" * 12, b"2" * 12),
+    )
+
+
+def test_round_trip():
+    """Both parts come back as they were put in."""
+    manifest = decode_manifest(build(), compute_root(build()))
+    assert open_directory(manifest, KEY) == DIRECTORY
+    assert open_contents(manifest, DEK) == CONTENTS
+    assert CONTENTS.content_bytes() == 250
+
+
+def test_golden():
+    """The format is pinned: a change needs a decision and a new hash."""
+    assert compute_root(build()).hex() == "458735d597186b02533299430c33c7c96de645a6f5570ea07e3b938ec1514ee6"
+
+
+def test_each_key_opens_its_part_only():
+    """The node's key opens no contents, the data key no directory, and parts cannot be swapped."""
+    manifest = decode_manifest(build())
+    with pytest.raises(CorruptError):
+        open_contents(manifest, KEY)
+    with pytest.raises(CorruptError):
+        open_directory(manifest, DEK)
+    swapped = msgspec.structs.replace(
+        manifest, directory=manifest.contents, contents=manifest.directory
+    )
+    with pytest.raises(CorruptError):
+        open_directory(swapped, DEK)
+
+
+def test_parts_of_two_manifests_do_not_mix():
+    """A part under another salt does not open: an old part cannot be put into a new manifest."""
+    one, other = decode_manifest(build()), decode_manifest(build(salt=b"t" * 32))
+    mixed = msgspec.structs.replace(one, contents=other.contents)
+    with pytest.raises(CorruptError):
+        open_contents(mixed, DEK)
+
+
+def test_root_is_salted_and_judged():
+    """The same version has another root each time, and only the bytes named pass."""
+    assert compute_root(build()) != compute_root(build(salt=b"t" * 32))
+    with pytest.raises(CorruptError):
+        decode_manifest(build(), b"r" * 32)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 255))
+def test_any_changed_byte_is_found(place, flip):
+    """A flip of any byte of a manifest is refused, even by one who does not know the root."""
+    data = bytearray(build())
+    data[place % len(data)] ^= flip
+    with pytest.raises(HansaError):
+        decode_manifest(bytes(data), compute_root(build()))
+    try:
+        manifest = decode_manifest(bytes(data))
+        open_directory(manifest, KEY)
+        open_contents(manifest, DEK)
+    except HansaError:
+        return
+    pytest.fail("a changed manifest was opened")
+
+
+def test_names_and_keys_do_not_show():
+    """Neither names nor chunk keys nor chunk ids are in the manifest's bytes, or in a repr."""
+    assert b"a/one" not in build()
+    assert b"k" * 32 not in build()
+    assert A not in build()
+    assert "k" * 8 not in repr(CONTENTS.chunks)
+
+
+def entry(**changes):
+    """Return the directory with its first entry changed."""
+    first = msgspec.structs.replace(DIRECTORY.entries[0], **changes)
+    return msgspec.structs.replace(DIRECTORY, entries=(first, *DIRECTORY.entries[1:]))
+
+
+@pytest.mark.parametrize(
+    "directory",
+    [
+        entry(chunk=b"short"),
+        entry(chunk=B),
+        entry(sealed_digest=b"short"),
+        entry(sealed_bytes=0),
+        entry(sealed_bytes=SEALED_CHUNK_BYTES_MAX + 1),
+        entry(plain_bytes=0),
+        entry(plain_bytes=CHUNK_BYTES_MAX + 1),
+        entry(plain_bytes=-5),
+        msgspec.structs.replace(DIRECTORY, files=-1),
+        msgspec.structs.replace(DIRECTORY, content_bytes=-1),
+        msgspec.structs.replace(DIRECTORY, content_bytes=149),
+        msgspec.structs.replace(DIRECTORY, content_bytes=0),
+        msgspec.structs.replace(DIRECTORY, entries=()),
+    ],
+)
+def test_bad_directories_are_refused(directory):
+    """A directory that contradicts itself is refused."""
+    with pytest.raises(InvalidError):
+        validate_directory(directory)
+
+
+def changed(part, index, **changes):
+    """Return the contents with one file or chunk changed."""
+    items = list(getattr(CONTENTS, part))
+    items[index] = msgspec.structs.replace(items[index], **changes)
+    return msgspec.structs.replace(CONTENTS, **{part: tuple(items)})
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        changed("files", 0, size=119),
+        changed("files", 0, size=-120),
+        changed("files", 0, digest=b"short"),
+        changed("files", 0, name="b"),
+        changed("files", 0, name="../b"),
+        changed("chunks", 0, chunk=b"short"),
+        changed("chunks", 0, chunk=B),
+        changed("chunks", 0, key=b"short"),
+        changed("chunks", 0, plain_bytes=101),
+        changed("chunks", 0, sealed_bytes=0),
+        msgspec.structs.replace(CONTENTS, sequence=(0, 1)),
+        msgspec.structs.replace(CONTENTS, sequence=(1, 0, 0)),
+        msgspec.structs.replace(CONTENTS, sequence=(0, 2, 0)),
+        msgspec.structs.replace(CONTENTS, sequence=(0, -1, 0)),
+        msgspec.structs.replace(CONTENTS, sequence=()),
+        msgspec.structs.replace(CONTENTS, files=()),
+    ],
+)
+def test_bad_contents_are_refused(contents):
+    """Contents that contradict themselves are refused."""
+    with pytest.raises(InvalidError):
+        validate_contents(contents)
+
+
+@pytest.mark.parametrize(
+    "directory",
+    [
+        entry(sealed_bytes=91),
+        entry(plain_bytes=99),
+        entry(chunk=b"c" * 32),
+        msgspec.structs.replace(DIRECTORY, files=2),
+        msgspec.structs.replace(DIRECTORY, content_bytes=251),
+        msgspec.structs.replace(DIRECTORY, entries=DIRECTORY.entries[::-1]),
+    ],
+)
+def test_parts_must_agree(directory):
+    """A directory that speaks of other chunks, lengths or counts than the contents is refused."""
+    with pytest.raises(InvalidError):
+        validate_agreement(directory, CONTENTS)
+
+
+def test_empty_version():
+    """A version may hold no bytes at all."""
+    contents = Contents(1, (FileEntry("empty", 0, A),), (), ())
+    manifest = decode_manifest(build(Directory(1, 0, 1, ()), contents))
+    assert open_contents(manifest, DEK) == contents
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "/etc/passwd",
+        "a/",
+        "a//b",
+        "..",
+        "../a",
+        "a/../b",
+        "./a",
+        "a/.",
+        "a\x00b",
+        "a\nb",
+        "..\\a",
+        "a\\..\\b",
+        "\ud800",
+        "ä" * 2_049,
+    ],
+)
+def test_unsafe_names_are_refused(name):
+    """A name that could leave the reader's folder, or no file system can hold, is refused."""
+    with pytest.raises(InvalidError):
+        validate_names([name])
+
+
+@pytest.mark.parametrize("names", [["a", "a"], ["a/b", "a"], ["a", "a/b/c"]])
+def test_conflicting_names_are_refused(names):
+    """Two names that cannot both be files are refused."""
+    with pytest.raises(InvalidError):
+        validate_names(names)
+
+
+def test_odd_names_are_fine():
+    """Spaces, dots, other scripts and long paths are names."""
+    validate_names(["a b", ".hidden", "..x", "é/路/x", "a/b", "a/c", "-", "C:", "x" * 255])
+
+
+def test_wrong_salt_length():
+    """A salt of another length is refused."""
+    manifest = msgspec.structs.replace(decode_manifest(build()), salt=b"short")
+    with pytest.raises(InvalidError):
+        decode_manifest(encode(manifest))
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_refused_cleanly(data):
+    """Whatever is sent, the answer is the declared error."""
+    with pytest.raises(InvalidError):
+        decode_manifest(data)
+    assert hashlib.sha256(data).digest() != compute_root(data)

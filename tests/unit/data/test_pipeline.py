@@ -1,0 +1,206 @@
+"""Tests of hansa.data.pipeline."""
+
+import hashlib
+import io
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from hansa.data.chunk import compute_sealed_digest, open_chunk
+from hansa.data.fingerprint import compute_chunk_id, compute_fingerprint
+from hansa.data.layout import ContentLayout
+from hansa.data.pipeline import Ingest, KnownChunk, SourceFile
+from hansa.errors import InvalidError
+from hansa.limits import CHUNK_BYTES_MAX, LOOKUP_DIGESTS_MAX, MIB, UPLOAD_BATCH_BYTES_MAX
+from hansa.testing.doubles import SeededEntropy
+from hansa.testing.versions import DEDUP_KEYS, build_version
+
+
+def noise(count, label):
+    """Return reproducible incompressible bytes."""
+    return hashlib.shake_256(label.encode()).digest(count)
+
+
+def known_from(*built):
+    """Return a lookup that answers from the manifests of earlier versions."""
+    entries = {
+        entry.chunk: KnownChunk(entry, chunk.key)
+        for version in built
+        for entry, chunk in zip(version.directory.entries, version.contents.chunks, strict=True)
+    }
+    return lambda ids: [entries.get(chunk_id) for chunk_id in ids]
+
+
+def test_uploads_open_with_the_keys_of_the_contents():
+    """Each new chunk is sealed under a key of its own, named by digest, and carries the pair."""
+    built = build_version({"a": noise(700_000, "a"), "b": b"text" * 9_000}, SeededEntropy())
+    assert len({chunk.key for chunk in built.contents.chunks}) == len(built.uploads) > 5
+    by_id = {upload.chunk: upload for upload in built.uploads}
+    for chunk, entry in zip(built.contents.chunks, built.directory.entries, strict=True):
+        upload = by_id[chunk.chunk]
+        plain = open_chunk(chunk.chunk, upload.sealed, chunk.key, chunk.plain_bytes)
+        assert compute_chunk_id(DEDUP_KEYS, plain) == chunk.chunk
+        assert compute_fingerprint(DEDUP_KEYS, plain) == upload.fingerprint
+        assert compute_sealed_digest(upload.sealed) == entry.sealed_digest
+
+
+def test_next_version_uploads_only_what_changed():
+    """A change of a few bytes costs a chunk or two; the rest is taken from the living version."""
+    data = noise(3_000_000, "v1")
+    first = build_version({"data": data}, SeededEntropy("1"))
+    changed = data[:1_500_000] + b"changed" + data[1_500_000:]
+    second = build_version({"data": changed}, SeededEntropy("2"), known_from(first))
+    assert len(second.uploads) <= 2
+    assert second.counters.chunks_duplicate >= len(first.uploads) - 2
+    assert second.counters.sealed_bytes < 2 * CHUNK_BYTES_MAX + 100
+    sealed = {u.chunk: u.sealed for u in first.uploads} | {
+        u.chunk: u.sealed for u in second.uploads
+    }
+    content = b"".join(sealed[chunk.chunk] for chunk in second.contents.chunks)
+    layout = ContentLayout(second.contents)
+    assert b"".join(layout.read_file(0, lambda at, n: content[at : at + n])) == changed
+
+
+def test_repeats_inside_a_version_are_stored_once():
+    """The same file twice, and zeros, cost their chunks once."""
+    data = noise(1_000_000, "twice")
+    built = build_version({"a": data, "b": data, "zeros": bytes(5 * MIB)}, SeededEntropy())
+    assert built.counters.sealed_bytes < 1_100_000
+    assert built.counters.duplicate_bytes > 5_500_000
+    assert built.directory.content_bytes == 2_000_000 + 5 * MIB
+
+
+def test_small_files_share_chunks():
+    """A thousand tiny files are a few chunks; a large file's chunks do not depend on them."""
+    tiny = {f"t/{n:04}": b"%04d" % n * 250 for n in range(1_000)}
+    built = build_version(tiny, SeededEntropy())
+    assert len(built.uploads) < 40
+    large = noise(2_000_000, "large")
+    alone = build_version({"large": large}, SeededEntropy())
+    among = build_version(
+        {"0": b"x", "large": large, "z": b"y"}, SeededEntropy(), known_from(alone)
+    )
+    assert len(among.uploads) == 2
+
+
+def test_batches_keep_the_limits():
+    """No batch exceeds the upload limit, no look-up asks for too much."""
+    asked = []
+
+    def lookup(ids):
+        asked.append(len(ids))
+        return [None] * len(ids)
+
+    ingest = Ingest(DEDUP_KEYS, lookup, SeededEntropy().random_bytes)
+    source = SourceFile("big", 20 * MIB, lambda: io.BytesIO(noise(20 * MIB, "big")))
+    sizes = [sum(len(u.sealed) for u in batch) for batch in ingest.batches([source])]
+    assert len(sizes) >= 3
+    assert max(sizes) <= UPLOAD_BATCH_BYTES_MAX
+    assert max(asked) <= LOOKUP_DIGESTS_MAX
+
+
+def test_memory_stays_bounded():
+    """While a long file is read, never more than a few windows of it are in flight."""
+    read = 0
+
+    class Long:
+        def read(self, size, /):
+            nonlocal read
+            data = noise(min(size, 40 * MIB - read), f"long {read}")
+            read += len(data)
+            return data
+
+    ingest = Ingest(DEDUP_KEYS, lambda ids: [None] * len(ids), SeededEntropy().random_bytes)
+    given = 0
+    for batch in ingest.batches([SourceFile("long", 40 * MIB, Long)]):
+        given += sum(len(upload.sealed) for upload in batch)
+        assert read - given < 16 * MIB
+    assert read == 40 * MIB
+
+
+def test_threads_change_nothing():
+    """On a pool the result is the same, byte for byte."""
+    files = {"a": noise(2_000_000, "a"), "b": b"b" * 3_000_000}
+
+    def run(spread):
+        ingest = Ingest(
+            DEDUP_KEYS,
+            lambda ids: [None] * len(ids),
+            SeededEntropy().random_bytes,
+            spread=spread,
+        )
+        sources = [SourceFile(n, len(d), lambda d=d: io.BytesIO(d)) for n, d in files.items()]
+        return list(ingest.batches(sources)), ingest.finish()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert run(map) == run(pool.map)
+
+
+def test_lying_lookup_is_not_believed():
+    """An answer about another chunk, or of another length, is not used."""
+    data = noise(30_000, "x")
+    first = build_version({"a": data}, SeededEntropy("1"))
+    other = build_version({"a": noise(40_000, "y")}, SeededEntropy("2"))
+    wrong = KnownChunk(other.directory.entries[0], b"k" * 32)
+    second = build_version({"a": data}, SeededEntropy("3"), lambda ids: [wrong] * len(ids))
+    assert [u.chunk for u in second.uploads] == [u.chunk for u in first.uploads]
+
+
+def test_profile_blake3():
+    """Without the pair uploads carry no fingerprint."""
+    ingest = Ingest(
+        DEDUP_KEYS, lambda ids: [None] * len(ids), SeededEntropy().random_bytes, profile="blake3"
+    )
+    batches = list(ingest.batches([SourceFile("a", 3, lambda: io.BytesIO(b"abc"))]))
+    assert batches[0][0].fingerprint == b""
+
+
+def test_empty_input():
+    """No files, and empty files, make a version without chunks."""
+    assert build_version({}, SeededEntropy()).directory.entries == ()
+    built = build_version({"a": b"", "b": b""}, SeededEntropy())
+    assert [file.size for file in built.contents.files] == [0, 0]
+    assert built.uploads == ()
+
+
+def test_file_size_is_what_was_read():
+    """A file that grew since it was listed is recorded as it was read."""
+    ingest = Ingest(DEDUP_KEYS, lambda ids: [None] * len(ids), SeededEntropy().random_bytes)
+    list(ingest.batches([SourceFile("grown", 1, lambda: io.BytesIO(noise(600_000, "g")))]))
+    assert ingest.finish()[0].files[0].size == 600_000
+
+
+def test_files_are_closed():
+    """Each file is closed when it ends, and when reading breaks off."""
+    opened = []
+
+    class Source(io.BytesIO):
+        def read(self, size=-1, /):
+            if self.getvalue() == b"bad":
+                raise PermissionError
+            return super().read(size)
+
+    def source(data):
+        def start():
+            opened.append(Source(data))
+            return opened[-1]
+
+        return SourceFile(data.decode(), len(data), start)
+
+    ingest = Ingest(DEDUP_KEYS, lambda ids: [None] * len(ids), SeededEntropy().random_bytes)
+    with pytest.raises(PermissionError):
+        list(ingest.batches([source(b"one"), source(b"two"), source(b"bad"), source(b"four")]))
+    assert [stream.closed for stream in opened] == [True, True, True]
+
+
+@pytest.mark.parametrize("names", [["../a"], ["a", "a"], ["a", "a/b"]])
+def test_bad_names_are_refused(names):
+    """A name that cannot be used stops the publish."""
+    ingest = Ingest(DEDUP_KEYS, lambda ids: [None] * len(ids), SeededEntropy().random_bytes)
+
+    def publish():
+        list(ingest.batches([SourceFile(n, 1, lambda: io.BytesIO(b"x")) for n in names]))
+        ingest.finish()
+
+    with pytest.raises(InvalidError):
+        publish()
