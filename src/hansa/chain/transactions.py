@@ -325,6 +325,18 @@ def decode_transaction(data: bytes) -> Transaction:
         InvalidError: too long, malformed, without operations, with too many, or wrongly signed.
     """
     transaction = decode(Transaction, data, bytes_max=limits.TRANSACTION_BYTES_MAX)
+    validate_form(transaction)
+    if not is_author_signature(transaction):
+        raise InvalidError("The transaction's signature does not match its author and contents.")
+    return transaction
+
+
+def validate_form(transaction: Transaction) -> None:
+    """Check lengths and counts that hold for every transaction.
+
+    Raises:
+        InvalidError: the message names what is wrong.
+    """
     body = transaction.body
     if not 1 <= len(body.operations) <= limits.OPERATIONS_PER_TRANSACTION_MAX:
         raise InvalidError(
@@ -332,9 +344,12 @@ def decode_transaction(data: bytes) -> Transaction:
         )
     if len(body.nonce) != 16 or len(body.alliance) != 32 or len(body.confidential) != 32:
         raise InvalidError("A field of the transaction has the wrong length.")
-    if not is_signed(TRANSACTION_TAG, encode(body), transaction.signature, body.author):
-        raise InvalidError("The transaction's signature does not match its author and contents.")
-    return transaction
+
+
+def is_author_signature(transaction: Transaction) -> bool:
+    """Tell whether the author signed the body: for transactions that came inside a block."""
+    body = transaction.body
+    return is_signed(TRANSACTION_TAG, encode(body), transaction.signature, body.author)
 
 
 def derive_id(transaction: Digest, index: int) -> bytes:

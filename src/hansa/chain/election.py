@@ -1,0 +1,96 @@
+"""The election: approval votes of organisations, tallied at the end of each epoch (seed 3.3, DPoS).
+
+Upon the last block of an epoch: the r candidates with most approvals decide from the next height.
+One organisation has one vote for each candidate it names, whatever it owns. Of equals, one in the
+present set stays (no change without a reason), then the smaller SHA-256 of the node key decides.
+With fewer than r candidates that anyone approves, the old set stays.
+
+No organisation has more than one node, so none can hold more than f of r ≥ 4 seats. With r = 1 there
+is nothing to divide. Standing (who missed votes or erasures) is not counted yet: certificates are
+not part of the state; it will be one more condition in `_is_electable`.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from hansa.chain.records import OrganisationRecord
+from hansa.chain.state import Reads, State
+from hansa.types import OrganisationName, PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One organisation in the tally."""
+
+    organisation: OrganisationName
+    node_key: PublicKey
+    votes: int
+    voters: tuple[OrganisationName, ...]
+    """Active organisations that approve of it, sorted."""
+    is_super_node: bool
+    """In the set that decides the next block."""
+    is_electable: bool
+    is_next: bool
+    """Would be in the set if the epoch ended now."""
+
+
+def tally(state: Reads) -> tuple[Standing, ...]:
+    """Return all organisations as they stand, the first first."""
+    members = {item.name: item for item in state.organisations()}
+    approvals: dict[str, list[OrganisationName]] = {name: [] for name in members}
+    for vote in state.votes():
+        if members[vote.organisation].status == "active":
+            for name in vote.candidates:
+                approvals[name].append(vote.organisation)
+    present = set(state.election.super_nodes)
+
+    def rank(item: OrganisationRecord) -> tuple[bool, int, bool, bytes]:
+        return (
+            not _is_electable(item),
+            -len(approvals[item.name]),
+            item.node_key not in present,
+            hashlib.sha256(item.node_key).digest(),
+        )
+
+    ranked = sorted(members.values(), key=rank)
+    elected = _choose(state, ranked, approvals)
+    return tuple(
+        Standing(
+            organisation=item.name,
+            node_key=item.node_key,
+            votes=len(approvals[item.name]),
+            voters=tuple(approvals[item.name]),
+            is_super_node=item.node_key in present,
+            is_electable=_is_electable(item),
+            is_next=item.node_key in elected,
+        )
+        for item in ranked
+    )
+
+
+def elect(state: Reads) -> tuple[PublicKey, ...]:
+    """Return the node keys, sorted, that would decide the next epoch if this one ended now."""
+    return tuple(sorted(item.node_key for item in tally(state) if item.is_next))
+
+
+def is_election_pending(state: State) -> bool:
+    """Tell whether the votes now differ from the present set: a reason to reach the epoch's end."""
+    if state.election_pending is None:
+        state.election_pending = elect(state) != state.super_nodes()
+    return state.election_pending
+
+
+def _choose(
+    state: Reads,
+    ranked: list[OrganisationRecord],
+    approvals: dict[str, list[OrganisationName]],
+) -> set[PublicKey]:
+    seats = state.genesis.parameters.super_nodes
+    eligible = [item for item in ranked if _is_electable(item) and approvals[item.name]]
+    if len(eligible) < seats:
+        return set(state.election.super_nodes)
+    return {item.node_key for item in eligible[:seats]}
+
+
+def _is_electable(organisation: OrganisationRecord) -> bool:
+    return organisation.status == "active"

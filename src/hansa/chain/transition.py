@@ -1,0 +1,307 @@
+"""Execution: the one way from a state and a block's contents to the next state.
+
+A pure function: no clock, no float, no set order, no I/O. Each transaction is judged anew, whatever
+intake said; it applies whole or not at all. Signatures were checked where the bytes came in
+(`transactions.decode_transaction`, or `validation` for what came inside a block).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hansa import limits
+from hansa.chain import access, catalogue, membership, records
+from hansa.chain.authenticated import AuthenticatedMap
+from hansa.chain.blocks import Erasure, Result, is_erasure_signed
+from hansa.chain.draft import Acting, Draft, Refused, refuse
+from hansa.chain.election import elect
+from hansa.chain.reasons import NEVER_IN_BLOCK
+from hansa.chain.records import (
+    ElectionRecord,
+    ErasureEntry,
+    ErasuresRecord,
+    HeadRecord,
+    SeenRecord,
+    SeenUntilRecord,
+    UserRecord,
+)
+from hansa.chain.state import State
+from hansa.chain.transactions import (
+    AddUser,
+    AddVersion,
+    AdmitOrganisation,
+    DenyAccess,
+    GrantAccess,
+    Operation,
+    Redescribe,
+    RegisterDataset,
+    RequestAccess,
+    RetireDataset,
+    RevokeAccess,
+    RevokeUser,
+    SetPolicy,
+    SuspendOrganisation,
+    Transaction,
+    TransactionBody,
+    UpdateOrganisation,
+    VoteSuperNodes,
+    validate_form,
+)
+from hansa.errors import InvalidError
+from hansa.types import Digest, Epoch, Height, Millis, PublicKey
+
+ACCEPTED = Result(accepted=True, code="")
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What a block's contents do to the state they were executed on."""
+
+    height: Height
+    results: tuple[Result, ...]
+    """One for each transaction, in order."""
+    writes: tuple[tuple[bytes, bytes | None], ...]
+    """Changed state pairs, sorted by key; None deletes."""
+    state_root: Digest
+    next_super_nodes: tuple[PublicKey, ...]
+    """The set that decides the next height, sorted."""
+    total_transactions: int
+    base_root: Digest
+    """Root of the state that was executed on."""
+    pairs: AuthenticatedMap
+    """All state pairs afterwards; for `State.advanced`."""
+
+
+def execute(
+    state: State,
+    *,
+    height: Height,
+    time_ms: Millis,
+    master: PublicKey,
+    transactions: Sequence[Transaction],
+    erasures: Sequence[Erasure],
+) -> Execution:
+    """Execute a block's contents on the state before it; the state itself does not change.
+
+    Args:
+        state: the state at `height` − 1.
+        height: the block's.
+        time_ms: the block's, later than the state's.
+        master: the block's; takes no part in execution yet.
+        transactions: with checked signatures, in the block's order.
+        erasures: checked by `validation.validate_erasures`.
+    """
+    del master  # Named by the contract; standing will count it.
+    assert height == state.height + 1, "blocks are executed in order"
+    draft = Draft(state)
+    results = tuple(
+        _execute_one(draft, state.alliance, transaction, height, time_ms, index)
+        for index, transaction in enumerate(transactions)
+    )
+    _forget(draft, height)
+    _record_erasures(draft, height, erasures)
+    total = state.total_transactions + len(transactions)
+    draft.put(records.HEAD_KEY, HeadRecord(height, time_ms, total))
+    draft.keep()
+    if height % state.genesis.parameters.epoch_blocks == 0:
+        _end_epoch(draft, height)
+    next_super_nodes = draft.election.super_nodes
+    writes, pairs = draft.finish()
+    return Execution(
+        height=height,
+        results=results,
+        writes=writes,
+        state_root=pairs.root,
+        next_super_nodes=next_super_nodes,
+        total_transactions=total,
+        base_root=state.root,
+        pairs=pairs,
+    )
+
+
+def judge(state: State, transaction: Transaction, *, height: Height, time_ms: Millis) -> str:
+    """Return what execution at `height` would say about one transaction alone: "" or a reason code.
+
+    Args:
+        height: of the block it may go into; `state.height` + 1 or, for intake, later.
+        time_ms: the time that block would have.
+    """
+    draft = Draft(state)
+    result = _execute_one(draft, state.alliance, transaction, height, time_ms, 0)
+    return result.code
+
+
+def _execute_one(
+    draft: Draft,
+    alliance: Digest,
+    transaction: Transaction,
+    height: Height,
+    time_ms: Millis,
+    index: int,
+) -> Result:
+    """Apply one transaction to the draft, or nothing of it but that it was seen."""
+    digest = transaction.digest()
+    result = ACCEPTED
+    try:
+        _check_transaction(draft, alliance, transaction, digest, height)
+        body = transaction.body
+        user = _check_author(draft, body, time_ms)
+        acting = Acting(draft, body, digest, user, height, time_ms)
+        for place, operation in enumerate(body.operations):
+            _apply(acting, operation, place)
+        draft.keep()
+    except Refused as refused:
+        draft.drop()
+        result = Result(accepted=False, code=refused.code)
+    if result.code not in NEVER_IN_BLOCK:
+        _remember(draft, digest, transaction.body.expires, SeenRecord(height, index))
+        draft.keep()
+    return result
+
+
+def _check_transaction(
+    draft: Draft, alliance: Digest, transaction: Transaction, digest: Digest, height: Height
+) -> None:
+    """Refuse what no block may carry."""
+    body = transaction.body
+    try:
+        validate_form(transaction)
+    except InvalidError:
+        refuse("malformed")
+    if body.alliance != alliance:
+        refuse("wrong-alliance")
+    if body.expires < height:
+        refuse("expired")
+    if body.expires > height + draft.genesis.parameters.transaction_lifetime_heights:
+        refuse("lifetime")
+    if draft.transaction_location(digest) is not None:
+        refuse("replayed")
+
+
+def _check_author(draft: Draft, body: TransactionBody, time_ms: Millis) -> UserRecord:
+    """Return the author if they may act at all now, or refuse."""
+    if abs(body.time_ms - time_ms) > draft.genesis.parameters.transaction_age_ms_max:
+        refuse("time-window")
+    user = draft.user(body.author)
+    if user is None:
+        refuse("unknown-user")
+    if user.status == "revoked":
+        refuse("user-revoked")
+    organisation = draft.organisation(user.organisation)
+    if organisation is None or organisation.status != "active":
+        refuse("organisation-suspended")
+    return user
+
+
+def _apply(acting: Acting, operation: Operation, place: int) -> None:  # noqa: C901, PLR0912
+    """Apply one operation, or refuse the transaction."""
+    match operation:
+        case AdmitOrganisation():
+            membership.admit_organisation(acting, operation)
+        case SuspendOrganisation():
+            membership.suspend_organisation(acting, operation)
+        case UpdateOrganisation():
+            membership.update_organisation(acting, operation)
+        case AddUser():
+            membership.add_user(acting, operation)
+        case RevokeUser():
+            membership.revoke_user(acting, operation)
+        case VoteSuperNodes():
+            membership.vote_super_nodes(acting, operation)
+        case RegisterDataset():
+            catalogue.register_dataset(acting, operation, place)
+        case AddVersion():
+            catalogue.add_version(acting, operation)
+        case Redescribe():
+            catalogue.redescribe(acting, operation)
+        case RetireDataset():
+            catalogue.retire_dataset(acting, operation)
+        case SetPolicy():
+            catalogue.set_policy(acting, operation)
+        case RequestAccess():
+            access.request_access(acting, operation, place)
+        case GrantAccess():
+            access.grant_access(acting, operation)
+        case DenyAccess():
+            access.deny_access(acting, operation)
+        case RevokeAccess():
+            access.revoke_access(acting, operation)
+
+
+def _remember(draft: Draft, digest: Digest, expires: Height, seen: SeenRecord) -> None:
+    """Enter a transaction as taken, until it could not be in a block any more."""
+    draft.put(records.seen_key(digest), seen)
+    key = records.seen_until_key(expires)
+    until = draft.record(key, SeenUntilRecord)
+    known = () if until is None else until.transactions
+    draft.put(key, SeenUntilRecord((*known, digest)))
+
+
+def _forget(draft: Draft, height: Height) -> None:
+    """Drop what the block at `height` was the last that could carry, and old acknowledgements.
+
+    An expired transaction is refused by its expiry, so its digest is needed no longer.
+    """
+    key = records.seen_until_key(height)
+    until = draft.record(key, SeenUntilRecord)
+    if until is not None:
+        for digest in until.transactions:
+            draft.delete(records.seen_key(digest))
+        draft.delete(key)
+    oldest = height - draft.genesis.parameters.transaction_lifetime_heights
+    if oldest > 0 and draft.erasures(oldest):
+        draft.delete(records.erasures_key(oldest))
+
+
+def _record_erasures(draft: Draft, height: Height, erasures: Sequence[Erasure]) -> None:
+    for erasure in erasures:
+        entry = ErasureEntry(
+            round=erasure.round,
+            outcome=erasure.outcome,
+            digest=erasure.digest,
+            copies=erasure.copies,
+            super_node=erasure.super_node,
+            recorded_height=height,
+        )
+        entries = (*draft.erasures(erasure.height), entry)
+        draft.put(records.erasures_key(erasure.height), ErasuresRecord(entries))
+
+
+def _end_epoch(draft: Draft, height: Height) -> None:
+    """Let the votes as of now decide who decides from the next height."""
+    before = draft.election
+    chosen = elect(draft)
+    changes = before.changes if chosen == before.super_nodes else (*before.changes, height)
+    after = ElectionRecord(
+        epoch=Epoch(before.epoch + 1),
+        first_height=Height(height + 1),
+        super_nodes=chosen,
+        previous_super_nodes=before.super_nodes,
+        changes=changes,
+    )
+    draft.put(records.ELECTION_KEY, after)
+    draft.keep()
+
+
+def is_erasure_valid(state: State, erasure: Erasure, height: Height) -> bool:
+    """Tell whether a block at `height` may carry an acknowledgement; the state is the one before it.
+
+    It must be for an earlier height of this or the last epoch, by a super node of that height, well
+    signed, remembered still, and the first of that super node for that height and round.
+    """
+    past, election = erasure.height, state.election
+    epoch_blocks = state.genesis.parameters.epoch_blocks
+    lifetime = state.genesis.parameters.transaction_lifetime_heights
+    if erasure.alliance != state.alliance or not max(0, height - lifetime) < past < height:
+        return False
+    if past >= election.first_height:
+        chosen = election.super_nodes
+    elif past >= election.first_height - epoch_blocks:
+        chosen = election.previous_super_nodes
+    else:
+        return False
+    if erasure.super_node not in chosen or not 0 <= erasure.round <= limits.ROUND_MAX:
+        return False
+    if len(erasure.digest) != 32 or not 0 <= erasure.copies <= limits.BLOCK_TRANSACTIONS_MAX:
+        return False
+    known = {(entry.super_node, entry.round) for entry in state.erasures(past)}
+    return (erasure.super_node, erasure.round) not in known and is_erasure_signed(erasure)

@@ -1,0 +1,216 @@
+"""Building a block and checking one: every field of a header is derived anew, nothing is believed.
+
+What rests on a clock (a time too far ahead) is the reviewer's to judge in `consensus`; what is here
+has one answer at every node.
+"""
+
+from collections.abc import Collection, Sequence
+
+from hansa import limits
+from hansa.chain.blocks import Block, Erasure, Header, body_roots
+from hansa.chain.genesis import Parameters
+from hansa.chain.reasons import NEVER_IN_BLOCK
+from hansa.chain.state import State
+from hansa.chain.transactions import Transaction, is_author_signature
+from hansa.chain.transition import Execution, execute, is_erasure_valid
+from hansa.codec import encode
+from hansa.errors import InvalidError
+from hansa.types import NO_DIGEST, Digest, Height, Millis, PublicKey, Round
+
+
+def validate_erasures(state: State, erasures: Sequence[Erasure], height: Height) -> None:
+    """Check the acknowledgements of a block at `height` against the state before it.
+
+    Raises:
+        InvalidError: too many, twice the same, of a stranger, for a wrong height, wrongly signed.
+    """
+    if len(erasures) > limits.ERASURES_PER_BLOCK_MAX:
+        raise InvalidError("A block carries too many acknowledgements of erasures.")
+    if len({_slot(erasure) for erasure in erasures}) != len(erasures):
+        raise InvalidError("A block carries the same acknowledgement twice.")
+    for erasure in erasures:
+        if not is_erasure_valid(state, erasure, height):
+            raise InvalidError(f"An acknowledgement for height {erasure.height} is not valid.")
+
+
+def build_block(
+    state: State,
+    parent: Header | None,
+    *,
+    master: PublicKey,
+    round: Round,  # noqa: A002 - the field's name in the header
+    time_ms: Millis,
+    transactions: Sequence[Transaction],
+    erasures: Sequence[Erasure],
+) -> tuple[Block, Execution]:
+    """Build the block after `state`, leaving out what no block may carry or has no room.
+
+    Args:
+        state: the state after the parent.
+        parent: header of the last block; None at height 1.
+        time_ms: moved to just after the parent's if it is not later.
+        transactions: with checked signatures, oldest first; the block's may be fewer.
+        erasures: known acknowledgements; those not valid here are left out.
+    """
+    height = Height(state.height + 1)
+    time_ms = Millis(max(time_ms, state.time_ms + 1))
+    chosen = _fitting(state.genesis.parameters, transactions)
+    fresh: dict[tuple[bytes, int, int], Erasure] = {}
+    for erasure in erasures:
+        if len(fresh) == limits.ERASURES_PER_BLOCK_MAX:
+            break
+        if _slot(erasure) not in fresh and is_erasure_valid(state, erasure, height):
+            fresh[_slot(erasure)] = erasure
+    held = tuple(fresh.values())
+
+    def run() -> Execution:
+        return execute(
+            state,
+            height=height,
+            time_ms=time_ms,
+            master=master,
+            transactions=chosen,
+            erasures=held,
+        )
+
+    execution = run()
+    if any(result.code in NEVER_IN_BLOCK for result in execution.results):
+        # Those changed nothing, so the others' results stay; only their places move.
+        paired = zip(chosen, execution.results, strict=True)
+        chosen = tuple(item for item, result in paired if result.code not in NEVER_IN_BLOCK)
+        execution = run()
+    header = _derive_header(state, parent, execution, master, round, time_ms, (chosen, held))
+    return Block(header, chosen, execution.results, held), execution
+
+
+def validate_block(
+    state: State,
+    block: Block,
+    parent: Header | None,
+    *,
+    verified: Collection[Digest] = frozenset(),
+) -> Execution:
+    """Check a block against the state after its parent; return its execution for `State.advanced`.
+
+    Args:
+        state: the state after the parent.
+        block: as decoded; its certificate is checked by who takes it in.
+        parent: header of the block before; None at height 1.
+        verified: digests of transactions whose signatures this node has checked already.
+
+    Raises:
+        InvalidError: any field is not what it must be; the message names it.
+    """
+    header = block.header
+    _check_fields(state, header)
+    _check_size(state.genesis.parameters, block)
+    validate_erasures(state, block.erasures, header.height)
+    for transaction in block.transactions:
+        if transaction.digest() not in verified and not is_author_signature(transaction):
+            raise InvalidError("A block carries a transaction that its author did not sign.")
+    execution = execute(
+        state,
+        height=header.height,
+        time_ms=header.time_ms,
+        master=header.master,
+        transactions=block.transactions,
+        erasures=block.erasures,
+    )
+    if any(result.code in NEVER_IN_BLOCK for result in execution.results):
+        raise InvalidError("A block carries a transaction that no block may carry.")
+    if execution.results != block.results:
+        raise InvalidError("A block's results are not what execution gives.")
+    derived = _derive_header(
+        state,
+        parent,
+        execution,
+        header.master,
+        header.round,
+        header.time_ms,
+        (block.transactions, block.erasures),
+    )
+    if derived != header:
+        wrong = [
+            name
+            for name in header.__struct_fields__
+            if getattr(derived, name) != getattr(header, name)
+        ]
+        raise InvalidError(f"A block's header is wrong in: {', '.join(wrong)}.")
+    return execution
+
+
+def _check_fields(state: State, header: Header) -> None:
+    """Check what cannot be derived but has bounds."""
+    if header.height != state.height + 1:
+        raise InvalidError(f"Block {header.height} does not follow height {state.height}.")
+    if header.master not in state.super_nodes():
+        raise InvalidError("A block's master is not a super node of its height.")
+    if not 0 <= header.round <= limits.ROUND_MAX:
+        raise InvalidError("A block's round is out of its bounds.")
+    if not state.time_ms < header.time_ms < 2**62:
+        raise InvalidError("A block's time is not later than its parent's.")
+
+
+def _check_size(parameters: Parameters, block: Block) -> None:
+    if len(block.transactions) > parameters.block_transactions_max:
+        raise InvalidError("A block carries too many transactions.")
+    total = 0
+    for transaction in block.transactions:
+        size = len(encode(transaction))
+        total += size
+        if size > limits.TRANSACTION_BYTES_MAX or total > parameters.block_bytes_max:
+            raise InvalidError("A block's transactions are too long.")
+
+
+def _fitting(
+    parameters: Parameters, transactions: Sequence[Transaction]
+) -> tuple[Transaction, ...]:
+    """Return the first transactions that a block has room for."""
+    fitting: list[Transaction] = []
+    room = parameters.block_bytes_max
+    for transaction in transactions[: parameters.block_transactions_max]:
+        size = len(encode(transaction))
+        if size > room or size > limits.TRANSACTION_BYTES_MAX:
+            break
+        room -= size
+        fitting.append(transaction)
+    return tuple(fitting)
+
+
+def _slot(erasure: Erasure) -> tuple[bytes, int, int]:
+    return (erasure.super_node, erasure.height, erasure.round)
+
+
+def _derive_header(
+    state: State,
+    parent: Header | None,
+    execution: Execution,
+    master: PublicKey,
+    round_: Round,
+    time_ms: Millis,
+    body: tuple[tuple[Transaction, ...], tuple[Erasure, ...]],
+) -> Header:
+    """Return the only header that these contents can have."""
+    if (parent.height if parent else 0) != state.height:
+        raise InvalidError("The parent is not the block of the state's height.")
+    transactions, erasures = body
+    roots = body_roots(transactions, execution.results, erasures)
+    return Header(
+        format=1,
+        alliance=state.alliance,
+        height=execution.height,
+        round=round_,
+        epoch=state.epoch(),
+        parent=parent.digest() if parent else state.alliance,
+        time_ms=time_ms,
+        master=master,
+        transactions_root=roots[0],
+        results_root=roots[1],
+        erasures_root=roots[2],
+        state_root=execution.state_root,
+        index_root=NO_DIGEST,
+        super_nodes=state.super_nodes(),
+        next_super_nodes=execution.next_super_nodes,
+        transaction_count=len(transactions),
+        total_transactions=execution.total_transactions,
+    )
