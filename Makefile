@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& { echo $$p; break; }; done)
+# An environment that is there is kept, whatever Python made it, unless PYTHON is named.
+THIS := $(if $(filter file undefined,$(origin PYTHON)),,--this-python)
 STORE ?= file
 VENV := .venv/bin
 BENCH ?=
@@ -14,11 +16,11 @@ help: ## list the targets
 
 venv: ## build the environment of development (.venv)
 	@test -n "$(PYTHON)" || { echo "Hansa needs Python 3.11 or later: set PYTHON=/path/to/python3"; exit 2; }
-	@$(PYTHON) tools/bootstrap/bootstrap.py
+	@$(PYTHON) tools/bootstrap/bootstrap.py $(THIS)
 
 runtime:
 	@test -n "$(PYTHON)" || { echo "Hansa needs Python 3.11 or later: set PYTHON=/path/to/python3"; exit 2; }
-	@$(PYTHON) tools/bootstrap/bootstrap.py --runtime
+	@$(PYTHON) tools/bootstrap/bootstrap.py --runtime $(THIS)
 
 demo: runtime ## six organisations share real city data, on this machine
 	@$(VENV)/hansa demo --store $(STORE) $(DEMO)
