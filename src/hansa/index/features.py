@@ -40,7 +40,10 @@ _TIME_STEP_MS = 31_557_600_000
 _TIME_MAX = 12
 
 _KINDS = (
-    (12, frozenset({"geojson", "shapefile", "shp", "kml", "kmz", "gpkg", "wms", "wfs", "topojson"})),
+    (
+        12,
+        frozenset({"geojson", "shapefile", "shp", "kml", "kmz", "gpkg", "wms", "wfs", "topojson"}),
+    ),
     (6, frozenset({"gtfs", "gtfs-rt", "gpx", "osm"})),
     (-6, frozenset({"pdf", "doc", "docx", "html", "txt", "md"})),
     (-12, frozenset({"jpg", "jpeg", "png", "tif", "tiff", "mp3", "mp4", "wav"})),

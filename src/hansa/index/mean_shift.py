@@ -87,7 +87,9 @@ def derive_bandwidth(points: Integers, neighbours_per_mille: int) -> int:
     return max(1, (mean * mean) >> 16)
 
 
-def mean_shift(points: Integers, bandwidth_squared: int, *, seeds_max: int = SEEDS_MAX) -> Clustering:
+def mean_shift(
+    points: Integers, bandwidth_squared: int, *, seeds_max: int = SEEDS_MAX
+) -> Clustering:
     """Cluster points; the number of clusters is found, not given.
 
     Args:
@@ -260,7 +262,7 @@ class _Kernel:
         for number, start in enumerate(range(0, len(self._points), _POINTS_PER_BLOCK)):
             stop = start + _POINTS_PER_BLOCK
             reach = rows @ self._columns[:, start:stop]
-            reach -= self._norms[None, start:stop]
+            np.subtract(reach, self._norms[None, start:stop], out=reach)
             kind = self._sum_kinds[number]
             inside = (reach >= thresholds).astype(kind)
             part = inside @ self._weighted[start:stop].astype(kind)

@@ -61,7 +61,11 @@ def split_words(text: str) -> list[str]:
         parts = _cut(run)
         for position, part in enumerate(parts):
             words.append(part)
-            if position + 1 < len(parts) and _is_unspaced(part) and _is_unspaced(parts[position + 1]):
+            if (
+                position + 1 < len(parts)
+                and _is_unspaced(part)
+                and _is_unspaced(parts[position + 1])
+            ):
                 words.append(part + parts[position + 1])
     return words
 
