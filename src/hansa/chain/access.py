@@ -142,6 +142,17 @@ def may_read(
     if found.status == "retired":
         return "dataset-retired"
     reader = state.user(user_key)
+    reason = _judge_reader(state, reader, organisation)
+    if reader is None or reason or found.owner == organisation:
+        return reason
+    owner = state.organisation(found.owner)
+    if owner is None or owner.status != "active":
+        return "owner-suspended"
+    return _judge_grants(state, found, reader, max(time_ms, state.head.time_ms))
+
+
+def _judge_reader(state: Reads, reader: UserRecord | None, organisation: str) -> str:
+    """Return "" if a reader is who the caller says and in good standing, else why not."""
     if reader is None or reader.organisation != organisation:
         return "unknown-user"
     if reader.status == "revoked":
@@ -149,12 +160,7 @@ def may_read(
     member = state.organisation(organisation)
     if member is None or member.status != "active":
         return "organisation-suspended"
-    if found.owner == organisation:
-        return ""
-    owner = state.organisation(found.owner)
-    if owner is None or owner.status != "active":
-        return "owner-suspended"
-    return _judge_grants(state, found, reader, max(time_ms, state.head.time_ms))
+    return ""
 
 
 def _judge_grants(state: Reads, dataset: DatasetRecord, reader: UserRecord, time_ms: int) -> str:

@@ -30,7 +30,7 @@ class Leaf:
         self.key = key
         self.value = value
         self.record = record
-        self.digest = hash_leaf(key, hashlib.sha256(value).digest())
+        self.digest: bytes = hash_leaf(key, hashlib.sha256(value).digest())
 
 
 class Branch:
@@ -41,7 +41,7 @@ class Branch:
     def __init__(self, left: "Node", right: "Node") -> None:
         self.left = left
         self.right = right
-        self.digest = _hash_branch(
+        self.digest: bytes = _hash_branch(
             EMPTY if left is None else left.digest, EMPTY if right is None else right.digest
         )
 
@@ -197,8 +197,9 @@ def _apply(node: Node, depth: int, changes: list[tuple[int, bytes, Leaf | None]]
             return changes[0][2] if changes else None
     assert depth < PLACE_BITS, "two keys share a place: SHA-256 is broken"
     middle = _split(changes, depth)
-    left = _apply(node.left if node else None, depth + 1, changes[:middle])
-    right = _apply(node.right if node else None, depth + 1, changes[middle:])
+    old_left, old_right = (node.left, node.right) if type(node) is Branch else (None, None)
+    left = _apply(old_left, depth + 1, changes[:middle])
+    right = _apply(old_right, depth + 1, changes[middle:])
     if left is None and type(right) is not Branch:
         return right
     if right is None and type(left) is not Branch:

@@ -161,11 +161,9 @@ def body_roots(
 def has_matching_body(block: Block) -> bool:
     """Tell whether every redundant field of the header agrees with the body."""
     header = block.header
-    return (
-        header.transaction_count == len(block.transactions) == len(block.results)
-        and body_roots(block.transactions, block.results, block.erasures)
-        == (header.transactions_root, header.results_root, header.erasures_root)
-    )
+    return header.transaction_count == len(block.transactions) == len(block.results) and body_roots(
+        block.transactions, block.results, block.erasures
+    ) == (header.transactions_root, header.results_root, header.erasures_root)
 
 
 def sign_vote(vote: Vote, key: SigningKey) -> SignedVote:

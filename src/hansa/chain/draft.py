@@ -4,7 +4,10 @@ The state below is never touched, so a draft may be dropped at any time.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NoReturn, TypeVar
+
+from typing_extensions import override
 
 from hansa.chain.authenticated import AuthenticatedMap, place_of
 from hansa.chain.reasons import REASONS
@@ -12,12 +15,12 @@ from hansa.chain.records import OrganisationRecord, Record, UserRecord
 from hansa.chain.state import Reads, State
 from hansa.chain.transactions import Role, TransactionBody
 from hansa.codec import encode
-from hansa.types import Digest, Height, Millis
+from hansa.types import Digest, Height, Millis, OrganisationName
 
 R = TypeVar("R", bound=Record)
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - an outcome, not a fault
     """A rule says no; caught by `transition`, which turns it into a result."""
 
     def __init__(self, code: str) -> None:
@@ -34,14 +37,16 @@ def refuse(code: str) -> NoReturn:
 class Draft(Reads):
     """Changes of one block over a state; `keep` or `drop` ends each transaction."""
 
-    __slots__ = ("_base", "_kept", "_pending", "genesis")
+    __slots__ = ("_base", "_kept", "_pending", "alliance", "genesis")
 
     def __init__(self, base: State) -> None:
         self.genesis = base.genesis
+        self.alliance = base.alliance
         self._base = base
         self._kept: dict[bytes, Record | None] = {}
         self._pending: dict[bytes, Record | None] = {}
 
+    @override
     def record(self, key: bytes, kind: type[R]) -> R | None:
         """Return the value under a key as this block has left it so far."""
         if key in self._pending:
@@ -53,6 +58,7 @@ class Draft(Reads):
         assert found is None or isinstance(found, kind), "a key's first byte fixes its kind"
         return found
 
+    @override
     def scan(self, first_byte: int, kind: type[R]) -> Iterator[R]:
         """Yield all values of a kind as this block has left them so far, in order of place."""
         changed = {
@@ -106,31 +112,25 @@ class Draft(Reads):
         return tuple(writes), self._base.pairs.updated(writes, decoded)
 
 
+@dataclass(frozen=True, slots=True)
 class Acting:
     """Who acts in a transaction, where and when: what every operation's rule is given."""
 
-    __slots__ = ("body", "digest", "draft", "height", "organisation_name", "time_ms", "user")
+    draft: Draft
+    body: TransactionBody
+    digest: Digest
+    """Of the transaction."""
+    user: UserRecord
+    """The author as of the start of the transaction."""
+    height: Height
+    """Height of the block."""
+    time_ms: Millis
+    """Time of the block."""
 
-    def __init__(
-        self,
-        draft: Draft,
-        body: TransactionBody,
-        digest: Digest,
-        user: UserRecord,
-        height: Height,
-        time_ms: Millis,
-    ) -> None:
-        self.draft = draft
-        self.body = body
-        self.digest = digest
-        """Of the transaction."""
-        self.user = user
-        """The author as of the start of the transaction."""
-        self.organisation_name = user.organisation
-        self.height = height
-        """Height of the block."""
-        self.time_ms = time_ms
-        """Time of the block."""
+    @property
+    def organisation_name(self) -> OrganisationName:
+        """Name of the author's organisation."""
+        return self.user.organisation
 
     @property
     def organisation(self) -> OrganisationRecord:

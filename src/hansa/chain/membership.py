@@ -6,6 +6,8 @@ refused everywhere from the next block and cannot be elected; a seat it holds co
 epoch's end. An identical ballot to admit brings a suspended member back.
 """
 
+from typing import Literal
+
 import msgspec
 
 from hansa import limits
@@ -174,7 +176,7 @@ def _is_encryption_key(key: bytes) -> bool:
 def _ballot(
     acting: Acting,
     subject: bytes,
-    what: str,
+    what: Literal["admit", "suspend"],
     organisation: OrganisationName,
     candidate: Candidate | None,
     *,
@@ -191,8 +193,7 @@ def _ballot(
         raised = sum(item.proposer == own for item in draft.ballots())
         if raised >= limits.BALLOTS_OPEN_PER_ORGANISATION_MAX:
             refuse("too-many-ballots")
-        kind = "admit" if what == "admit" else "suspend"
-        ballot = BallotRecord(kind, organisation, candidate, own, acting.height, ())
+        ballot = BallotRecord(what, organisation, candidate, own, acting.height, ())
     voters = tuple(sorted({*ballot.voters, own}))
     counted = 0
     for name in voters:
@@ -207,7 +208,9 @@ def _ballot(
     return False
 
 
-def _set_status(acting: Acting, target: OrganisationRecord, status: str) -> None:
+def _set_status(
+    acting: Acting, target: OrganisationRecord, status: Literal["active", "suspended"]
+) -> None:
     changed = msgspec.structs.replace(target, status=status, changed_height=acting.height)
     acting.draft.put(records.organisation_key(target.name), changed)
     counters = acting.draft.counters

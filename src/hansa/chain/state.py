@@ -7,6 +7,8 @@ speculative states may be held beside the newest. Counterpart: `draft`, what one
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
 
+from typing_extensions import override
+
 from hansa.chain import records
 from hansa.chain.authenticated import AuthenticatedMap, MapProof
 from hansa.chain.genesis import Genesis
@@ -204,6 +206,7 @@ class State(Reads):
     def _from_items(cls, genesis: Genesis, items: Iterable[tuple[bytes, bytes]]) -> "State":
         return cls(genesis, genesis.digest(), AuthenticatedMap.empty().updated(items))
 
+    @override
     def record(self, key: bytes, kind: type[R]) -> R | None:
         """Return the value under a key of `records`; decoded once."""
         leaf = self._pairs.leaf(key)
@@ -215,6 +218,7 @@ class State(Reads):
         assert isinstance(found, kind), "a key's first byte fixes its kind"
         return found
 
+    @override
     def scan(self, first_byte: int, kind: type[R]) -> Iterator[R]:
         """Yield all values of a kind, in order of place."""
         for leaf in self._pairs.leaves(first_byte):

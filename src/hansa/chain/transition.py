@@ -94,7 +94,7 @@ def execute(
     assert height == state.height + 1, "blocks are executed in order"
     draft = Draft(state)
     results = tuple(
-        _execute_one(draft, state.alliance, transaction, height, time_ms, index)
+        _execute_one(draft, transaction, height=height, time_ms=time_ms, index=index)
         for index, transaction in enumerate(transactions)
     )
     _forget(draft, height)
@@ -122,27 +122,24 @@ def judge(state: State, transaction: Transaction, *, height: Height, time_ms: Mi
     """Return what execution at `height` would say about one transaction alone: "" or a reason code.
 
     Args:
+        state: the newest.
+        transaction: with a checked signature.
         height: of the block it may go into; `state.height` + 1 or, for intake, later.
         time_ms: the time that block would have.
     """
     draft = Draft(state)
-    result = _execute_one(draft, state.alliance, transaction, height, time_ms, 0)
+    result = _execute_one(draft, transaction, height=height, time_ms=time_ms, index=0)
     return result.code
 
 
 def _execute_one(
-    draft: Draft,
-    alliance: Digest,
-    transaction: Transaction,
-    height: Height,
-    time_ms: Millis,
-    index: int,
+    draft: Draft, transaction: Transaction, *, height: Height, time_ms: Millis, index: int
 ) -> Result:
     """Apply one transaction to the draft, or nothing of it but that it was seen."""
     digest = transaction.digest()
     result = ACCEPTED
     try:
-        _check_transaction(draft, alliance, transaction, digest, height)
+        _check_transaction(draft, transaction, digest, height)
         body = transaction.body
         user = _check_author(draft, body, time_ms)
         acting = Acting(draft, body, digest, user, height, time_ms)
@@ -159,7 +156,7 @@ def _execute_one(
 
 
 def _check_transaction(
-    draft: Draft, alliance: Digest, transaction: Transaction, digest: Digest, height: Height
+    draft: Draft, transaction: Transaction, digest: Digest, height: Height
 ) -> None:
     """Refuse what no block may carry."""
     body = transaction.body
@@ -167,7 +164,7 @@ def _check_transaction(
         validate_form(transaction)
     except InvalidError:
         refuse("malformed")
-    if body.alliance != alliance:
+    if body.alliance != draft.alliance:
         refuse("wrong-alliance")
     if body.expires < height:
         refuse("expired")

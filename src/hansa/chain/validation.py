@@ -48,6 +48,8 @@ def build_block(
     Args:
         state: the state after the parent.
         parent: header of the last block; None at height 1.
+        master: who proposes.
+        round: in which it is first proposed.
         time_ms: moved to just after the parent's if it is not later.
         transactions: with checked signatures, oldest first; the block's may be fewer.
         erasures: known acknowledgements; those not valid here are left out.
@@ -79,7 +81,9 @@ def build_block(
         paired = zip(chosen, execution.results, strict=True)
         chosen = tuple(item for item, result in paired if result.code not in NEVER_IN_BLOCK)
         execution = run()
-    header = _derive_header(state, parent, execution, master, round, time_ms, (chosen, held))
+    header = _derive_header(
+        state, parent, execution, proposed=(master, round, time_ms), body=(chosen, held)
+    )
     return Block(header, chosen, execution.results, held), execution
 
 
@@ -124,10 +128,8 @@ def validate_block(
         state,
         parent,
         execution,
-        header.master,
-        header.round,
-        header.time_ms,
-        (block.transactions, block.erasures),
+        proposed=(header.master, header.round, header.time_ms),
+        body=(block.transactions, block.erasures),
     )
     if derived != header:
         wrong = [
@@ -170,7 +172,9 @@ def _fitting(
     room = parameters.block_bytes_max
     for transaction in transactions[: parameters.block_transactions_max]:
         size = len(encode(transaction))
-        if size > room or size > limits.TRANSACTION_BYTES_MAX:
+        if size > limits.TRANSACTION_BYTES_MAX:
+            continue
+        if size > room:
             break
         room -= size
         fitting.append(transaction)
@@ -185,21 +189,21 @@ def _derive_header(
     state: State,
     parent: Header | None,
     execution: Execution,
-    master: PublicKey,
-    round_: Round,
-    time_ms: Millis,
+    *,
+    proposed: tuple[PublicKey, Round, Millis],
     body: tuple[tuple[Transaction, ...], tuple[Erasure, ...]],
 ) -> Header:
     """Return the only header that these contents can have."""
     if (parent.height if parent else 0) != state.height:
         raise InvalidError("The parent is not the block of the state's height.")
+    master, in_round, time_ms = proposed
     transactions, erasures = body
     roots = body_roots(transactions, execution.results, erasures)
     return Header(
         format=1,
         alliance=state.alliance,
         height=execution.height,
-        round=round_,
+        round=in_round,
         epoch=state.epoch(),
         parent=parent.digest() if parent else state.alliance,
         time_ms=time_ms,
