@@ -1,0 +1,209 @@
+"""Fetch: the way out: grant, key, manifest, ranges, chunks opened and verified, files under their names.
+
+Bytes reach the disk only after their chunk was authenticated; each file is checked whole before it gets
+its name. What is not yet whole lies in a hidden folder inside the output, named by the manifest's
+root, so a fetch that was cut short goes on where it stopped and never mixes versions.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hansa import limits
+from hansa.client.find import choose_version, get_dataset
+from hansa.client.output import FileCheck, Output
+from hansa.client.session import Session
+from hansa.client.transfers import Progress, no_progress, one_failure
+from hansa.client.versions import OpenVersion, open_version
+from hansa.data.layout import ContentLayout, Window
+from hansa.errors import CorruptError, InvalidError
+from hansa.types import DatasetId
+
+Write = Callable[[bytes], object]
+Done = tuple[int, int, list[bytes]]
+"""Where a stretch of the plain stream starts and stops, and its bytes in pieces."""
+Take = Callable[[int, int, list[bytes]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What was fetched."""
+
+    dataset: DatasetId
+    version: int
+    files: tuple[Path, ...]
+    """Written, or found there whole."""
+    bytes: int
+    """Plain bytes of all files."""
+    bytes_fetched: int
+    """Plain bytes that were fetched now; the rest was there already."""
+
+
+async def fetch(
+    session: Session,
+    dataset: str,
+    output: Path,
+    *,
+    version: int | None = None,
+    overwrite: bool = False,
+    progress: Progress = no_progress,
+) -> Fetched:
+    """Fetch a version's files into a folder; go on where an earlier attempt stopped.
+
+    A cancel leaves what was verified so far for the next attempt.
+
+    Args:
+        session: of who may read: an own user, or one with a grant.
+        dataset: its id.
+        output: folder to write into; made if absent. Nothing is ever written outside of it.
+        version: number of the version; the newest by default.
+        overwrite: replace files that are there with other contents.
+        progress: told of plain bytes, those already there included.
+
+    Raises:
+        DeniedError: no grant, or it ended.
+        ConflictError: another file of that name is there.
+        CorruptError: what came is not what was published; nothing unverified keeps a name.
+    """
+    opened = await _open(session, dataset, version)
+    layout = ContentLayout(opened.contents)
+    target = Output(output, opened.version.manifest_root, opened.contents, overwrite=overwrite)
+    missing = await session.workers.run(target.prepare)
+    fetched = present = 0
+
+    async def take(start: int, stop: int, pieces: list[bytes]) -> None:
+        nonlocal fetched, present
+        await session.workers.run(target.write, start, pieces)
+        fetched += stop - start
+        present += stop - start
+        progress(present, layout.plain_bytes)
+
+    # A part left by an earlier attempt may have been damaged since: then once more, from its start.
+    for _ in range(2):
+        present = layout.plain_bytes - sum(stop - start for start, stop in _gaps(layout, missing))
+        await _stream(session, opened, layout, missing, take)
+        missing = await session.workers.run(target.finish)
+        if not missing:
+            break
+    else:
+        raise CorruptError("A file is not as published, though each of its chunks is.")
+    progress(layout.plain_bytes, layout.plain_bytes)
+    return Fetched(
+        DatasetId(bytes.fromhex(opened.dataset.id)),
+        opened.version.number,
+        tuple(output.joinpath(*file.name.split("/")) for file in opened.contents.files),
+        layout.plain_bytes,
+        fetched,
+    )
+
+
+async def fetch_stream(
+    session: Session,
+    dataset: str,
+    write: Write,
+    *,
+    version: int | None = None,
+    file: str | None = None,
+    progress: Progress = no_progress,
+) -> Fetched:
+    """Fetch one file of a version into a function, such as standard output's `write`.
+
+    What was written before an error must be thrown away: the file's digest is judged at its end.
+
+    Raises:
+        InvalidError: the version has several files and none was named, or none of that name.
+        CorruptError: the file is not as published.
+    """
+    opened = await _open(session, dataset, version)
+    names = [entry.name for entry in opened.contents.files]
+    if file is None and len(names) != 1:
+        raise InvalidError(
+            f"The version has {len(names)} files.", remedy="Name one, or fetch into a folder."
+        )
+    if file is not None and file not in names:
+        raise InvalidError(f"The version has no file {file!r}.")
+    index = names.index(file) if file is not None else 0
+    layout = ContentLayout(opened.contents)
+    entry = opened.contents.files[index]
+    checked = FileCheck(entry.digest)
+
+    async def take(_start: int, stop: int, pieces: list[bytes]) -> None:
+        for piece in pieces:
+            checked.update(piece)
+            await session.workers.run(write, piece)
+        progress(stop - layout.file_range(index)[0], entry.size)
+
+    await _stream(session, opened, layout, {index: 0}, take)
+    if not checked.is_whole():
+        raise CorruptError(f"File {entry.name!r} is not as published; throw away what was written.")
+    identity = DatasetId(bytes.fromhex(opened.dataset.id))
+    return Fetched(identity, opened.version.number, (Path(entry.name),), entry.size, entry.size)
+
+
+async def _open(session: Session, dataset: str, number: int | None) -> OpenVersion:
+    view = await get_dataset(session, dataset)
+    return await open_version(session, view, choose_version(view, number))
+
+
+def _gaps(layout: ContentLayout, missing: dict[int, int]) -> Iterator[tuple[int, int]]:
+    """Yield the stretches of the plain stream that are missing, joined where they adjoin.
+
+    Args:
+        layout: of the version.
+        missing: index of each file that is not whole → how many of its bytes are there.
+    """
+    pending: tuple[int, int] | None = None
+    for index in sorted(missing):
+        start, stop = layout.file_range(index)
+        start += missing[index]
+        if start == stop:
+            continue
+        if pending is not None and pending[1] == start:
+            pending = (pending[0], stop)
+            continue
+        if pending is not None:
+            yield pending
+        pending = (start, stop)
+    if pending is not None:
+        yield pending
+
+
+async def _stream(
+    session: Session,
+    opened: OpenVersion,
+    layout: ContentLayout,
+    missing: dict[int, int],
+    take: Take,
+) -> None:
+    """Give the plain bytes of the missing stretches to `take`, in order.
+
+    A bounded number of windows is fetched ahead.
+    """
+    ahead: deque[asyncio.Task[Done]] = deque()
+    with one_failure():
+        async with asyncio.TaskGroup() as group:
+            for gap in _gaps(layout, missing):
+                for window in layout.plan(*gap):
+                    ahead.append(group.create_task(_fetch(session, opened, layout, window)))
+                    if len(ahead) == limits.CLIENT_WINDOWS_IN_FLIGHT_MAX:
+                        await take(*await ahead.popleft())
+            while ahead:
+                await take(*await ahead.popleft())
+
+
+async def _fetch(
+    session: Session, opened: OpenVersion, layout: ContentLayout, window: Window
+) -> Done:
+    """Fetch and open one window."""
+    path = f"/v1/datasets/{opened.dataset.id}/versions/{opened.version.number}/content"
+    parts = [
+        await session.transport.get_range(path, wanted.offset, wanted.length)
+        for wanted in window.ranges
+    ]
+
+    def open_all() -> list[bytes]:
+        return list(layout.assemble(window, parts))
+
+    return window.start, window.stop, await session.workers.run(open_all)
