@@ -13,16 +13,18 @@ the sealing it uses, so neither can spoil the other.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from hansa.codec import decode, encode
 from hansa.data.manifest import DirectoryEntry
 from hansa.data.membership import MembershipFilter
+from hansa.errors import CorruptError, InvalidError
 from hansa.types import Address, ChunkId, DatasetId
 
 _CHUNK, _FINGERPRINT, _SEALED, _COLLISION = b"c", b"f", b"s", b"x"
+T = TypeVar("T")
 Changes = Iterable[tuple[bytes, bytes | None]]
 
 
@@ -110,12 +112,12 @@ class HashIndexTable:
         """Return where a sealed chunk lies, or None if it is not stored."""
         self.reads += 1
         row = self._table.get(_SEALED + sealed_digest)
-        return None if row is None else decode(StoredChunk, row)
+        return None if row is None else _decode_row(StoredChunk, row)
 
     def stored(self) -> Iterator[tuple[bytes, StoredChunk]]:
         """Yield sealed digest and place of every stored chunk; reads the whole table."""
         for key, row in self._table.scan(_SEALED):
-            yield key[1:], decode(StoredChunk, row)
+            yield key[1:], _decode_row(StoredChunk, row)
 
     def find_by_fingerprint(self, fingerprint: bytes) -> ChunkId | None:
         """Return the bound chunk that holds this fingerprint, or None."""
@@ -203,7 +205,7 @@ class HashIndexTable:
     def _entry(self, chunk: ChunkId) -> IndexEntry | None:
         self.reads += 1
         row = self._table.get(_CHUNK + chunk)
-        return None if row is None else decode(IndexEntry, row)
+        return None if row is None else _decode_row(IndexEntry, row)
 
     def _remember(self, chunks: list[ChunkId]) -> None:
         self._filter.add(chunks)
@@ -216,3 +218,14 @@ class HashIndexTable:
         built = MembershipFilter(max(capacity, len(keys) + len(keys) // 2))
         built.add(keys)
         return built
+
+
+def _decode_row(kind: type[T], row: bytes) -> T:
+    """Decode what this table wrote itself."""
+    try:
+        return decode(kind, row)
+    except InvalidError as error:
+        raise CorruptError(
+            "The hash index table is damaged.",
+            remedy="Stop the node and remove its table: it is rebuilt at the next start.",
+        ) from error

@@ -1,0 +1,164 @@
+"""Tests of hansa.storage.table: both tables against a dictionary, growth, damage."""
+
+import os
+import threading
+
+import lmdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import hansa.storage.table as module
+from hansa.errors import CorruptError, DiskFullError, UnavailableError
+from hansa.storage.table import LmdbTable, MemoryTable, open_table
+
+
+@pytest.fixture(params=["memory", "lmdb"])
+def table(request, tmp_path):
+    """Return an empty table of each kind."""
+    opened = MemoryTable() if request.param == "memory" else LmdbTable(tmp_path / "t.mdb")
+    yield opened
+    opened.close()
+
+
+def test_get_write_scan(table):
+    """Puts, deletes and scans in key order."""
+    table.write([(b"b2", b"2"), (b"a", b"x"), (b"b1", b"1"), (b"c", b"")])
+    assert table.get(b"b1") == b"1"
+    assert table.get(b"c") == b""
+    assert table.get(b"no") is None
+    assert list(table.scan(b"b")) == [(b"b1", b"1"), (b"b2", b"2")]
+    table.write([(b"b1", None), (b"no", None), (b"b2", b"new")])
+    assert list(table.scan(b"b")) == [(b"b2", b"new")]
+    assert [key for key, _ in table.scan(b"")] == [b"a", b"b2", b"c"]
+    table.write([])
+
+
+def test_scan_over_pages(table, monkeypatch):
+    """A scan longer than a page meets each row once, and may be interleaved with writes."""
+    monkeypatch.setattr(module, "_PAGE_ROWS", 10)
+    table.write((b"k%03d" % n, b"v") for n in range(105))
+    seen = []
+    for key, _ in table.scan(b"k"):
+        seen.append(key)
+        table.write([(b"other" + key, b"x")])
+    assert seen == [b"k%03d" % n for n in range(105)]
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.binary(min_size=1, max_size=3), st.one_of(st.none(), st.binary())),
+            max_size=8,
+        ),
+        max_size=8,
+    )
+)
+def test_equals_a_dictionary(tmp_path_factory, batches):
+    """Any batches leave what they would leave in a dictionary, also after reopening."""
+    path = tmp_path_factory.mktemp("t") / "t.mdb"
+    table, model = LmdbTable(path), {}
+    for batch in batches:
+        table.write(batch)
+        for key, value in batch:
+            model.pop(key, None)
+            if value is not None:
+                model[key] = value
+    table.close()
+    again = LmdbTable(path)
+    assert list(again.scan(b"")) == sorted(model.items())
+    again.close()
+
+
+def test_map_grows(tmp_path):
+    """A table larger than its map grows by itself, and a batch is applied whole."""
+    table = LmdbTable(tmp_path / "t.mdb", map_bytes=64 * 1024)
+    rows = [(b"%05d" % n, bytes(500)) for n in range(2_000)]
+    table.write(rows)
+    table.write((key + b"x", value) for key, value in rows)
+    assert sum(1 for _ in table.scan(b"")) == 4_000
+    table.close()
+    again = LmdbTable(tmp_path / "t.mdb", map_bytes=64 * 1024)
+    assert again.get(b"01999") == bytes(500)
+    again.close()
+
+
+def test_growth_has_an_end(tmp_path, monkeypatch):
+    """At the largest map the table says so, and nothing of the batch is applied."""
+    monkeypatch.setattr(module, "_MAP_BYTES_MAX", 128 * 1024)
+    table = LmdbTable(tmp_path / "t.mdb", map_bytes=64 * 1024)
+    with pytest.raises(DiskFullError):
+        table.write((b"%05d" % n, bytes(500)) for n in range(2_000))
+    assert list(table.scan(b"")) == []
+    table.close()
+
+
+def test_readers_while_the_map_grows(tmp_path):
+    """Threads may read while a writer makes the table grow."""
+    table = LmdbTable(tmp_path / "t.mdb", map_bytes=64 * 1024)
+    table.write([(b"key", b"value")])
+    done, wrong = threading.Event(), []
+
+    def read():
+        while not done.is_set():
+            if table.get(b"key") != b"value" or not list(table.scan(b"key")):
+                wrong.append(1)
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for batch in range(20):
+        table.write((b"%05d" % (batch * 100 + n), bytes(500)) for n in range(100))
+    done.set()
+    for reader in readers:
+        reader.join()
+    table.close()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("damage", ["garbage", "cut", "empty"])
+def test_damaged_table_is_begun_anew(tmp_path, damage):
+    """A damaged file is put aside and a new table begun; the caller is told to fill it."""
+    path = tmp_path / "t.mdb"
+    table, fresh = open_table(path)
+    assert fresh
+    table.write((b"%05d" % n, bytes(500)) for n in range(1_000))
+    table.close()
+    same, fresh = open_table(path)
+    assert not fresh
+    same.close()
+    if damage == "garbage":
+        path.write_bytes(b"garbage" * 10_000)
+    else:
+        os.truncate(path, 20_000 if damage == "cut" else 0)
+    again, fresh = open_table(path)
+    assert list(again.scan(b"")) == []
+    assert fresh or damage == "empty"
+    again.write([(b"a", b"b")])
+    again.close()
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (lmdb.CorruptedError, CorruptError),
+        (lmdb.DiskError, DiskFullError),
+        (lmdb.ReadersFullError, UnavailableError),
+    ],
+)
+def test_errors_are_told_apart(tmp_path, monkeypatch, raised, kind):
+    """Damage, a full disk and the rest become their classes, in every call."""
+    table = LmdbTable(tmp_path / "t.mdb")
+
+    class Broken:
+        def begin(self, **_):
+            raise raised("injected")
+
+    monkeypatch.setattr(table, "_env", Broken())
+    with pytest.raises(kind):
+        table.get(b"a")
+    with pytest.raises(kind):
+        table.write([(b"a", b"b")])
+    with pytest.raises(kind):
+        list(table.scan(b""))
