@@ -1,0 +1,139 @@
+"""Tests of hansa.storage.check: every kind of damage is found, and nothing is changed."""
+
+import os
+
+import pytest
+
+from hansa.data.hash_index_table import VersionRef
+from hansa.storage.check import check
+from hansa.storage.chunk_store import ChunkStore
+from hansa.storage.journal import Journal
+from hansa.storage.memory import MemoryStore
+from hansa.storage.names import PACKS, name_manifest
+from hansa.storage.pack import HEADER
+from hansa.storage.table import MemoryTable
+from hansa.storage.version_store import VersionStore
+from hansa.testing.doubles import FixedClock, SeededEntropy
+from hansa.testing.versions import DIRECTORY_KEY, build_version
+
+V1, V2 = VersionRef(b"d" * 16, 1), VersionRef(b"d" * 16, 2)
+
+
+@pytest.fixture
+def versions(tmp_path):
+    """Return a store with one version packed and one in the journal."""
+    chunks = ChunkStore(
+        MemoryStore(), Journal(tmp_path), MemoryTable(), DIRECTORY_KEY, SeededEntropy("c")
+    )
+    found = VersionStore(chunks, DIRECTORY_KEY, FixedClock())
+    for label, version in (("one", V1), ("two", V2)):
+        chunks.flush()
+        built = build_version({label: label.encode() * 90_000}, SeededEntropy(label))
+        chunks.put(built.uploads, 0)
+        found.put_manifest(built.manifest)
+        found.bind(built.root, version)
+    return found
+
+
+def run(versions, *, read_data=True):
+    """Check and return the report."""
+    return check(versions, DIRECTORY_KEY, read_data=read_data)
+
+
+def hurt(report):
+    """Return the versions a report names."""
+    return {one.version for one in report.hurt}
+
+
+def only_pack(versions):
+    """Return the name of the one pack."""
+    return next(versions.chunks.store.list(PACKS))
+
+
+def test_sound_store(versions):
+    """Nothing wrong is found in a sound store, all of it is read, and progress is told."""
+    before = dict(versions.chunks.store.objects)
+    seen = []
+    report = check(
+        versions, DIRECTORY_KEY, read_data=True, progress=lambda name, size: seen.append(name)
+    )
+    assert report.is_sound
+    assert (report.packs, report.manifests) == (1, 2)
+    assert report.bytes_read >= sum(map(len, before.values()))
+    assert sorted(seen) == sorted(before)
+    assert versions.chunks.store.objects == before
+
+
+def test_flip_in_a_pack(versions):
+    """A flipped byte is found by reading, with the chunk and the version it hurts; not by lengths."""
+    objects, name = versions.chunks.store.objects, only_pack(versions)
+    data = bytearray(objects[name])
+    data[len(HEADER) + 20] ^= 1
+    objects[name] = bytes(data)
+    assert run(versions, read_data=False).is_sound
+    report = run(versions)
+    assert {damage.kind for damage in report.damages} == {"pack", "chunk"}
+    assert hurt(report) == {V1}
+    assert report.hurt[0].chunks_missing == 1
+    assert objects[name] == bytes(data)
+
+
+def test_flip_in_a_footer(versions):
+    """A damaged footer is found; chunks that are sound are not called lost."""
+    objects, name = versions.chunks.store.objects, only_pack(versions)
+    data = bytearray(objects[name])
+    data[-60] ^= 1
+    objects[name] = bytes(data)
+    report = run(versions)
+    assert {damage.kind for damage in report.damages} == {"pack"}
+    assert hurt(report) == set()
+
+
+def test_cut_pack(versions):
+    """A pack cut short loses chunks, told through the table."""
+    objects, name = versions.chunks.store.objects, only_pack(versions)
+    objects[name] = objects[name][:40]
+    report = run(versions)
+    assert {damage.kind for damage in report.damages} >= {"pack", "chunk"}
+    assert hurt(report) == {V1}
+
+
+def test_missing_pack(versions):
+    """A missing pack names the versions it hurts, without reading data."""
+    versions.chunks.store.delete(only_pack(versions))
+    assert hurt(run(versions, read_data=False)) == {V1}
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_manifest(versions, gone):
+    """A missing or damaged manifest is found with its version."""
+    root = next(root for root, row in versions.versions() if row.version == V2)
+    objects, name = versions.chunks.store.objects, name_manifest(root)
+    if gone:
+        del objects[name]
+    else:
+        objects[name] = objects[name][:-3] + b"bad"
+    report = run(versions, read_data=False)
+    assert "manifest" in {damage.kind for damage in report.damages}
+    assert [(one.version, one.chunks_missing) for one in report.hurt] == [(V2, 0)]
+
+
+def test_journal(versions):
+    """A chunk that went bad in the journal is found."""
+    segment = next(iter(versions.chunks.journal.segments.values()))
+    data = bytearray(segment.path.read_bytes())
+    data[segment.records[0].offset + 3] ^= 1
+    segment.path.write_bytes(data)
+    assert hurt(run(versions)) == {V2}
+    os.truncate(segment.path, 100)
+    assert hurt(run(versions)) == {V2}
+
+
+def test_strange_objects(versions):
+    """Objects that are neither pack nor manifest are told and left alone."""
+    versions.chunks.store.objects["packs/zz/strange"] = b"?"
+    versions.chunks.store.objects["manifests/zz/strange"] = b"?"
+    report = run(versions)
+    names = {damage.name for damage in report.damages}
+    assert names == {"packs/zz/strange", "manifests/zz/strange"}
+    assert versions.chunks.store.exists("packs/zz/strange")
