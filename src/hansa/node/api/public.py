@@ -1,0 +1,45 @@
+"""Calls that need no token: health, figures, the genesis. They tell nothing about users or data."""
+
+from litestar import Response, get
+
+from hansa.node.api.octets import OctetsAnswerOperation, answer_octets
+from hansa.node.api.services import Services
+from hansa.rest import Health
+
+
+@get("/healthz/live", sync_to_thread=False)
+def live() -> dict[str, bool]:
+    """Tell that the event loop runs."""
+    return {"live": True}
+
+
+@get("/healthz/ready", sync_to_thread=False, raises=[])
+def ready(services: Services) -> Response[Health]:
+    """Tell whether the node can do its work, with every reason why not."""
+    health = services.health.look()
+    return Response(health, status_code=200 if health.ready else 503)
+
+
+@get("/metrics", media_type="text/plain", sync_to_thread=False)
+def metrics(services: Services) -> bytes:
+    """Return the node's figures for Prometheus."""
+    replica, figures = services.driver.replica, services.metrics
+    figures.height.set(services.ledger.height())
+    figures.round.set(replica.round)
+    figures.peers.set(len(services.peers.connected()))
+    figures.pool.set(replica.pool_size)
+    figures.copies.set(replica.copies_held)
+    figures.index_height.set(services.index.height)
+    figures.super_node.set(int(replica.is_super_node))
+    figures.synced.set(int(replica.is_synced))
+    figures.disk_free.set(services.health.disk_free_bytes())
+    return figures.render()
+
+
+@get("/v1/genesis", sync_to_thread=False, operation_class=OctetsAnswerOperation)
+def genesis(services: Services) -> Response[bytes]:
+    """Return the alliance's genesis; whoever uses it checks its digest, the alliance id."""
+    return answer_octets(services.genesis_bytes)
+
+
+HANDLERS = [live, ready, metrics, genesis]

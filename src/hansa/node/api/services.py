@@ -1,0 +1,58 @@
+"""What the API's handlers stand on: one node's parts, joined by `bootstrap`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from structlog.typing import FilteringBoundLogger
+
+from hansa.chain.genesis import Genesis
+from hansa.chain.state import State
+from hansa.crypto.signing import SigningKey
+from hansa.index.information_index import InformationIndex
+from hansa.node.catalogue import Catalogue
+from hansa.node.custody import Custody
+from hansa.node.driver import Driver
+from hansa.node.exchange import Exchange
+from hansa.node.health import HealthCheck
+from hansa.node.observe import Metrics
+from hansa.node.parts import LocatingLedger, Peers
+from hansa.node.statuses import Statuses
+from hansa.ports import Clock, Entropy, Workers
+from hansa.storage.version_store import VersionStore
+from hansa.types import Digest, OrganisationName
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """One node's parts."""
+
+    genesis: Genesis
+    genesis_bytes: bytes
+    alliance: Digest
+    organisation: OrganisationName
+    key: SigningKey
+    clock: Clock
+    entropy: Entropy
+    workers: Workers
+    driver: Driver
+    ledger: LocatingLedger
+    peers: Peers
+    statuses: Statuses
+    custody: Custody
+    exchange: Exchange
+    versions: VersionStore
+    store_url: str
+    store_folder: Path
+    directory_key: bytes = field(repr=False)
+    """The organisation's: opens directories of manifests and footers of packs."""
+    index: InformationIndex
+    catalogue: Catalogue
+    health: HealthCheck
+    metrics: Metrics
+    log: FilteringBoundLogger
+    started_ms: int
+    """Monotonic time at which the node started."""
+
+    def state(self) -> State:
+        """Return the state after the last durable block."""
+        return self.driver.replica.state

@@ -1,0 +1,114 @@
+"""The node, the members, the users, the super nodes."""
+
+from litestar import get
+
+import hansa
+from hansa.chain.blocks import faults_of, quorum_of
+from hansa.codec import encode
+from hansa.errors import MissingError
+from hansa.node.api import views
+from hansa.node.api.services import Services
+from hansa.rest import (
+    NodeStatus,
+    OrganisationView,
+    PeerView,
+    SealingKeys,
+    SealingKeyView,
+    SuperNodesView,
+    UserView,
+)
+from hansa.types import Height, OrganisationName
+
+
+@get("/status", sync_to_thread=False)
+def status(services: Services) -> NodeStatus:
+    """Return this node's view of itself and the agreement."""
+    state, replica = services.state(), services.driver.replica
+    name_of = views.names_by_node_key(state)
+    connected = services.peers.connected()
+    return NodeStatus(
+        alliance=services.alliance.hex(),
+        alliance_name=services.genesis.name,
+        organisation=services.organisation,
+        node_key=services.key.public.hex(),
+        version=hansa.__version__,
+        height=state.height,
+        tip=views.tip(services, Height(state.height)).hex(),
+        state_root=state.root.hex(),
+        round=replica.round,
+        epoch=state.epoch(),
+        epoch_blocks=services.genesis.parameters.epoch_blocks,
+        master=views.master_name(name_of, replica.master()),
+        is_super_node=replica.is_super_node,
+        is_synced=replica.is_synced,
+        super_nodes=sorted(name_of.get(key, key.hex()) for key in state.super_nodes()),
+        pending_transactions=max(replica.pool_size, services.statuses.pending_count()),
+        copies_held=replica.copies_held,
+        peers=[
+            PeerView(
+                organisation=member.name,
+                connected=member.node_key in connected,
+                address=member.peer_address,
+                height=replica.peer_height(member.node_key),
+            )
+            for member in views.sorted_members(state)
+            if member.name != services.organisation and member.status == "active"
+        ],
+        index_height=services.index.height,
+        uptime_ms=services.clock.monotonic_ms() - services.started_ms,
+    )
+
+
+@get("/sealing-keys", sync_to_thread=False)
+def sealing_keys(services: Services) -> SealingKeys:
+    """Return the keys that a client seals its next transaction to."""
+    state = services.state()
+    name_of = views.names_by_node_key(state)
+    present = set(state.super_nodes())
+    return SealingKeys(
+        epoch=state.epoch(),
+        height=state.height,
+        quorum=quorum_of(len(present)),
+        time_ms=services.clock.now_ms(),
+        keys=[
+            SealingKeyView(
+                organisation=name_of.get(notice.node_key, ""), notice=encode(notice).hex()
+            )
+            for notice in services.driver.replica.sealing_notices()
+            if notice.node_key in present
+        ],
+    )
+
+
+@get("/organisations", sync_to_thread=False)
+def organisations(services: Services) -> list[OrganisationView]:
+    """Return the members, sorted by name."""
+    return views.organisation_views(services.state())
+
+
+@get("/users", sync_to_thread=False)
+def users(services: Services, organisation: str = "") -> list[UserView]:
+    """Return the users of one member, by default the own one."""
+    state = services.state()
+    name = OrganisationName(organisation or services.organisation)
+    if state.organisation(name) is None:
+        raise MissingError(f"No organisation is named {name[:64]!r}.")
+    return [views.user_view(user) for user in state.users(name)]
+
+
+@get("/super-nodes", sync_to_thread=False)
+def super_nodes(services: Services) -> SuperNodesView:
+    """Return the present set of super nodes and the tally for the next."""
+    state, parameters = services.state(), services.genesis.parameters
+    seats = len(state.super_nodes())
+    return SuperNodesView(
+        epoch=state.epoch(),
+        epoch_ends_at=(state.height // parameters.epoch_blocks + 1) * parameters.epoch_blocks,
+        seats=seats,
+        faults=faults_of(seats),
+        quorum=quorum_of(seats),
+        candidates=views.candidate_views(state),
+    )
+
+
+HANDLERS = [status, sealing_keys, organisations, users, super_nodes]

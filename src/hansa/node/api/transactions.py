@@ -1,0 +1,145 @@
+"""Submitting transactions and following them into their block."""
+
+from collections.abc import AsyncIterator
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.datastructures import State as AppState
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from hansa import limits
+from hansa.chain.receipts import build_receipt
+from hansa.chain.sealed import SealedTransaction
+from hansa.errors import DeniedError, InvalidError, MissingError
+from hansa.node.api import views
+from hansa.node.api.guard import provide_caller
+from hansa.node.api.octets import (
+    OctetsAnswerOperation,
+    OctetsOperation,
+    answer_octets,
+    read_octets,
+)
+from hansa.node.api.services import Services
+from hansa.node.statuses import PENDING, Statuses
+from hansa.rest import Submission, TransactionDetail, TransactionStatus
+from hansa.types import Digest, Height
+
+AnyRequest = Request[object, object, AppState]
+
+
+@post("/transactions", status_code=202, operation_class=OctetsOperation)
+async def submit(services: Services, request: AnyRequest) -> TransactionStatus:
+    """Take a sealed transaction; it is forwarded until it is committed, refused or expired."""
+    submission = await read_octets(request, Submission)
+    sealed = submission.sealed
+    _validate(services, sealed)
+    if sealed.author != provide_caller(request.scope).key:
+        raise DeniedError(
+            "The transaction's author is another user.", remedy="Submit it with the author's key."
+        )
+    known = services.statuses.get_or_none(sealed.transaction)
+    if known is not None and known.status in {PENDING, "committed", "refused"}:
+        return known
+    if submission.notes:
+        await services.workers.run(
+            services.custody.post, submission.notes, sealed.transaction, sealed.expires
+        )
+    services.driver.submit(sealed)
+    return services.statuses.submitted(sealed.transaction)
+
+
+def _validate(services: Services, sealed: SealedTransaction) -> None:
+    if sealed.alliance != services.alliance:
+        raise InvalidError(
+            "The transaction is for another alliance.", remedy="Check the profile's genesis file."
+        )
+    if len(sealed.transaction) != 32 or not sealed.wraps:
+        raise InvalidError("The sealed transaction lacks its id or its wraps.")
+    if len(sealed.ciphertext) > limits.SEALED_TRANSACTION_BYTES_MAX:
+        raise InvalidError(
+            f"A sealed transaction has at most {limits.SEALED_TRANSACTION_BYTES_MAX} bytes."
+        )
+    if len(sealed.wraps) > limits.SUPER_NODES_MAX:
+        raise InvalidError("The transaction is sealed to more nodes than there can be super nodes.")
+
+
+@get("/transactions/{transaction:str}")
+async def transaction_status(
+    services: Services, transaction: str, wait_ms: int = 0
+) -> TransactionStatus:
+    """Return where a transaction stands; with wait_ms, once it is settled or that time is over."""
+    if not 0 <= wait_ms <= limits.WAIT_MS_MAX:
+        raise InvalidError(f"wait_ms must be from 0 to {limits.WAIT_MS_MAX}.")
+    return await services.statuses.wait(parse_digest(transaction), wait_ms)
+
+
+@get("/transactions/{transaction:str}/events")
+async def transaction_events(services: Services, transaction: str) -> ServerSentEvent:
+    """Stream the status as server-sent events until it is settled."""
+    digest = parse_digest(transaction)
+    services.statuses.get(digest)
+    return ServerSentEvent(_events(services.statuses, digest))
+
+
+async def _events(statuses: Statuses, digest: Digest) -> AsyncIterator[ServerSentEventMessage]:
+    status = statuses.get(digest)
+    while True:
+        data = msgspec.json.encode(status).decode()
+        yield ServerSentEventMessage(data=data, event="status", id=status.status)
+        if status.status != PENDING:
+            return
+        status = await statuses.wait(digest, limits.WAIT_MS_MAX // 2)
+
+
+@get("/transactions/{transaction:str}/receipt", operation_class=OctetsAnswerOperation)
+async def receipt(services: Services, transaction: str) -> Response[bytes]:
+    """Return the receipt: the proof of a transaction that stands alone."""
+    digest = parse_digest(transaction)
+
+    def build() -> bytes:
+        height, index = locate(services, digest)
+        certified = services.ledger.block(Height(height))
+        assert certified is not None, "the ledger located it"
+        changes = [services.ledger.block(at) for at in services.state().set_changes()]
+        present = [change for change in changes if change is not None]
+        return build_receipt(services.genesis, certified, index, present)
+
+    return answer_octets(await services.workers.run(build))
+
+
+@get("/transactions/{transaction:str}/detail")
+async def detail(services: Services, transaction: str) -> TransactionDetail:
+    """Return a committed transaction for people."""
+    digest = parse_digest(transaction)
+
+    def build() -> TransactionDetail:
+        height, index = locate(services, digest)
+        certified = services.ledger.block(Height(height))
+        assert certified is not None, "the ledger located it"
+        return views.transaction_detail(services.state(), certified, index)
+
+    return await services.workers.run(build)
+
+
+def locate(services: Services, digest: Digest) -> tuple[int, int]:
+    """Return height and index of a committed transaction.
+
+    Raises:
+        MissingError: no block holds it.
+    """
+    place = services.ledger.locate(digest)
+    if place is None:
+        raise MissingError("No block holds this transaction.")
+    return place
+
+
+def parse_digest(text: str) -> Digest:
+    """Return the id of a transaction.
+
+    Raises:
+        InvalidError: not 64 hex digits.
+    """
+    return Digest(views.parse_hex(text, 32, "transaction"))
+
+
+HANDLERS = [submit, transaction_status, transaction_events, receipt, detail]

@@ -1,0 +1,169 @@
+"""Follows the chain for what lies beside it: the information index and the hash index table.
+
+Both are caches that can be made again from the blocks, so they may lag a little and never hold a
+block up. Upon a block: its changes go to the index; own versions that it registers are bound in the
+store (their chunks are duplicates from now on), those it retires are unbound.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+from structlog.typing import FilteringBoundLogger
+
+from hansa.chain.blocks import CertifiedBlock
+from hansa.chain.records import DatasetRecord
+from hansa.chain.state import State
+from hansa.chain.transactions import (
+    AddVersion,
+    Description,
+    Redescribe,
+    RegisterDataset,
+    RetireDataset,
+    derive_id,
+)
+from hansa.data.hash_index_table import VersionRef
+from hansa.errors import CorruptError, MissingError
+from hansa.index.information_index import InformationIndex
+from hansa.index.records import IndexChange, IndexRecord
+from hansa.node.parts import LocatingLedger
+from hansa.ports import Workers
+from hansa.storage.version_store import VersionStore
+from hansa.types import DatasetId, Height, OrganisationName
+
+
+class Catalogue:
+    """Feeds blocks to index and store, in order, off the event loop."""
+
+    def __init__(
+        self,
+        *,
+        organisation: OrganisationName,
+        state: Callable[[], State],
+        ledger: LocatingLedger,
+        index: InformationIndex,
+        versions: VersionStore,
+        workers: Workers,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._organisation = organisation
+        self._state = state
+        self._ledger = ledger
+        self._index = index
+        self._versions = versions
+        self._workers = workers
+        self._log = log
+        self._news = asyncio.Event()
+        self.lost_manifests = 0
+        """Own living versions whose manifest is missing or damaged; health tells of them."""
+
+    def committed(self) -> None:
+        """Tell that the ledger has a new block."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Catch up with the ledger, then follow it until cancelled."""
+        await self._workers.run(self.rebuild_store)
+        self._news.set()
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._index.height < self._ledger.height():
+                await self._workers.run(self.take_next)
+
+    def rebuild_store(self) -> None:
+        """Bring the store's living versions in line with the state; done at each start."""
+        failed = self._versions.rebuild(self._living())
+        self.lost_manifests = len(failed)
+        for root in failed:
+            self._log.error("manifest-lost", manifest=root.hex())
+
+    def _living(self) -> Iterator[tuple[bytes, VersionRef]]:
+        for dataset in self._state().datasets():
+            if dataset.owner == self._organisation and dataset.status == "active":
+                for version in dataset.versions:
+                    yield version.manifest_root, VersionRef(dataset.id, version.number)
+
+    def take_next(self) -> None:
+        """Feed the block after the index's height. Once more after a crash is harmless."""
+        height = Height(self._index.height + 1)
+        certified = self._ledger.block(height)
+        if certified is None:
+            return
+        state = self._state()
+        for operation, dataset_id in accepted_operations(certified):
+            dataset = state.dataset(dataset_id)
+            if dataset is not None and dataset.owner == self._organisation:
+                self._follow_store(operation, dataset, height)
+        self._index.apply(height, index_changes(certified, state))
+
+    def _follow_store(self, operation: object, dataset: DatasetRecord, height: Height) -> None:
+        if isinstance(operation, RetireDataset):
+            for version in dataset.versions:
+                self._versions.unbind(version.manifest_root)
+        elif isinstance(operation, RegisterDataset | AddVersion) and dataset.status == "active":
+            root = operation.version.manifest_root
+            number = next(v.number for v in dataset.versions if v.manifest_root == root)
+            try:
+                self._versions.bind(root, VersionRef(dataset.id, number))
+            except (MissingError, CorruptError) as error:
+                self.lost_manifests += 1
+                self._log.error(
+                    "manifest-lost", manifest=root.hex(), height=height, code=error.code
+                )
+
+
+def accepted_operations(certified: CertifiedBlock) -> Iterator[tuple[object, DatasetId]]:
+    """Yield each accepted operation on a dataset, with the dataset's id, in order."""
+    block = certified.block
+    for transaction, result in zip(block.transactions, block.results, strict=True):
+        if not result.accepted:
+            continue
+        digest = transaction.digest()
+        for index, operation in enumerate(transaction.body.operations):
+            if isinstance(operation, RegisterDataset):
+                yield operation, DatasetId(derive_id(digest, index))
+            elif isinstance(operation, AddVersion | Redescribe | RetireDataset):
+                yield operation, operation.dataset
+
+
+def index_changes(certified: CertifiedBlock, state: State) -> list[IndexChange]:
+    """Return what a block changes in the index.
+
+    Args:
+        certified: the block.
+        state: after this block or a later one; only what held at the block's height is used.
+    """
+    height = certified.block.header.height
+    changes: list[IndexChange] = []
+    for operation, dataset_id in accepted_operations(certified):
+        if isinstance(operation, RetireDataset):
+            changes.append(IndexChange(dataset_id, None))
+            continue
+        dataset = state.dataset(dataset_id)
+        assert dataset is not None, "an accepted operation names a dataset of the state"
+        assert isinstance(operation, RegisterDataset | AddVersion | Redescribe)
+        changes.append(IndexChange(dataset_id, _record(dataset, operation.description, height)))
+    return changes
+
+
+def _record(dataset: DatasetRecord, description: Description, height: Height) -> IndexRecord:
+    version = max(
+        (item for item in dataset.versions if item.height <= height), key=lambda item: item.number
+    )
+    return IndexRecord(
+        dataset=dataset.id,
+        version=version.number,
+        height=height,
+        owner=dataset.owner,
+        title=description.title,
+        description=description.description,
+        keywords=description.keywords,
+        themes=description.themes,
+        place=description.place,
+        box=description.box,
+        interval=description.interval,
+        formats=description.formats,
+        words=description.words,
+        features=description.features,
+        content_bytes=version.content_bytes,
+    )

@@ -1,0 +1,172 @@
+"""The running node: its tasks in one group, from the first event to a clean end.
+
+A task that fails ends all of them: a node without its ledger, links or API must not look alive. On
+SIGTERM or SIGINT the API finishes what it serves, then links, index and store are closed.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from hansa.chain.blocks import CertifiedBlock
+from hansa.chain.state import State
+from hansa.chain.transactions import AdmitOrganisation, SuspendOrganisation, UpdateOrganisation
+from hansa.errors import HansaError
+from hansa.node.api.services import Services
+from hansa.node.server import ApiServer
+
+NOTES_EVERY_S = 3
+STOP_S_MAX = 4
+MEMBERSHIP = (AdmitOrganisation, SuspendOrganisation, UpdateOrganisation)
+
+
+class ReadyRecord(msgspec.Struct, frozen=True):
+    """What node.json in the node's folder says while it runs: for programs that started it."""
+
+    pid: int
+    organisation: str
+    peer_port: int
+    api_port: int
+
+
+class _StopRequested(Exception):  # noqa: N818 - no error: the way out of the task group
+    """The operator asked the node to stop."""
+
+
+class Daemon:
+    """One node: give it its parts, then `run`."""
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        server: Callable[[], ApiServer],
+        listener: socket.socket,
+        ready_file: Path,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            services: everything the node is made of.
+            server: makes the API's server; called once the loop runs.
+            listener: the API's bound socket.
+            ready_file: written when the node answers, removed when it stops.
+        """
+        self._services = services
+        self._make_server = server
+        self._listener = listener
+        self._ready_file = ready_file
+        self._stop = asyncio.Event()
+        self._notes = asyncio.Event()
+
+    def committed(self, certified: CertifiedBlock, state: State) -> None:
+        """Follow a block that has just become durable."""
+        services, header = self._services, certified.block.header
+        services.metrics.commits.inc()
+        services.metrics.transactions.inc(header.transaction_count)
+        services.log.info(
+            "block-committed",
+            height=header.height,
+            round=certified.certificate.vote.round,
+            transactions=header.transaction_count,
+            erasures=len(certified.block.erasures),
+            datasets=state.counters.datasets,
+        )
+        services.catalogue.committed()
+        self._notes.set()
+        if any(
+            isinstance(operation, MEMBERSHIP)
+            for transaction in certified.block.transactions
+            for operation in transaction.body.operations
+        ):
+            services.peers.refresh()
+
+    def stop(self) -> None:
+        """Ask the node to end."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Run until asked to stop.
+
+        Raises:
+            HansaError: a part failed; the node cannot go on.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        services = self._services
+        services.log.info("node-started", organisation=services.organisation, pid=os.getpid())
+        try:
+            async with asyncio.TaskGroup() as group:
+                server = self._make_server()
+                group.create_task(services.peers.run())
+                group.create_task(services.driver.run())
+                group.create_task(services.catalogue.run())
+                group.create_task(self._carry_notes())
+                group.create_task(self._serve(server))
+                group.create_task(self._announce(server))
+                await self._stop.wait()
+                await self._drain(server)
+                raise _StopRequested  # noqa: TRY301 - the way out of the group
+        except* _StopRequested:
+            services.log.info("node-stopped", organisation=services.organisation)
+        except* HansaError as failures:
+            error = first_error(failures)
+            services.log.error(  # noqa: TRY400 - an expected failure needs no trace
+                "node-failed", code=error.code, message=error.message, remedy=error.remedy
+            )
+            raise error from failures
+        finally:
+            self._ready_file.unlink(missing_ok=True)
+
+    async def _serve(self, server: ApiServer) -> None:
+        await server.serve(sockets=[self._listener])
+
+    async def _drain(self, server: ApiServer) -> None:
+        """Let the API finish what it serves, for a bounded time."""
+        server.should_exit = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S_MAX):
+                while server.started and server.server_state.connections:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+        server.force_exit = True
+
+    async def _announce(self, server: ApiServer) -> None:
+        """Write node.json once both listeners are up."""
+        while not (server.started and self._services.peers.port):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        record = ReadyRecord(
+            pid=os.getpid(),
+            organisation=self._services.organisation,
+            peer_port=self._services.peers.port,
+            api_port=self._listener.getsockname()[1],
+        )
+        temporary = self._ready_file.with_suffix(".tmp")
+        temporary.write_bytes(msgspec.json.encode(record))
+        temporary.replace(self._ready_file)
+
+    async def _carry_notes(self) -> None:
+        """Carry waiting notes at each block and every few seconds."""
+        services = self._services
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(NOTES_EVERY_S):
+                    await self._notes.wait()
+            self._notes.clear()
+            if services.custody.outgoing_count():
+                await services.exchange.deliver_notes()
+
+
+def first_error(failures: BaseExceptionGroup[HansaError]) -> HansaError:
+    """Return the first expected failure in a group, however deep."""
+    found: BaseException = failures
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    assert isinstance(found, HansaError)
+    return found

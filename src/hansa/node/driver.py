@@ -1,0 +1,176 @@
+"""Runs the agreement's core: event in, `Replica.step`, effects out, strictly in their order.
+
+The order is the safety: what an effect must make durable is durable before the next effect runs, so
+no vote is sent that a crash could forget. A failed write ends the node (fail-stop): a disk that
+lost one vote may lose another.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import assert_never
+
+from structlog.typing import FilteringBoundLogger
+
+from hansa import limits
+from hansa.chain.blocks import CertifiedBlock
+from hansa.chain.sealed import SealedTransaction
+from hansa.chain.state import State
+from hansa.consensus import effects as do
+from hansa.consensus import events as on
+from hansa.consensus.messages import encode_blocks
+from hansa.consensus.replica import Replica
+from hansa.errors import UnavailableError
+from hansa.node.parts import LocatingLedger, Peers, blocks_from
+from hansa.node.statuses import Statuses
+from hansa.ports import Clock, VoteLog
+from hansa.types import Height, PublicKey
+
+TURN_MS_MAX = 5
+"""The loop is given back at least this often."""
+EVENTS_MAX = 100_000
+"""Events that may wait; beyond it a peer's messages are dropped, as a network may."""
+
+Committed = Callable[[CertifiedBlock, State], None]
+
+
+class Driver:
+    """Owns the replica: nothing else calls `step`."""
+
+    def __init__(
+        self,
+        *,
+        replica: Replica,
+        ledger: LocatingLedger,
+        vote_log: VoteLog,
+        peers: Peers,
+        statuses: Statuses,
+        clock: Clock,
+        log: FilteringBoundLogger,
+        on_committed: Committed,
+        on_fault: Callable[[str], None],
+    ) -> None:
+        self.replica = replica
+        self._ledger = ledger
+        self._vote_log = vote_log
+        self._peers = peers
+        self._statuses = statuses
+        self._clock = clock
+        self._log = log
+        self._on_committed = on_committed
+        self._on_fault = on_fault
+        self._events: deque[on.Event] = deque()
+        self._wake = asyncio.Event()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self.dropped = 0
+
+    def post(self, event: on.Event) -> None:
+        """Queue an event; from the loop's thread only."""
+        if len(self._events) >= EVENTS_MAX and isinstance(event, on.MessageReceived):
+            self.dropped += 1
+            return
+        self._events.append(event)
+        self._wake.set()
+
+    def received(self, sender: PublicKey, data: bytes) -> None:
+        """Queue a peer's message."""
+        self.post(on.MessageReceived(sender, data))
+
+    def connected(self, peer: PublicKey) -> None:
+        """Queue the news that a node is there."""
+        self._log.info("peer-connected", node=peer.hex()[:16])
+        self.post(on.PeerConnected(peer))
+
+    def lost(self, peer: PublicKey) -> None:
+        """Queue the news that a node is gone."""
+        self._log.info("peer-lost", node=peer.hex()[:16])
+        self.post(on.PeerLost(peer))
+
+    def submit(self, sealed: SealedTransaction) -> None:
+        """Hand a sealed transaction of an own user to the agreement.
+
+        Raises:
+            UnavailableError: too much waits already.
+        """
+        if self._statuses.pending_count() >= limits.POOL_TRANSACTIONS_PER_ORGANISATION_MAX:
+            raise UnavailableError(
+                "Too many transactions wait at this node.", remedy="Try again in a few seconds."
+            )
+        self.post(on.Submitted(sealed))
+
+    async def run(self) -> None:
+        """Step through events until cancelled.
+
+        Raises:
+            DiskFullError, UnavailableError, CorruptError: a write failed; the node must stop.
+        """
+        self.post(on.Started())
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                self._turn()
+                if self._events:
+                    self._wake.set()
+                await asyncio.sleep(0)
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+            self._timers.clear()
+
+    def _turn(self) -> None:
+        """Take events until none is left or the loop has been held long enough."""
+        start = self._clock.monotonic_ms()
+        while self._events:
+            now = on.Now(self._clock.now_ms(), self._clock.monotonic_ms())
+            if now.monotonic_ms - start >= TURN_MS_MAX:
+                return
+            for effect in self.replica.step(self._events.popleft(), now):
+                self._execute(effect)
+
+    def _execute(self, effect: do.Effect) -> None:  # noqa: C901 - one arm for each effect
+        match effect:
+            case do.Send(to, data):
+                self._peers.send(to, data)
+            case do.PersistVotes(records):
+                self._vote_log.append(records)
+            case do.ResetVotes(keep):
+                self._vote_log.reset(keep)
+            case do.CommitBlock(certified, writes, state):
+                self._ledger.append(certified, writes)
+                self._on_committed(certified, state)
+            case do.SetTimer(name, at_monotonic_ms):
+                self._set_timer(name, at_monotonic_ms)
+            case do.CancelTimer(name):
+                self._cancel_timer(name)
+            case do.SettleTransaction(transaction, status, code, height):
+                self._statuses.settle(transaction, status, code, height)
+            case do.ServeBlocks(to, first, count):
+                self._serve(to, first, count)
+            case do.AnnounceSealingKey():
+                self._log.info("sealing-key-announced", epoch=effect.notice.epoch)
+            case do.ReportFault(kind, who, detail):
+                self._log.warning("fault-noticed", kind=kind, node=who.hex()[:16], detail=detail)
+                self._on_fault(kind)
+            case _:
+                assert_never(effect)
+
+    def _serve(self, to: PublicKey, first: Height, count: int) -> None:
+        wanted = min(count, limits.BLOCKS_PER_SYNC_ANSWER_MAX)
+        last = Height(min(first + wanted - 1, self._ledger.height()))
+        self._peers.send(to, encode_blocks(tuple(blocks_from(self._ledger, first, last))))
+
+    def _set_timer(self, name: str, at_monotonic_ms: int) -> None:
+        self._cancel_timer(name)
+        delay_ms = max(0, at_monotonic_ms - self._clock.monotonic_ms())
+        loop = asyncio.get_running_loop()
+        self._timers[name] = loop.call_later(delay_ms / 1000, self._fire, name)
+
+    def _cancel_timer(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _fire(self, name: str) -> None:
+        self._timers.pop(name, None)
+        self.post(on.TimerFired(name))

@@ -1,0 +1,77 @@
+"""Readiness that does not lie: each reason is looked at when somebody asks."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from hansa.chain.blocks import quorum_of
+from hansa.chain.state import State
+from hansa.consensus.replica import Replica
+from hansa.node.parts import LocatingLedger, Peers
+from hansa.rest import Health
+from hansa.types import PublicKey
+
+INDEX_LAG_MAX = 64
+
+
+class HealthCheck:
+    """Looks at one node's parts and says what is not well."""
+
+    def __init__(
+        self,
+        *,
+        node_key: PublicKey,
+        replica: Replica,
+        ledger: LocatingLedger,
+        peers: Peers,
+        index_height: Callable[[], int],
+        lost_manifests: Callable[[], int],
+        folder: Path,
+        disk_free_bytes_min: int,
+    ) -> None:
+        self._node_key = node_key
+        self._replica = replica
+        self._ledger = ledger
+        self._peers = peers
+        self._index_height = index_height
+        self._lost_manifests = lost_manifests
+        self._folder = folder
+        self._disk_free_bytes_min = disk_free_bytes_min
+
+    def disk_free_bytes(self) -> int:
+        """Return the room left where the ledger lies."""
+        return shutil.disk_usage(self._folder).free
+
+    def look(self) -> Health:
+        """Return whether the node can do its work now, and every reason why not."""
+        state = self._replica.state
+        reasons = [*self._membership(state), *self._links(state)]
+        if not self._replica.is_synced:
+            reasons.append("not synced: the tip is not known to be the alliance's yet")
+        if self._ledger.height() != state.height:
+            reasons.append("the ledger and the state stand at different heights")
+        lag = state.height - self._index_height()
+        if lag > INDEX_LAG_MAX:
+            reasons.append(f"the index is {lag} blocks behind")
+        free = self.disk_free_bytes()
+        if free < self._disk_free_bytes_min:
+            reasons.append(f"only {free} bytes are free on the disk")
+        lost = self._lost_manifests()
+        if lost:
+            reasons.append(f"{lost} manifests of own versions are missing or damaged")
+        return Health(ready=not reasons, reasons=reasons)
+
+    def _membership(self, state: State) -> list[str]:
+        member = state.organisation_by_node_key(self._node_key)
+        if member is None:
+            return ["this node's organisation is not admitted yet"]
+        return [] if member.status == "active" else ["this node's organisation is suspended"]
+
+    def _links(self, state: State) -> list[str]:
+        """Say so if too few super nodes are reached: a quorum is needed to go on."""
+        super_nodes = set(state.super_nodes())
+        reached = len(super_nodes & (self._peers.connected() | {self._node_key}))
+        needed = quorum_of(len(super_nodes))
+        if reached >= needed:
+            return []
+        return [f"{reached} of {len(super_nodes)} super nodes are reached, {needed} are needed"]

@@ -1,0 +1,287 @@
+"""A small alliance of real node processes on the loopback address, for end-to-end tests."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import jwt
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from hansa.bootstrap import NewNode, install_genesis, prepare_node_folder
+from hansa.chain.genesis import SMALL, Genesis, Parameters
+from hansa.chain.sealed import SealedContents, SealedTransaction, SealingKeyNotice, seal_transaction
+from hansa.chain.transactions import (
+    Operation,
+    Transaction,
+    TransactionBody,
+    VoteSuperNodes,
+    sign_transaction,
+)
+from hansa.codec import decode, encode
+from hansa.crypto.envelope import DecryptionKey
+from hansa.crypto.signing import SigningKey
+from hansa.rest import NodeStatus, SealingKeys, Submission, TransactionStatus
+from hansa.system import SystemEntropy
+from hansa.types import Height, Millis
+
+NAMES = ("transport", "environment", "health", "safety", "planning", "energy")
+OCTETS = {"Content-Type": "application/octet-stream"}
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that are free now."""
+    with contextlib.ExitStack() as held:
+        ports = []
+        for _ in range(count):
+            listener = held.enter_context(socket.socket())
+            listener.bind(("127.0.0.1", 0))
+            ports.append(listener.getsockname()[1])
+        return ports
+
+
+@dataclass
+class Member:
+    """One organisation with its node's folder and its first user."""
+
+    name: str
+    folder: Path
+    url: str
+    user: SigningKey
+    reader: DecryptionKey
+    node_key: bytes
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the node's process."""
+        with (self.folder / "stderr.txt").open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "hansa.bootstrap", str(self.folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            )
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Signal the process and wait for its end; return its exit code."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        code = self.process.wait(15)
+        self.process = None
+        return code
+
+    def token(self, key: SigningKey | None = None, **changes: object) -> str:
+        """Return a token of the member's user, or of another key."""
+        key = key or self.user
+        now = int(time.time())
+        claims = {"aud": self.node_key.hex(), "iat": now, "exp": now + 300} | changes
+        signer = Ed25519PrivateKey.from_private_bytes(key.seed())
+        return jwt.encode(claims, signer, algorithm="EdDSA", headers={"kid": key.public.hex()})
+
+    def context(self) -> ssl.SSLContext:
+        """Return a context that trusts the node's certificate only."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.load_verify_locations(self.folder / "certificate.pem")
+        return context
+
+    def last_words(self) -> str:
+        """Return what the process printed."""
+        return (self.folder / "stderr.txt").read_text(errors="replace")[-2000:]
+
+
+@dataclass
+class LocalAlliance:
+    """Some members on this machine."""
+
+    genesis: Genesis
+    members: list[Member]
+    sessions: dict[str, aiohttp.ClientSession] = field(default_factory=dict)
+
+    @classmethod
+    def create(
+        cls, folder: Path, count: int = 4, *, super_nodes: int = 4, parameters: Parameters = SMALL
+    ) -> "LocalAlliance":
+        """Make folders, keys and genesis."""
+        entropy = SystemEntropy()
+        ports = free_ports(2 * count)
+        members, candidates = [], []
+        for number, name in enumerate(sorted(NAMES[:count])):
+            user = SigningKey(entropy.random_bytes(32))
+            reader = DecryptionKey(entropy.random_bytes(32))
+            peer, api = (f"127.0.0.1:{port}" for port in ports[2 * number : 2 * number + 2])
+            node = NewNode(
+                organisation=name,
+                title=name.title(),
+                admin_name="Ada",
+                admin_key=user.public,
+                admin_encryption_key=reader.public,
+                directory_key=entropy.random_bytes(32),
+                peer=peer,
+                api=api,
+            )
+            candidate = prepare_node_folder(folder / name, node, entropy=entropy)
+            candidates.append(candidate)
+            members.append(
+                Member(name, folder / name, candidate.api_url, user, reader, candidate.node_key)
+            )
+        genesis = Genesis(
+            format=1,
+            name="Test city",
+            time_ms=Millis(int(time.time() * 1000)),
+            parameters=msgspec.structs.replace(parameters, super_nodes=super_nodes),
+            organisations=tuple(candidates),
+            super_nodes=tuple(sorted(member.name for member in members)[:super_nodes]),
+        )
+        for member in members:
+            install_genesis(member.folder, encode(genesis))
+        return cls(genesis, members)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["LocalAlliance"]:
+        """Start all nodes; kill what is left at the end."""
+        try:
+            for member in self.members:
+                member.start()
+            yield self
+        finally:
+            for member in self.members:
+                if member.process is not None:
+                    member.process.kill()
+                    member.process.wait(10)
+
+    async def request(
+        self, member: Member, method: str, path: str, *, token: str | None = None, **options
+    ) -> tuple[int, bytes, dict[str, str]]:
+        """Make one HTTPS request; return status, body, headers."""
+        headers = dict(options.pop("headers", {}))
+        if token != "":
+            headers["Authorization"] = f"Bearer {token or member.token()}"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(
+                method, member.url + path, headers=headers, ssl=member.context(), **options
+            ) as response,
+        ):
+            return response.status, await response.read(), dict(response.headers)
+
+    async def get(self, member: Member, path: str, kind):
+        """GET a JSON answer."""
+        status, body, _ = await self.request(member, "GET", path)
+        assert status == 200, (status, body)
+        return msgspec.json.decode(body, type=kind)
+
+    async def until(self, what, seconds: float = 30) -> None:
+        """Wait until `await what()` is true; connection errors count as not yet."""
+        end = time.monotonic() + seconds
+        told: object = None
+        while time.monotonic() < end:
+            try:
+                told = await what()
+                if told:
+                    return
+            except (aiohttp.ClientError, AssertionError, OSError) as error:
+                told = error
+            await asyncio.sleep(0.1)
+        words = "\n".join(f"{m.name}: {m.last_words()}" for m in self.members)
+        raise AssertionError(f"not in time: {told!r}\n{words}")
+
+    async def until_ready(self, members: list[Member] | None = None, seconds: float = 30) -> None:
+        """Wait until the nodes say that they are ready."""
+
+        async def is_ready() -> bool:
+            for member in members or self.members:
+                status, body, _ = await self.request(member, "GET", "/healthz/ready", token="")
+                assert status == 200, (member.name, body)
+            return True
+
+        await self.until(is_ready, seconds)
+
+    async def status(self, member: Member) -> NodeStatus:
+        """Return a node's status."""
+        return await self.get(member, "/v1/status", NodeStatus)
+
+    async def sign(self, member: Member, *operations: Operation) -> Transaction:
+        """Return a signed transaction of the member's user."""
+        keys = await self.get(member, "/v1/sealing-keys", SealingKeys)
+        body = TransactionBody(
+            format=1,
+            alliance=self.genesis.digest(),
+            author=member.user.public,
+            expires=Height(keys.height + 500),
+            time_ms=Millis(int(time.time() * 1000)),
+            nonce=os.urandom(16),
+            operations=operations or (VoteSuperNodes((member.name,)),),
+        )
+        return sign_transaction(body, member.user)
+
+    async def seal(
+        self, member: Member, transaction: Transaction, confidential: bytes = b""
+    ) -> SealedTransaction:
+        """Seal a transaction to the super nodes whose keys the member's node knows."""
+        keys = await self.get(member, "/v1/sealing-keys", SealingKeys)
+        notices = tuple(decode(SealingKeyNotice, bytes.fromhex(view.notice)) for view in keys.keys)
+        assert len(notices) >= keys.quorum, f"{len(notices)} sealing keys"
+        return seal_transaction(
+            SealedContents(encode(transaction), confidential),
+            alliance=self.genesis.digest(),
+            transaction=transaction.digest(),
+            author=transaction.body.author,
+            expires=transaction.body.expires,
+            notices=notices,
+            content_key=os.urandom(32),
+            nonce=os.urandom(12),
+        )
+
+    async def submit(
+        self, member: Member, *operations: Operation, confidential: bytes = b"", notes: tuple = ()
+    ) -> TransactionStatus:
+        """Sign, seal, submit and wait for the block."""
+        transaction = await self.sign(member, *operations)
+        return await self.send(member, transaction, confidential=confidential, notes=notes)
+
+    async def send(
+        self,
+        member: Member,
+        transaction: Transaction,
+        *,
+        confidential: bytes = b"",
+        notes: tuple = (),
+    ) -> TransactionStatus:
+        """Seal and submit a signed transaction, again on reseal, and wait for its outcome."""
+        for _ in range(5):
+            sealed = await self.seal(member, transaction, confidential)
+            status, body, _ = await self.request(
+                member,
+                "POST",
+                "/v1/transactions",
+                data=encode(Submission(sealed, notes)),
+                headers=OCTETS,
+            )
+            assert status == 202, body
+            path = f"/v1/transactions/{transaction.digest().hex()}?wait_ms=20000"
+            found = await self.get(member, path, TransactionStatus)
+            if found.status != "reseal":
+                return found
+        raise AssertionError("resealed too often")
+
+
+def problem(body: bytes) -> dict[str, object]:
+    """Return a problem document's members."""
+    found = json.loads(body)
+    assert {"type", "title", "status", "code", "detail", "remedy", "retryable", "instance"} == set(
+        found
+    )
+    return found
