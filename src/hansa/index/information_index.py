@@ -167,9 +167,15 @@ class InformationIndex:
             self._state = _at_height(self._state, height)
             return
         state = self._advance(self._state, height, changes)
+        anew = state.registered >= self._next_clustering(self._state.registered)
+        if anew or _is_fold_due(state.view):
+            # The file holds this block too: whole or not at all, and the old log goes with it.
+            rows = _living_rows(state.view)
+            self._fold(rows, height, state.registered, state.clusters, anew=anew)
+            return
         entry = _LogEntry(1, height, tuple(_Change(c.dataset, c.record) for c in changes))
         self._files.append(self._log_name(), encode(entry))
-        self._settle(state, self._state.registered)
+        self._state = state
 
     def ask(self, question: Question) -> Answer:
         """Answer a question at the present height. See `lookup.ask`."""
@@ -292,17 +298,6 @@ class InformationIndex:
         after = View(height, view.base, view.whole, pages, delta, dead)
         return _State(after, clusters, registered)
 
-    def _settle(self, state: _State, registered_before: int) -> None:
-        """Make a state current; cluster anew or fold the additions in where that is due."""
-        self._state = state
-        view = state.view
-        changed = len(view.delta_rows) + len(view.dead)
-        on_disk = view.base.rows if view.base else 0
-        anew = state.registered >= self._next_clustering(registered_before)
-        if anew or changed > max(limits.INDEX_DELTA_ROWS_MAX, on_disk // _FOLD_SHARE):
-            rows = _living_rows(view)
-            self._fold(rows, view.height, state.registered, state.clusters, anew=anew)
-
     def _fold(
         self,
         rows: Sequence[Row],
@@ -360,13 +355,7 @@ class InformationIndex:
             changes = [IndexChange(change.dataset, change.record) for change in entry.changes]
             for change in changes:
                 validate_change(change, self._parameters.feature_model)
-            before = self._state.registered
-            state = self._advance(self._state, entry.height, changes)
-            if state.registered >= self._next_clustering(before):
-                # The crash came between log and file; what follows was never written.
-                self._settle(state, before)
-                return
-            self._state = state
+            self._state = self._advance(self._state, entry.height, changes)
 
     def _reset(self) -> None:
         """Drop everything."""
@@ -393,6 +382,12 @@ def _at_height(state: _State, height: Height) -> _State:
     old = state.view
     view = View(height, old.base, old.whole, old.delta, old.delta_rows, old.dead)
     return _State(view, state.clusters, state.registered)
+
+
+def _is_fold_due(view: View) -> bool:
+    changed = len(view.delta_rows) + len(view.dead)
+    on_disk = view.base.rows if view.base else 0
+    return changed > max(limits.INDEX_DELTA_ROWS_MAX, on_disk // _FOLD_SHARE)
 
 
 def _page_delta(rows: Sequence[Row], before: View) -> tuple[Page, ...]:

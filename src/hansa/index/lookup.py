@@ -126,12 +126,12 @@ def ask(view: View, question: Question, clock_us: Callable[[], int]) -> Answer:
     needs = needs_of(question)
     hits, facets = _seek(view, question, features, needs, cost)
     total = len(hits)
-    if features is not None and not needs:
+    if question.is_nearness_alone:
         total = view.rows - (question.like is not None)
     hits.sort(key=lambda hit: (hit.score if features is not None else -hit.score, hit.dataset))
     shown = hits[question.offset : question.offset + question.limit]
     matches = tuple(_match(hit) for hit in shown)
-    if features is not None and not needs:
+    if question.is_nearness_alone:
         facets = _count_facets([(hit.page, _one(hit)) for hit in shown])
     return Answer(view.height, total, matches, facets, cost.explain())
 
@@ -180,7 +180,7 @@ def _seek(
     cost.mark()
     left = _refuse_clusters(view, rulings, cost)
     cost.mark()
-    if features is not None and not needs:
+    if features is not None and question.is_nearness_alone:
         return _nearest(view, question, features, cost), {}
     hits: list[_Hit] = []
     matched: list[tuple[Page, npt.NDArray[np.bool_]]] = []

@@ -41,9 +41,13 @@ class Question:
     offset: int = 0
 
     @property
-    def is_ranked_by_distance(self) -> bool:
-        """Tell whether answers are ordered by nearness."""
-        return self.like is not None or self.like_features is not None
+    def is_nearness_alone(self) -> bool:
+        """Tell whether nearness is asked for and nothing else: then not all rows need be seen."""
+        if self.like is None and self.like_features is None:
+            return False
+        texts = (self.words, self.prefixes, self.phrases, self.theme, self.format)
+        others = (self.box, self.interval, self.dataset)
+        return not any((*texts, self.owner, self.title)) and all(part is None for part in others)
 
 
 @dataclass(frozen=True, slots=True)
