@@ -1,0 +1,1 @@
+"""Command line: what people type. One module for each noun; `main` finds them when they are needed."""

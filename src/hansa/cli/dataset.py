@@ -1,0 +1,253 @@
+"""`hansa dataset`: the way in and the way out."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hansa import rest
+from hansa.cli.acting import Acting, acting
+from hansa.cli.asking import build_question, question_options
+from hansa.cli.show import bytes_text, print_fields, print_table, time_text, transfer_progress
+from hansa.cli.values import BOX, FROM, ID, TO
+from hansa.cli.waiting import print_settled, wait_option
+
+
+@click.group()
+def dataset() -> None:
+    """Publish, find, show and fetch datasets."""
+
+
+@dataset.command(
+    "publish",
+    epilog="""\b
+Examples:
+  hansa dataset publish stops.csv --title "Bus stops" --theme transport --place Oakland
+  hansa dataset publish counts/ --title "Counts" --from 2026-01-01 --to 2026-06-30
+  hansa dataset publish stops-may.csv --dataset ID          (the next version)
+  zcat big.csv.gz | hansa dataset publish - --name big.csv --title "Big"
+""",
+)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--title", help="Name of the dataset for people; needed for a new one.")
+@click.option("--description", help="What it holds, in public words.")
+@click.option("--keyword", "keywords", multiple=True, help="May be given many times.")
+@click.option("--theme", "themes", multiple=True, help="May be given many times.")
+@click.option("--place", help="Name of the place covered.")
+@click.option("--bbox", type=BOX, help="Bounds of the place, in degrees.")
+@click.option("--from", "from_ms", type=FROM, help="First time covered.")
+@click.option("--to", "to_ms", type=TO, help="Last time covered.")
+@click.option("--licence", help="Licence of the data.")
+@click.option("--dataset", "dataset_id", type=ID, help="Add the next version of this dataset.")
+@click.option("--name", help="File name for standard input.")
+@click.option(
+    "--columns/--no-columns", default=False, help="Publish column names found in the data."
+)
+@click.option("--follow-links", is_flag=True, help="Publish what symbolic links point at.")
+@wait_option
+@acting
+def publish(
+    acting: Acting, /, paths: tuple[str, ...], dataset_id: str | None, wait: bool, **options: Any
+) -> None:
+    """Publish files, folders or standard input (-): encrypted, without duplicates, registered."""
+    if dataset_id is None and not options["title"]:
+        raise click.UsageError("A new dataset needs --title.")
+    with transfer_progress(hidden=acting.as_json) as progress:
+        task = progress.add_task("publishing", total=None)
+
+        def advance(done: int, total: int | None) -> None:
+            progress.update(task, completed=done, total=total)
+
+        published = acting.run(
+            lambda client: client.publish(
+                paths,
+                dataset=bytes.fromhex(dataset_id) if dataset_id else None,
+                progress=advance,
+                wait=wait,
+                **options,
+            )
+        )
+    print_settled(
+        acting,
+        published.status,
+        dataset=published.dataset.hex(),
+        version=published.version,
+        files=published.files,
+        chunks=published.chunks,
+        duplicates=published.duplicates,
+        bytes_in=published.bytes_in,
+        bytes_stored=published.bytes_stored,
+    )
+
+
+@dataset.command(
+    "find",
+    epilog="""\b
+Examples:
+  hansa dataset find bus stops
+  hansa dataset find "air quality" --from 2026-01-01 --bbox -0.5,39.3,-0.2,39.6
+  hansa dataset find --like ID --limit 5 --json
+""",
+)
+@question_options
+@acting
+def find(acting: Acting, /, **options: Any) -> None:
+    """Find datasets of all organisations by words, place, time, theme, format or likeness."""
+    question = build_question(**options)
+    answer = acting.run(lambda client: client.post("/v1/questions", question, rest.Answer))
+    if acting.as_json:
+        acting.print_json(answer)
+        return
+    print_table(
+        ("id", "title", "owner", "themes", "formats", "place"),
+        (
+            (
+                item.id,
+                item.title,
+                item.owner,
+                ", ".join(item.themes),
+                ", ".join(item.formats),
+                item.place,
+            )
+            for item in answer.matches
+        ),
+    )
+    read = "the disk was read" if answer.read_from_disk else "nothing was read from disk"
+    click.echo(f"{answer.total} found at height {answer.height}; {read}.")
+
+
+@dataset.command("show", epilog="\b\nExample:\n  hansa dataset show ID")
+@click.argument("dataset_id", metavar="ID", type=ID)
+@acting
+def show(acting: Acting, dataset_id: str) -> None:
+    """Show what the alliance knows about a dataset."""
+    view = acting.run(lambda client: client.get(f"/v1/datasets/{dataset_id}", rest.DatasetView))
+    if acting.as_json:
+        acting.print_json(view)
+        return
+    print_fields(
+        (
+            ("id", view.id),
+            ("title", view.title),
+            ("owner", view.owner),
+            ("status", view.status),
+            ("description", view.description),
+            ("keywords", view.keywords),
+            ("themes", view.themes),
+            ("place", view.place),
+            ("bounds", view.bbox),
+            ("from (UTC)", time_text(view.from_ms)),
+            ("to (UTC)", time_text(view.to_ms)),
+            ("licence", view.licence),
+            ("formats", view.formats),
+            ("columns", view.columns),
+            ("cluster", view.cluster),
+        )
+    )
+    print_table(
+        ("version", "files", "size", "at (UTC)", "transaction"),
+        (
+            (
+                item.number,
+                item.files,
+                bytes_text(item.content_bytes),
+                time_text(item.time_ms),
+                item.transaction,
+            )
+            for item in view.versions
+        ),
+    )
+
+
+@dataset.command("ls", epilog="\b\nExample:\n  hansa dataset ls --organisation transport")
+@click.option("--organisation", help="Only of this organisation.")
+@click.option("--retired", is_flag=True, help="Retired ones too.")
+@acting
+def ls(acting: Acting, organisation: str | None, retired: bool) -> None:
+    """List datasets of the alliance."""
+    query = ({"organisation": organisation} if organisation else {}) | (
+        {"retired": "true"} if retired else {}
+    )
+    views = acting.run(lambda client: client.get("/v1/datasets", list[rest.DatasetView], query))
+    if acting.as_json:
+        acting.print_json(views)
+        return
+    print_table(
+        ("id", "title", "owner", "versions", "size", "status"),
+        (
+            (
+                item.id,
+                item.title,
+                item.owner,
+                len(item.versions),
+                bytes_text(item.versions[-1].content_bytes) if item.versions else "",
+                item.status,
+            )
+            for item in views
+        ),
+    )
+
+
+@dataset.command(
+    "get",
+    epilog="""\b
+Examples:
+  hansa dataset get ID --output data/
+  hansa dataset get ID --version 1 --output old/
+""",
+)
+@click.argument("dataset_id", metavar="ID", type=ID)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write the files into, under their names.",
+)
+@click.option("--version", type=click.IntRange(1), help="Version; default: the last.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there and differ.")
+@acting
+def get(
+    acting: Acting, dataset_id: str, output: Path, version: int | None, overwrite: bool
+) -> None:
+    """Fetch a dataset: own, or granted. Every chunk and file is verified; goes on where it stopped."""
+    with transfer_progress(hidden=acting.as_json) as progress:
+        task = progress.add_task("fetching", total=None)
+
+        def advance(done: int, total: int | None) -> None:
+            progress.update(task, completed=done, total=total)
+
+        fetched = acting.run(
+            lambda client: client.fetch(
+                bytes.fromhex(dataset_id),
+                output,
+                version=version,
+                overwrite=overwrite,
+                progress=advance,
+            )
+        )
+    if acting.as_json:
+        acting.print_json(
+            {
+                "dataset": dataset_id,
+                "version": fetched.version,
+                "files": [str(path) for path in fetched.files],
+                "bytes": fetched.bytes,
+                "bytes_fetched": fetched.bytes_fetched,
+                "verified": True,
+            }
+        )
+        return
+    for path in fetched.files:
+        click.echo(str(path))
+    click.echo(f"version {fetched.version}: {bytes_text(fetched.bytes)}, every file verified.")
+
+
+@dataset.command("retire", epilog="\b\nExample:\n  hansa dataset retire ID")
+@click.argument("dataset_id", metavar="ID", type=ID)
+@wait_option
+@acting
+def retire(acting: Acting, dataset_id: str, wait: bool) -> None:
+    """Retire an own dataset: no longer found, no longer served."""
+    status = acting.run(lambda client: client.retire(bytes.fromhex(dataset_id), wait=wait))
+    print_settled(acting, status, dataset=dataset_id)

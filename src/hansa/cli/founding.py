@@ -1,0 +1,179 @@
+"""Making a member: its node's folder, its first user's keys, its secrets, its candidate file, its profile.
+
+A member's folder:
+
+    node/               what the node needs; `hansa node start --dir …/node`
+    user/               keys of the first user and the organisation's secrets; never at the node
+    NAME.candidate      public: for the genesis, or for members to vote on
+    profile.toml        who acts, once the genesis is there
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hansa.bootstrap import NewNode, install_genesis, prepare_node_folder
+from hansa.chain.genesis import (
+    Genesis,
+    Parameters,
+    decode_genesis,
+    validate_candidate,
+    validate_genesis,
+)
+from hansa.chain.transactions import Candidate
+from hansa.client.keys import create_organisation_secrets
+from hansa.client.profile import Profile, save_profile
+from hansa.codec import decode, encode
+from hansa.crypto.envelope import DecryptionKey
+from hansa.crypto.signing import SigningKey
+from hansa.errors import ConflictError, InvalidError, MissingError
+from hansa.keyfile import certificate_pem, create_key_file
+from hansa.ports import Clock, Entropy
+from hansa.types import Millis, OrganisationName
+
+CANDIDATE_BYTES_MAX = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a member's node listens and stores."""
+
+    peer: str
+    """host:port for other nodes, as they reach it."""
+    api: str
+    """host:port for the own users."""
+    store: str = ""
+    """URL of its store; empty for a folder inside the node's."""
+
+
+def create_member(
+    folder: Path,
+    name: str,
+    title: str,
+    place: Place,
+    *,
+    entropy: Entropy,
+    passphrase: bytes | None = None,
+) -> Candidate:
+    """Make a member's folder with fresh keys, and its candidate file.
+
+    Raises:
+        ConflictError: the folder is not empty.
+        InvalidError: a name or an address cannot be right.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise ConflictError(
+            f"{folder} is not empty.",
+            remedy="Choose another folder; with --genesis an existing member is completed.",
+        )
+    user = folder / "user"
+    user.mkdir(parents=True, mode=0o700)
+    signing = SigningKey(entropy.random_bytes(32))
+    decryption = DecryptionKey(entropy.random_bytes(32))
+    secrets = create_organisation_secrets(user / "organisation", entropy, passphrase)
+    node = NewNode(
+        organisation=OrganisationName(name),
+        title=title,
+        admin_name=f"{title}, administrator",
+        admin_key=signing.public,
+        admin_encryption_key=decryption.public,
+        directory_key=secrets.directory,
+        peer=place.peer,
+        api=place.api,
+        store_url=place.store or "file:store",
+    )
+    candidate = prepare_node_folder(folder / "node", node, entropy=entropy, passphrase=passphrase)
+    validate_candidate(candidate)
+    create_key_file(user / "user.key", "signing", signing.seed(), passphrase)
+    create_key_file(user / "encryption.key", "decryption", decryption.seed(), passphrase)
+    (folder / f"{name}.candidate").write_bytes(encode(candidate))
+    return candidate
+
+
+def read_candidate(path: Path) -> Candidate:
+    """Read and check a candidate file.
+
+    Raises:
+        MissingError: no such file.
+        InvalidError: malformed; the message names what is wrong.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise MissingError(f"There is no candidate file {path}.") from error
+    try:
+        candidate = decode(Candidate, data, bytes_max=CANDIDATE_BYTES_MAX)
+    except InvalidError as error:
+        raise InvalidError(f"{path} is no candidate file: {error.message}") from error
+    validate_candidate(candidate)
+    return candidate
+
+
+def found_alliance(
+    name: str,
+    candidates: list[Candidate],
+    parameters: Parameters,
+    *,
+    clock: Clock,
+) -> Genesis:
+    """Return the genesis; the first r organisations by name are the founding super nodes.
+
+    Raises:
+        InvalidError: too few organisations, or anything else that cannot be right.
+    """
+    ordered = sorted(candidates, key=lambda candidate: candidate.name)
+    r = parameters.super_nodes
+    if len(ordered) < r:
+        raise InvalidError(
+            f"{len(ordered)} organisations cannot fill {r} seats of super nodes.",
+            remedy="Add organisations, or choose fewer super nodes: 1, 4, 7, …",
+        )
+    genesis = Genesis(
+        format=1,
+        name=name,
+        time_ms=Millis(clock.now_ms()),
+        parameters=parameters,
+        organisations=tuple(ordered),
+        super_nodes=tuple(candidate.name for candidate in ordered[:r]),
+    )
+    validate_genesis(genesis)
+    return genesis
+
+
+def complete_member(folder: Path, genesis_data: bytes, profile_file: Path | None = None) -> Profile:
+    """Give a member its alliance's genesis: the node's copy, and a profile for the first user.
+
+    Args:
+        folder: made by `create_member`.
+        genesis_data: the genesis file.
+        profile_file: where the profile goes besides the member's folder.
+
+    Raises:
+        MissingError: the folder holds no member.
+        ConflictError: the member has the genesis of another alliance.
+    """
+    genesis = decode_genesis(genesis_data)
+    candidates = sorted(folder.glob("*.candidate"))
+    if len(candidates) != 1:
+        raise MissingError(
+            f"{folder} holds no member.", remedy="Make one: `hansa alliance join --organisation …`."
+        )
+    candidate = read_candidate(candidates[0])
+    install_genesis(folder / "node", genesis_data)
+    user = folder / "user"
+    (user / "genesis.hansa").write_bytes(genesis_data)
+    profile = Profile(
+        name=candidate.name,
+        organisation=candidate.name,
+        user_key=(user / "user.key").absolute(),
+        encryption_key=(user / "encryption.key").absolute(),
+        organisation_secrets=(user / "organisation").absolute(),
+        node_url=candidate.api_url,
+        node_key=candidate.node_key,
+        node_certificate=certificate_pem(candidate.certificate).decode(),
+        alliance=genesis.digest(),
+        genesis_file=(user / "genesis.hansa").absolute(),
+    )
+    save_profile(profile, folder / "profile.toml", overwrite=True)
+    if profile_file is not None:
+        save_profile(profile, profile_file, overwrite=True)
+    return profile

@@ -1,0 +1,313 @@
+"""An alliance on this machine in one folder: made once, started and stopped as often as needed.
+
+    D/devnet.json        organisations, seats, ports
+    D/genesis.hansa
+    D/members/NAME/      one member each (see `founding`)
+
+The founding super nodes are the first by name; the elected ones come from votes on the chain, which
+every organisation's first user casts for the organisations in the order they were given.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from hansa import rest
+from hansa.chain.genesis import SMALL
+from hansa.cli import processes
+from hansa.cli.founding import Place, complete_member, create_member, found_alliance
+from hansa.client.client import HansaClient
+from hansa.client.profile import (
+    Profile,
+    load_profile,
+    passphrase_from_environment,
+    profile_path,
+)
+from hansa.codec import encode
+from hansa.errors import ConflictError, HansaError, InvalidError, MissingError, UnavailableError
+from hansa.system import SystemClock, SystemEntropy, WorkerPool
+
+STATE_FILE = "devnet.json"
+READY_S_MAX = 60
+ELECTION_S_MAX = 120
+POLL_S = 0.1
+
+Tell = Callable[[str], None]
+
+
+class DevnetState(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a devnet folder remembers."""
+
+    format: int = 1
+    organisations: list[str]
+    super_nodes: int
+    ports: dict[str, list[int]]
+    """Organisation → [peer port, API port] on the loopback address."""
+    store: str
+
+
+class MemberView(msgspec.Struct, frozen=True, kw_only=True):
+    """One member of a devnet, for people and programs."""
+
+    organisation: str
+    profile: str
+    profile_file: str
+    node_url: str
+    pid: int | None
+    node_folder: str
+    running: bool
+
+
+class LocalAlliance:
+    """A devnet folder."""
+
+    def __init__(self, folder: Path, state: DevnetState) -> None:
+        """Use `create` or `open`."""
+        self.folder = folder
+        self.state = state
+
+    @classmethod
+    def exists(cls, folder: Path) -> bool:
+        """Tell whether the folder holds a devnet."""
+        return (folder / STATE_FILE).exists()
+
+    @classmethod
+    def open(cls, folder: Path) -> "LocalAlliance":
+        """Open an existing devnet.
+
+        Raises:
+            MissingError: the folder holds none.
+            InvalidError: its state file is damaged.
+        """
+        try:
+            data = (folder / STATE_FILE).read_bytes()
+        except FileNotFoundError as error:
+            raise MissingError(
+                f"{folder} holds no devnet.",
+                remedy="Make one: `hansa devnet up --dir D --organisations a,b,c,d`.",
+            ) from error
+        try:
+            return cls(folder.absolute(), msgspec.json.decode(data, type=DevnetState))
+        except msgspec.DecodeError as error:
+            raise InvalidError(f"{folder / STATE_FILE} is damaged: {error}") from error
+
+    @classmethod
+    def create(
+        cls, folder: Path, organisations: list[str], super_nodes: int, store: str
+    ) -> "LocalAlliance":
+        """Make keys, folders, genesis and state; nothing runs yet.
+
+        Raises:
+            ConflictError: the folder is not empty.
+            InvalidError: too few organisations, a name twice, a bad name.
+        """
+        folder = folder.absolute()
+        if folder.exists() and any(folder.iterdir()):
+            raise ConflictError(f"{folder} is not empty.", remedy="Choose a new folder.")
+        if len(set(organisations)) != len(organisations):
+            raise InvalidError("An organisation is named twice.")
+        parameters = msgspec.structs.replace(
+            SMALL, super_nodes=super_nodes, epoch_blocks=max(8, super_nodes)
+        )
+        clock, entropy = SystemClock(), SystemEntropy()
+        ports = processes.free_ports(2 * len(organisations))
+        pairs = {name: ports[2 * i : 2 * i + 2] for i, name in enumerate(organisations)}
+        candidates = []
+        try:
+            for name in organisations:
+                peer, api = (f"127.0.0.1:{port}" for port in pairs[name])
+                place = Place(peer, api, f"{store.rstrip('/')}/{name}" if store else "")
+                candidates.append(
+                    create_member(
+                        folder / "members" / name,
+                        name,
+                        name.replace("-", " ").capitalize(),
+                        place,
+                        entropy=entropy,
+                        passphrase=passphrase_from_environment(),
+                    )
+                )
+            genesis = encode(found_alliance("devnet", candidates, parameters, clock=clock))
+        except HansaError:
+            _remove_made(folder)
+            raise
+        (folder / "genesis.hansa").write_bytes(genesis)
+        for name in organisations:
+            complete_member(folder / "members" / name, genesis)
+        state = DevnetState(
+            organisations=organisations, super_nodes=super_nodes, ports=pairs, store=store
+        )
+        (folder / STATE_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(state)))
+        return cls(folder, state)
+
+    # --- members --------------------------------------------------------------------------------
+
+    def node_folder(self, name: str) -> Path:
+        """Return a member's node folder."""
+        return self.folder / "members" / name / "node"
+
+    def profile(self, name: str) -> Profile:
+        """Return the profile of a member's first user."""
+        return load_profile(str(self.folder / "members" / name / "profile.toml"))
+
+    def install_profiles(self) -> None:
+        """Make the profiles usable by name; one that another devnet made is replaced.
+
+        Raises:
+            ConflictError: a profile made by hand has the name.
+        """
+        for name in self.state.organisations:
+            path = profile_path(name)
+            if path.exists() and not _is_devnet_profile(path):
+                raise ConflictError(
+                    f"There is a profile {name!r} that no devnet made: {path}.",
+                    remedy="Set HANSA_HOME to another folder, or rename the profile.",
+                )
+        genesis = (self.folder / "genesis.hansa").read_bytes()
+        for name in self.state.organisations:
+            complete_member(self.folder / "members" / name, genesis, profile_path(name))
+
+    def views(self) -> list[MemberView]:
+        """Return all members with their processes."""
+        found = []
+        for name in self.state.organisations:
+            process = processes.find_process(self.node_folder(name))
+            found.append(
+                MemberView(
+                    organisation=name,
+                    profile=name,
+                    profile_file=str(self.folder / "members" / name / "profile.toml"),
+                    node_url=f"https://127.0.0.1:{self.state.ports[name][1]}",
+                    pid=process.pid if process else None,
+                    node_folder=str(self.node_folder(name)),
+                    running=process is not None,
+                )
+            )
+        return found
+
+    # --- processes ------------------------------------------------------------------------------
+
+    def start(self, name: str) -> int:
+        """Start one member's node; return its pid."""
+        return processes.start_process(self.node_folder(name), dict(os.environ))
+
+    def stop(self) -> int:
+        """Stop all nodes of this folder; return how many ran."""
+        for name in self.state.organisations:
+            process = processes.find_process(self.node_folder(name))
+            if process is not None:
+                process.terminate()
+        return sum(
+            processes.stop_process(self.node_folder(name)) for name in self.state.organisations
+        )
+
+    @asynccontextmanager
+    async def clients(self) -> AsyncIterator[dict[str, HansaClient]]:
+        """Yield one open client for each member's first user."""
+        async with contextlib.AsyncExitStack() as stack:
+            workers = stack.enter_context(WorkerPool())
+            yield {
+                name: await stack.enter_async_context(
+                    HansaClient(
+                        self.profile(name),
+                        clock=SystemClock(),
+                        entropy=SystemEntropy(),
+                        workers=workers,
+                    )
+                )
+                for name in self.state.organisations
+            }
+
+    async def wait_ready(self, client: HansaClient, name: str) -> None:
+        """Wait until a member's node says that it is ready.
+
+        Raises:
+            UnavailableError: it ended, or did not get ready; says its last words.
+        """
+        reasons: list[str] = []
+        try:
+            async with asyncio.timeout(READY_S_MAX):
+                while True:
+                    try:
+                        health = await client.health()
+                    except UnavailableError as error:
+                        reasons = [error.message]
+                    else:
+                        if health.ready:
+                            return
+                        reasons = health.reasons
+                    if processes.find_process(self.node_folder(name)) is None:
+                        raise UnavailableError(
+                            f"The node of {name} ended.",
+                            remedy=processes.last_words(self.node_folder(name)),
+                        )
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError as error:
+            raise UnavailableError(
+                f"The node of {name} is not ready after {READY_S_MAX} s: {'; '.join(reasons)}",
+                remedy=processes.last_words(self.node_folder(name)),
+            ) from error
+
+    async def up(self, tell: Tell) -> None:
+        """Start all nodes, wait until they are ready, have the super nodes elected."""
+        for name in self.state.organisations:
+            self.start(name)
+        async with self.clients() as clients:
+            for name, client in clients.items():
+                await self.wait_ready(client, name)
+                tell(f"{name} is ready")
+            await self._elect(clients, tell)
+
+    async def _elect(self, clients: dict[str, HansaClient], tell: Tell) -> None:
+        """Cast every organisation's vote for the first seats in the given order, once."""
+        wanted = self.state.organisations[: self.state.super_nodes]
+        watcher = next(iter(clients.values()))
+        view = await watcher.get("/v1/super-nodes", rest.SuperNodesView)
+        voted = {voter for item in view.candidates for voter in item.voters}
+        async with asyncio.TaskGroup() as group:
+            for name, client in clients.items():
+                if name not in voted:
+                    group.create_task(client.vote_super_nodes(wanted))
+        try:
+            async with asyncio.timeout(ELECTION_S_MAX):
+                while not await self._is_seated(watcher, wanted):  # noqa: ASYNC110 - over the network
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError as error:
+            raise UnavailableError(
+                "The elected super nodes did not take their seats.",
+                remedy="Look at `hansa alliance status` and the nodes' logs.",
+            ) from error
+        tell(f"elected by votes on the chain: {', '.join(wanted)}")
+
+    async def _is_seated(self, client: HansaClient, wanted: list[str]) -> bool:
+        """Tell whether exactly the wanted are super nodes; after a resume any elected set will do."""
+        view = await client.get("/v1/super-nodes", rest.SuperNodesView)
+        tallied = {item.organisation for item in view.candidates if item.is_next}
+        seated = {item.organisation for item in view.candidates if item.is_super_node}
+        return seated == tallied and len(seated) == len(wanted)
+
+
+def _is_devnet_profile(path: Path) -> bool:
+    """Tell whether a devnet made a profile: its keys lie in a devnet's folder, there or gone."""
+    try:
+        profile = load_profile(str(path))
+    except HansaError:
+        return False
+    folder = profile.user_key.parent.parent
+    return folder.parent.name == "members" and (
+        LocalAlliance.exists(folder.parent.parent) or not folder.exists()
+    )
+
+
+def _remove_made(folder: Path) -> None:
+    """Take back a half-made devnet: only what `create` makes, in a folder that was empty."""
+    import shutil  # noqa: PLC0415 - only on this path
+
+    shutil.rmtree(folder / "members", ignore_errors=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()

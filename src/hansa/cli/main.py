@@ -1,0 +1,88 @@
+"""Entry point of the `hansa` command: noun then verb, each noun's module loaded only when used."""
+
+import importlib
+import sys
+
+import click
+from typing_extensions import override
+
+import hansa
+
+NOUNS = {
+    "alliance": "Found, join and look at an alliance.",
+    "node": "Run this organisation's node.",
+    "organisation": "See, admit and suspend members.",
+    "user": "Add, list and revoke users of the own organisation.",
+    "supernode": "See super nodes and vote for them.",
+    "dataset": "Publish, find, show and fetch datasets.",
+    "access": "Request, grant, deny and revoke access.",
+    "block": "Look at the chain's blocks.",
+    "tx": "Look at transactions.",
+    "receipt": "Export receipts and verify them offline.",
+    "store": "Look at and check the own store.",
+    "index": "Look at the index; explain a question.",
+    "devnet": "Run an alliance on this machine, in one folder.",
+    "demo": "See the whole story on real city data.",
+}
+
+EXIT_CODES = """\b
+Exit codes: 0 done; 1 unexpected; 2 wrong usage; 3 invalid; 4 denied;
+5 missing; 6 conflict; 7 unavailable, try later; 8 corrupt;
+9 protocol; 130 interrupted."""
+
+EXAMPLES = """\b
+Examples:
+  hansa demo
+  hansa devnet up --dir city --organisations transport,health,safety,energy
+  hansa --profile transport dataset publish stops.csv --title "Bus stops"
+  hansa --profile health dataset find bus stops --json"""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in `hansa.cli.<noun>` and are imported on first use."""
+
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(NOUNS)
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in NOUNS:
+            return None
+        module = importlib.import_module(f"hansa.cli.{cmd_name}")
+        command = getattr(module, cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    @override
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # The texts stand here, so that --help imports no noun.
+        with formatter.section("Commands"):
+            formatter.write_dl(list(NOUNS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EXAMPLES + "\n\n" + EXIT_CODES,
+)
+@click.option(
+    "-p",
+    "--profile",
+    envvar="HANSA_PROFILE",
+    metavar="NAME",
+    help="Who acts: a profile's name or file. Also HANSA_PROFILE.",
+)
+@click.version_option(hansa.__version__, prog_name="hansa")
+@click.pass_context
+def main(ctx: click.Context, profile: str | None) -> None:
+    """Share data between the organisations of a city: encrypted, found, agreed on, provable."""
+    ctx.obj = profile
+    if not __debug__:
+        raise click.UsageError(
+            "Hansa does not run under python -O: its safety checks would be off."
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""`hansa organisation`: members, and the ballots that admit and suspend them."""
+
+from pathlib import Path
+
+import click
+
+from hansa import rest
+from hansa.cli.acting import Acting, acting
+from hansa.cli.show import print_table
+from hansa.cli.waiting import print_settled, wait_option
+
+
+@click.group()
+def organisation() -> None:
+    """See, admit and suspend members."""
+
+
+@organisation.command("ls", epilog="\b\nExample:\n  hansa organisation ls --json")
+@acting
+def ls(acting: Acting) -> None:
+    """List the members of the alliance."""
+    members = acting.run(
+        lambda client: client.get("/v1/organisations", list[rest.OrganisationView])
+    )
+    if acting.as_json:
+        acting.print_json(members)
+        return
+    print_table(
+        ("name", "title", "status", "super node", "users", "datasets", "node"),
+        (
+            (
+                item.name,
+                item.title,
+                item.status,
+                "yes" if item.is_super_node else "",
+                item.users,
+                item.datasets,
+                item.api_url,
+            )
+            for item in members
+        ),
+    )
+
+
+@organisation.command("admit", epilog="\b\nExample:\n  hansa organisation admit water.candidate")
+@click.argument("candidate", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@wait_option
+@acting
+def admit(acting: Acting, candidate: Path, wait: bool) -> None:
+    """Cast the own organisation's ballot for admitting a candidate (file from `alliance join`).
+
+    The candidate is a member once more than half of the active organisations have voted for it.
+    """
+    status = acting.run(lambda client: client.admit(candidate.read_bytes(), wait=wait))
+    print_settled(acting, status)
+
+
+@organisation.command(
+    "suspend", epilog="\b\nExample:\n  hansa organisation suspend water --reason 'key lost'"
+)
+@click.argument("name")
+@click.option("--reason", required=True, help="Public reason; it stays on the chain.")
+@wait_option
+@acting
+def suspend(acting: Acting, name: str, reason: str, wait: bool) -> None:
+    """Cast the own organisation's ballot for suspending a member.
+
+    It is suspended once more than half of the other active organisations have voted for it.
+    """
+    status = acting.run(lambda client: client.suspend(name, reason, wait=wait))
+    print_settled(acting, status)

@@ -1,0 +1,162 @@
+"""Node processes on this machine: started detached, found again, stopped, and never a stranger's."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from hansa.errors import UnavailableError
+
+PROCESS_FILE = "process.json"
+STOP_S_MAX = 10
+START_LOG = "process.log"
+
+
+class ProcessRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which process was started for a folder."""
+
+    pid: int
+    started: float
+    """The operating system's start time of that pid, seconds: a reused pid has another."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeProcess:
+    """The process of one node folder, if it runs."""
+
+    folder: Path
+    pid: int | None
+
+
+def free_ports(count: int) -> list[int]:
+    """Return TCP ports on the loopback address that are free now, each once."""
+    with contextlib.ExitStack() as held:
+        ports = []
+        for _ in range(count):
+            listener = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            listener.bind(("127.0.0.1", 0))
+            ports.append(int(listener.getsockname()[1]))
+        return ports
+
+
+def find_process(folder: Path) -> psutil.Process | None:
+    """Return the running process that was started for a node folder, or None."""
+    record = _read_record(folder)
+    if record is None:
+        return None
+    try:
+        process = psutil.Process(record.pid)
+        if abs(process.create_time() - record.started) > 1:
+            return None
+        return None if process.status() == psutil.STATUS_ZOMBIE else process
+    except psutil.NoSuchProcess:
+        return None
+
+
+def start_process(folder: Path, environment: dict[str, str]) -> int:
+    """Start the node of a folder as its own detached process; return its pid.
+
+    A node that runs already is left alone.
+    """
+    running = find_process(folder)
+    if running is not None:
+        return running.pid
+    log = folder / "log"
+    log.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "hansa.cli.main", "node", "start", "--dir", str(folder)]
+    with (log / START_LOG).open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=environment,
+        )
+    record = ProcessRecord(process.pid, psutil.Process(process.pid).create_time())
+    (folder / PROCESS_FILE).write_bytes(msgspec.json.encode(record))
+    return process.pid
+
+
+def stop_process(folder: Path) -> bool:
+    """Ask the node of a folder to end, insist after ten seconds; tell whether one was running."""
+    process = find_process(folder)
+    if process is None:
+        _reap(folder)
+        return False
+    process.terminate()
+    try:
+        process.wait(STOP_S_MAX)
+    except psutil.TimeoutExpired:
+        process.kill()
+        process.wait(STOP_S_MAX)
+    (folder / PROCESS_FILE).unlink(missing_ok=True)
+    return True
+
+
+def kill_process(folder: Path) -> int:
+    """End the node of a folder with SIGKILL, as a power cut would; return the pid it had.
+
+    Raises:
+        UnavailableError: no node of this folder runs.
+    """
+    process = find_process(folder)
+    if process is None:
+        raise UnavailableError(f"No node runs for {folder.name}.")
+    process.send_signal(signal.SIGKILL)
+    process.wait(STOP_S_MAX)
+    return process.pid
+
+
+def pause_process(folder: Path) -> None:
+    """Stop the node of a folder from running until `resume_process`."""
+    process = find_process(folder)
+    if process is not None:
+        process.suspend()
+
+
+def resume_process(folder: Path) -> None:
+    """Let a paused node run on."""
+    process = find_process(folder)
+    if process is not None:
+        process.resume()
+
+
+def last_words(folder: Path, lines: int = 5) -> str:
+    """Return the last lines a node's process printed, for an error message."""
+    log = folder / "log" / START_LOG
+    if not log.exists():
+        return ""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def wait_until_gone(pids: list[int], deadline_s: float) -> None:
+    """Wait for processes of ours to end; a pid that is gone counts."""
+    end = time.monotonic() + deadline_s
+    while time.monotonic() < end and any(psutil.pid_exists(pid) for pid in pids):
+        time.sleep(0.05)
+
+
+def _read_record(folder: Path) -> ProcessRecord | None:
+    try:
+        data = (folder / PROCESS_FILE).read_bytes()
+        return msgspec.json.decode(data, type=ProcessRecord)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def _reap(folder: Path) -> None:
+    """Collect a child of ours that ended, and forget its record."""
+    record = _read_record(folder)
+    if record is not None:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(record.pid, os.WNOHANG)
+        (folder / PROCESS_FILE).unlink(missing_ok=True)

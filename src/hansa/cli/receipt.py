@@ -1,0 +1,79 @@
+"""`hansa receipt`: proof that a transaction is on the chain, checked with nothing but the genesis."""
+
+from pathlib import Path
+
+import click
+
+from hansa.chain.genesis import decode_genesis
+from hansa.chain.receipts import verify_receipt
+from hansa.cli.acting import Acting, acting
+from hansa.cli.show import print_fields, time_text
+from hansa.cli.values import DIGEST
+from hansa.errors import ConflictError
+
+
+@click.group()
+def receipt() -> None:
+    """Export receipts and verify them offline."""
+
+
+@receipt.command("export", epilog="\b\nExample:\n  hansa receipt export TRANSACTION -o r.receipt")
+@click.argument("transaction", type=DIGEST)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write; default: TRANSACTION.receipt",
+)
+@acting
+def export(acting: Acting, transaction: str, output: Path | None) -> None:
+    """Write the receipt of a transaction to a file, verified before it is written."""
+    path = output or Path(f"{transaction}.receipt")
+    if path.exists():
+        raise ConflictError(f"{path} exists.", remedy="Name another file with --output.")
+    data = acting.run(lambda client: client.export_receipt(bytes.fromhex(transaction)))
+    path.write_bytes(data)
+    if acting.as_json:
+        acting.print_json({"receipt": str(path), "bytes": len(data), "transaction": transaction})
+    else:
+        click.echo(f"{path}: {len(data)} bytes")
+
+
+@receipt.command(
+    "verify", epilog="\b\nExample:\n  hansa receipt verify r.receipt --genesis genesis.hansa"
+)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--genesis",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The alliance's genesis file; default: the profile's.",
+)
+@acting
+def verify(acting: Acting, file: Path, genesis: Path | None) -> None:
+    """Verify a receipt offline: only the genesis is trusted, nothing is asked of any node."""
+    trusted = decode_genesis((genesis or acting.profile().genesis_file).read_bytes())
+    verified = verify_receipt(file.read_bytes(), trusted)
+    told = {
+        "transaction": verified.transaction.digest().hex(),
+        "height": verified.header.height,
+        "accepted": verified.result.accepted,
+        "code": verified.result.code,
+        "author": verified.transaction.body.author.hex(),
+        "operations": [type(item).__name__ for item in verified.transaction.body.operations],
+        "block": verified.header.digest().hex(),
+        "time_ms": verified.header.time_ms,
+        "alliance": trusted.digest().hex(),
+    }
+    if acting.as_json:
+        acting.print_json({"valid": True, **told})
+        return
+    click.secho("The receipt is valid.", fg="green")
+    print_fields(
+        [
+            (
+                "time (UTC)" if k == "time_ms" else k,
+                time_text(verified.header.time_ms) if k == "time_ms" else v,
+            )
+            for k, v in told.items()
+        ]
+    )

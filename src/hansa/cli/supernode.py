@@ -1,0 +1,59 @@
+"""`hansa supernode`: who agrees on blocks, and the votes that elect them."""
+
+import click
+
+from hansa import rest
+from hansa.cli.acting import Acting, acting
+from hansa.cli.show import print_fields, print_table
+from hansa.cli.waiting import print_settled, wait_option
+
+
+@click.group()
+def supernode() -> None:
+    """See super nodes and vote for them."""
+
+
+@supernode.command("ls", epilog="\b\nExample:\n  hansa supernode ls")
+@acting
+def ls(acting: Acting) -> None:
+    """List the super nodes and the tally of the next election."""
+    view = acting.run(lambda client: client.get("/v1/super-nodes", rest.SuperNodesView))
+    if acting.as_json:
+        acting.print_json(view)
+        return
+    print_fields(
+        (
+            ("epoch", f"{view.epoch}, ends at height {view.epoch_ends_at}"),
+            ("seats", view.seats),
+            ("bears faults", view.faults),
+            ("quorum", view.quorum),
+        )
+    )
+    print_table(
+        ("organisation", "super node", "elected next", "votes", "from"),
+        (
+            (
+                item.organisation,
+                "yes" if item.is_super_node else "",
+                "yes" if item.is_next else "",
+                item.votes,
+                ", ".join(item.voters),
+            )
+            for item in view.candidates
+        ),
+    )
+
+
+@supernode.command(
+    "vote", epilog="\b\nExample:\n  hansa supernode vote transport health safety energy"
+)
+@click.argument("organisations", nargs=-1)
+@click.option("--withdraw", is_flag=True, help="Take the organisation's vote back.")
+@wait_option
+@acting
+def vote(acting: Acting, organisations: tuple[str, ...], withdraw: bool, wait: bool) -> None:
+    """Approve of organisations as super nodes; replaces the own organisation's earlier vote."""
+    if withdraw == bool(organisations):
+        raise click.UsageError("Name at least one organisation, or --withdraw.")
+    status = acting.run(lambda client: client.vote_super_nodes(organisations, wait=wait))
+    print_settled(acting, status)

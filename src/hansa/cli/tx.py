@@ -1,0 +1,51 @@
+"""`hansa tx`: one transaction, its result, and who acknowledged that its copies are gone."""
+
+import click
+
+from hansa import rest
+from hansa.cli.acting import Acting, acting
+from hansa.cli.show import print_fields, print_table, time_text
+from hansa.cli.values import DIGEST
+
+
+@click.group()
+def tx() -> None:
+    """Look at transactions."""
+
+
+@tx.command("show", epilog="\b\nExample:\n  hansa tx show TRANSACTION --json")
+@click.argument("transaction", type=DIGEST)
+@acting
+def show(acting: Acting, transaction: str) -> None:
+    """Show a transaction: its place on the chain, operations, result, erasures."""
+    detail = acting.run(
+        lambda client: client.get(f"/v1/transactions/{transaction}/detail", rest.TransactionDetail)
+    )
+    if acting.as_json:
+        acting.print_json(detail)
+        return
+    print_fields(
+        (
+            ("transaction", detail.transaction),
+            ("block", f"{detail.height}, number {detail.index}"),
+            ("result", "accepted" if detail.accepted else f"refused: {detail.code}"),
+            ("author", f"{detail.author_name} ({detail.organisation})"),
+            ("key", detail.author),
+            ("time (UTC)", time_text(detail.time_ms)),
+            ("datasets", detail.dataset_ids),
+            ("requests", detail.request_ids),
+        )
+    )
+    for operation in detail.operations:
+        click.echo()
+        print_fields((name, value) for name, value in operation.items())
+    click.echo()
+    print_table(
+        ("copies erased by", "copies", "outcome", "on the chain at"),
+        (
+            (item.organisation, item.copies, item.outcome, item.recorded_at or "not yet")
+            for item in detail.erasures
+        ),
+    )
+    if detail.not_acknowledged:
+        click.echo(f"Not yet acknowledged by: {', '.join(detail.not_acknowledged)}")
