@@ -23,14 +23,15 @@ import nacl.utils
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from hansa.crypto.certificate import certificate_public_key
 from hansa.crypto.envelope import DecryptionKey
 from hansa.crypto.sealing import NONCE_BYTES, open_sealed, seal
-from hansa.crypto.signing import SigningKey, is_sound_point
+from hansa.crypto.signing import SigningKey
 from hansa.errors import (
     ConflictError,
     CorruptError,
@@ -40,7 +41,19 @@ from hansa.errors import (
     MissingError,
     UnavailableError,
 )
-from hansa.types import PublicKey
+
+__all__ = [
+    "AskPassphrase",
+    "KeyKind",
+    "certificate_pem",
+    "certificate_public_key",
+    "create_certificate",
+    "create_key_file",
+    "is_protected",
+    "load_decryption_key",
+    "load_secret",
+    "load_signing_key",
+]
 
 KeyKind = Literal["signing", "decryption", "secret"]
 AskPassphrase = Callable[[], bytes | None]
@@ -191,21 +204,6 @@ def create_certificate(key: SigningKey, name: str, hosts: Collection[str] = ()) 
         .sign(private, None)
     )
     return certificate.public_bytes(serialization.Encoding.DER)
-
-
-def certificate_public_key(certificate: bytes) -> PublicKey:
-    """Return the Ed25519 key of an X.509 certificate (DER), 32 bytes.
-
-    Raises:
-        InvalidError: no such certificate, or of another kind of key.
-    """
-    try:
-        public = x509.load_der_x509_certificate(certificate).public_key()
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise InvalidError("Not an X.509 certificate in DER.") from error
-    if not isinstance(public, Ed25519PublicKey) or not is_sound_point(public.public_bytes_raw()):
-        raise InvalidError("The certificate is not of a sound Ed25519 key.")
-    return PublicKey(public.public_bytes_raw())
 
 
 def certificate_pem(certificate: bytes) -> bytes:

@@ -6,7 +6,6 @@ import ssl
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -205,23 +204,3 @@ def test_what_a_certificate_says():
     assert addresses == ["127.0.0.1", "::1", "10.0.0.7"]
     basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     assert not basic.ca
-
-
-def test_what_is_no_certificate_of_ours_is_refused():
-    """Garbage, and a certificate of another kind of key."""
-    with pytest.raises(InvalidError):
-        certificate_public_key(b"garbage")
-    key = ec.generate_private_key(ec.SECP256R1())
-    ours = x509.load_der_x509_certificate(create_certificate(SigningKey(SEED), "x"))
-    other = (
-        x509.CertificateBuilder()
-        .subject_name(ours.subject)
-        .issuer_name(ours.subject)
-        .public_key(key.public_key())
-        .serial_number(5)
-        .not_valid_before(ours.not_valid_before_utc)
-        .not_valid_after(ours.not_valid_after_utc)
-        .sign(key, hashes.SHA256())
-    )
-    with pytest.raises(InvalidError, match="Ed25519"):
-        certificate_public_key(other.public_bytes(Encoding.DER))

@@ -1,0 +1,1 @@
+"""Links between nodes: frames, handshake and calls (sans-I/O), connections and the peer network."""
