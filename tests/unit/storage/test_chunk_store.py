@@ -206,6 +206,7 @@ def test_found_at_open(tmp_path):
     assert not again.is_alive(again.locate(lost), Alive())
     again.put([chunk(2)], 0)
     assert read(again, lost) == chunk(2).sealed
+    assert again.journal.segments[first.segment_id].records == [], "a short segment took more"
 
 
 def test_journal_damage_does_not_stop_uploads(tmp_path):

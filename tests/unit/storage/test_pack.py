@@ -2,6 +2,7 @@
 
 import hashlib
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,9 @@ from hansa.storage.pack import (
     HEADER,
     PART_BYTES,
     Member,
+    PackFooter,
     PackPlan,
+    _seal_footer,
     compute_pack_root,
     is_intact,
     read_footer,
@@ -128,6 +131,39 @@ def test_journal_damage_is_not_packed():
     bad = Member(chunks[0].chunk, b"", chunks[0].sealed_digest, 3, lambda: b"bad")
     with pytest.raises(CorruptError):
         PackPlan([bad, chunks[1]], 1, KEY)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"offset": 17},
+        {"offset": -1},
+        {"length": 0},
+        {"length": 49},
+        {"chunk": b"short"},
+        {"sealed_digest": b"short"},
+    ],
+)
+def test_footers_that_lie_are_refused(change):
+    """A well-sealed footer with gaps, overlap or malformed ids is refused."""
+    plan = PackPlan(members(2), 1, KEY)
+    entries = (msgspec.structs.replace(plan.footer.entries[0], **change), plan.footer.entries[1])
+    body = stored(plan).objects["p"][: len(HEADER) + sum(e.length for e in plan.footer.entries)]
+    footer = PackFooter(1, 1, entries)
+    store = MemoryStore()
+    store.put("p", [body, _seal_footer(footer, KEY)])
+    with pytest.raises(CorruptError):
+        read_footer(store, "p", KEY)
+
+
+def test_footer_with_a_gap_at_its_end():
+    """Chunks that no entry names are refused."""
+    plan = PackPlan(members(2), 1, KEY)
+    body = stored(plan).objects["p"][: len(HEADER) + sum(e.length for e in plan.footer.entries)]
+    store = MemoryStore()
+    store.put("p", [body, _seal_footer(PackFooter(1, 1, plan.footer.entries[:1]), KEY)])
+    with pytest.raises(CorruptError):
+        read_footer(store, "p", KEY)
 
 
 def test_footer_entry_estimate():
