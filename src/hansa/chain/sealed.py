@@ -5,6 +5,7 @@ the epoch (HPKE). The signed, salted digest judges what was opened. Counterpart:
 keeps what was opened, in memory, until its round ends.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -153,15 +154,15 @@ def seal_transaction(
     return SealedTransaction(1, alliance, transaction, author, expires, ciphertext, wraps)
 
 
-def open_transaction(
+def unwrap_content_key(
     sealed: SealedTransaction, node_key: PublicKey, sealing_key: DecryptionKey
-) -> SealedContents:
-    """Open a sealed transaction as one super node. The caller checks the contents.
+) -> bytes:
+    """Return the content key that is wrapped to one super node.
 
     Raises:
         MissingError: no wrap for this node and sealing key (the client must reseal).
-        CorruptError: the wrap or the ciphertext does not open.
-        InvalidError: what was inside is malformed or has another digest.
+        CorruptError: the wrap does not open.
+        InvalidError: what was inside is no key.
     """
     for entry in sealed.wraps:
         if entry.node_key == node_key and entry.sealing_key == sealing_key.public:
@@ -173,6 +174,33 @@ def open_transaction(
     )
     if len(content_key) != 32:
         raise InvalidError("The wrapped content key is not 32 bytes.")
+    return content_key
+
+
+def add_wraps(
+    sealed: SealedTransaction, content_key: bytes, notices: Iterable[SealingKeyNotice]
+) -> SealedTransaction:
+    """Return it with the content key wrapped to more super nodes; replaces their older wraps."""
+    wraps = {entry.node_key: entry for entry in sealed.wraps}
+    for notice in notices:
+        info = _info(sealed.alliance, sealed.transaction, notice.node_key)
+        wraps[notice.node_key] = KeyWrap(
+            notice.node_key, notice.sealing_key, wrap(notice.sealing_key, info, content_key)
+        )
+    return msgspec.structs.replace(sealed, wraps=tuple(wraps[key] for key in sorted(wraps)))
+
+
+def open_transaction(
+    sealed: SealedTransaction, node_key: PublicKey, sealing_key: DecryptionKey
+) -> SealedContents:
+    """Open a sealed transaction as one super node. The caller checks the contents.
+
+    Raises:
+        MissingError: no wrap for this node and sealing key (the client must reseal).
+        CorruptError: the wrap or the ciphertext does not open.
+        InvalidError: what was inside is malformed or has another digest.
+    """
+    content_key = unwrap_content_key(sealed, node_key, sealing_key)
     opened = open_sealed(
         content_key, sealed.ciphertext, _associated(sealed.alliance, sealed.transaction)
     )

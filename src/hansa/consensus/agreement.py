@@ -1,0 +1,576 @@
+"""One height after another: the rules of the agreement (Tendermint, arXiv 1807.04938, algorithm 1).
+
+    upon a proposal of the present round                        → REVIEW (lines 22, 28)
+    upon a quorum of reviews for a block that is here           → lock, CONFIRM it (line 36)
+    upon a quorum of reviews for nil                            → CONFIRM nil (line 44)
+    upon a quorum of reviews or confirms, for whatever          → wait a little for the rest (34, 47)
+    upon a timeout                                              → vote nil, or next round (57, 61, 65)
+    upon a quorum of confirms for a block that is here          → decide (line 49)
+    upon f+1 super nodes in a later round                       → follow them (line 55)
+
+Deviations from the paper's text: votes and locked bodies are durable before they are sent; a proposal
+is waited for only if there is a reason to expect one; copies are erased when a round ends, and a block
+proposed again carries the quorum's reviews instead of its copies (DESIGN §6). Invariant 1: one vote for
+each (height, round, phase), restarts included. Invariant 2: a lock names a body that is durable here.
+"""
+
+from collections.abc import Callable
+
+from hansa import limits
+from hansa.chain.blocks import (
+    Certificate,
+    SignedVote,
+    Vote,
+    is_certificate_valid,
+    is_vote_signed,
+    sign_vote,
+)
+from hansa.consensus.context import Context
+from hansa.consensus.copies import CopyVault
+from hansa.consensus.erasures import Erasures
+from hansa.consensus.faults import FaultLog
+from hansa.consensus.inspection import Inspector
+from hansa.consensus.intake import Pool
+from hansa.consensus.messages import (
+    Certified,
+    Confirm,
+    Erase,
+    Propose,
+    Response,
+    Review,
+    Verdict,
+    VotesAgain,
+    is_proposal_signed,
+)
+from hansa.consensus.proposing import Proposer
+from hansa.consensus.records import BodyRecord, LockRecord, VoteRecord
+from hansa.consensus.review import SEALING_CODES
+from hansa.consensus.rounds import Candidate, HeightState, RoundState
+from hansa.types import NO_DIGEST, Digest, PublicKey
+
+PHASES = ("review", "confirm")
+
+
+class Agreement:
+    """The height in progress at one replica."""
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        pool: Pool,
+        proposer: Proposer,
+        inspector: Inspector,
+        vault: CopyVault,
+        erasures: Erasures,
+        faults: FaultLog,
+        is_synced: Callable[[], bool],
+    ) -> None:
+        self._context = context
+        self._pool = pool
+        self._proposer = proposer
+        self._inspector = inspector
+        self._vault = vault
+        self._erasures = erasures
+        self._faults = faults
+        self._is_synced = is_synced
+        self.height = HeightState(context.height, context.members)
+        self.is_idle_due = False
+        """Whether waiting acknowledgements or an election want a block without transactions."""
+        self.decision: tuple[Certificate, Candidate] | None = None
+        """A block that is decided here and not committed yet; the replica takes it."""
+
+    # --- who may do what ---------------------------------------------------------------------------
+
+    @property
+    def is_active(self) -> bool:
+        """Whether this node votes: a super node, synced to the tip."""
+        return self._context.is_super_node and self._is_synced()
+
+    def master(self, round_number: int | None = None) -> PublicKey | None:
+        """Return the master of a round of this height; of the present one by default."""
+        number = self.height.round if round_number is None else round_number
+        return self._context.schedule.master(self.height.height, number, self._context.members)
+
+    @property
+    def expects_block(self) -> bool:
+        """Whether there is a reason to expect a proposal."""
+        return (
+            self._pool.has_work
+            or self.is_idle_due
+            or self.height.is_touched
+            or self.height.round > 0
+        )
+
+    def _timeout(self, base_ms: int) -> int:
+        return base_ms + self.height.round * self._context.parameters.timeout_growth_ms
+
+    # --- heights and rounds ------------------------------------------------------------------------
+
+    def begin_height(self, restored: HeightState | None = None) -> None:
+        """Start on the height after the committed one, or go on where a restart left off."""
+        for name in ("propose", "review", "confirm"):
+            self._context.cancel_timer(name)
+        self.is_idle_due = False
+        self.decision = None
+        self.height = restored or HeightState(self._context.height, self._context.members)
+
+    def proceed(self) -> None:
+        """Do whatever the rules allow now; called after every event."""
+        while self.decision is None and self._apply_rules():
+            pass
+
+    def _enter_round(self, number: int) -> None:
+        """Step 9: the round failed; erase its copies and go to a later one, with its master."""
+        for name in ("propose", "review", "confirm"):
+            self._context.cancel_timer(name)
+        self.erase_round(self.height.round)
+        self._leave_out_rejected(self.height.present)
+        self.height.enter(number)
+        self.height.is_touched = True
+
+    def erase_round(self, number: int) -> None:
+        """Erase the copies of a round that is over, opened and sealed ones."""
+        height = self.height
+        state = height.rounds.get(number)
+        count = self._vault.erase(height.height, number)
+        if state is None or state.proposal is None:
+            return
+        proposal = state.proposal
+        if count:
+            height.erased[number] = (proposal.proposal.digest, count)
+        if proposal.copies:
+            state.proposal = Propose(proposal.proposal, proposal.block, proposal.certificate, ())
+
+    def _leave_out_rejected(self, state: RoundState) -> None:
+        """Leave what reviewers rejected out of the next proposals; f+1 of them settle it."""
+        rejected: dict[Digest, dict[PublicKey, str]] = {}
+        for voter, verdicts in state.verdicts.items():
+            for verdict in verdicts:
+                rejected.setdefault(verdict.transaction, {})[voter] = verdict.code
+        for transaction, codes in rejected.items():
+            has_struck_out = self._pool.leave_out(transaction)
+            if has_struck_out or len(codes) > self._context.faults:
+                code = next(iter(codes.values()))
+                waiting = self._pool.remove(transaction)
+                if waiting is not None:
+                    code = code if code not in SEALING_CODES else "reseal"
+                    self._proposer.refuse(transaction, waiting.submitter, code)
+
+    # --- rules -------------------------------------------------------------------------------------
+
+    def _apply_rules(self) -> bool:
+        """Apply the first rule that changes something; tell whether one did."""
+        return (
+            self._rule_decide()
+            or self._rule_follow()
+            or self._rule_remember()
+            or self._rule_wait()
+            or (self.is_active and (self._rule_propose() or self._rule_vote()))
+        )
+
+    def _rule_decide(self) -> bool:
+        for state in self.height.rounds.values():
+            named = state.confirms.decided()
+            if named is None or named == NO_DIGEST:
+                continue
+            candidate = self.height.candidates.get(named)
+            if candidate is None:
+                continue
+            if not self._inspector.execute(candidate):
+                self._faults.report(
+                    "invalid-decision", candidate.block.header.master, candidate.code
+                )
+                continue
+            self.decision = (state.confirms.certificate(named), candidate)
+            return True
+        return False
+
+    def _rule_follow(self) -> bool:
+        target = self.height.jump_target(self._context.faults)
+        if target <= self.height.round:
+            return False
+        self._enter_round(min(target, limits.ROUND_MAX))
+        return True
+
+    def _rule_remember(self) -> bool:
+        """Line 36, second half: a later review certificate is what the next master proposes again."""
+        height = self.height
+        for state in height.rounds.values():
+            if not height.valid_round < state.number <= height.round:
+                continue
+            named = state.reviews.decided()
+            if named is None or named == NO_DIGEST:
+                continue
+            candidate = height.candidates.get(named)
+            if candidate is not None and self._inspector.execute(candidate):
+                height.valid = state.reviews.certificate(named)
+                return True
+        return False
+
+    def _rule_wait(self) -> bool:
+        """Lines 34 and 47: a quorum has voted, though not for one thing; wait for the others."""
+        height, state = self.height, self.height.present
+        delay = self._timeout(self._context.parameters.vote_timeout_ms)
+        if height.step == "review" and not state.is_review_timed and state.reviews.has_any_quorum:
+            state.is_review_timed = True
+            self._context.set_timer("review", delay)
+            self._compare(state)
+            return True
+        if not state.is_confirm_timed and state.confirms.has_any_quorum:
+            state.is_confirm_timed = True
+            self._context.set_timer("confirm", delay)
+            return True
+        if state.confirms.has_nil_quorum:
+            self._order_erasure(state)
+            self._enter_round(height.round + 1)
+            return True
+        return False
+
+    def _rule_propose(self) -> bool:
+        height, context = self.height, self._context
+        if height.step != "propose" or height.present.proposal is not None:
+            return False
+        if self.master() != context.node:
+            if self.expects_block and not context.is_timer_set("propose"):
+                context.set_timer("propose", self._timeout(context.parameters.proposal_timeout_ms))
+                return True
+            return False
+        # In later rounds an empty block is better than none: others are waiting for one.
+        is_due = self.is_idle_due or height.round > 0
+        if not (is_due or self._pool.needs_master) or height.round in height.own_proposals:
+            return self._wait_for_nothing()
+        propose = self._proposer.propose(height, is_due=is_due)
+        if propose is None:
+            return False
+        height.present.proposal = propose
+        height.is_touched = True
+        context.broadcast(context.super_peers(), propose)
+        return True
+
+    def _wait_for_nothing(self) -> bool:
+        """A master whose own proposal was lost with a crash waits like everybody else."""
+        context = self._context
+        if self.height.round in self.height.own_proposals and not context.is_timer_set("propose"):
+            context.set_timer("propose", self._timeout(context.parameters.proposal_timeout_ms))
+            return True
+        return False
+
+    def _rule_vote(self) -> bool:
+        height, state = self.height, self.height.present
+        if height.step == "propose" and state.proposal is not None:
+            named, verdicts, code = self._judge(state.proposal)
+            self._cast_review(named, verdicts, code)
+            return True
+        decided = state.reviews.decided()
+        if decided is None or height.step == "confirm":
+            return False
+        if decided != NO_DIGEST:
+            return self._lock(state, decided)
+        if height.step == "review":
+            self._cast_confirm(NO_DIGEST)
+            return True
+        return False
+
+    def _lock(self, state: RoundState, named: Digest) -> bool:
+        """Line 36: lock what a quorum approved, and confirm it. Only in the step after a review."""
+        height = self.height
+        candidate = height.candidates.get(named)
+        if height.step != "review" or candidate is None or not self._inspector.execute(candidate):
+            return False
+        certificate = state.reviews.certificate(named)
+        if named in height.persisted:
+            self._context.persist(LockRecord(certificate))
+        else:
+            self._context.persist(BodyRecord(candidate.block, certificate))
+            height.persisted.add(named)
+        height.locked_round, height.locked_digest = height.round, named
+        self._cast_confirm(named)
+        return True
+
+    # --- voting ------------------------------------------------------------------------------------
+
+    def _judge(self, propose: Propose) -> tuple[Digest, tuple[Verdict, ...], str]:
+        """Lines 22 and 28: approve, or say why not."""
+        height = self.height
+        named = propose.proposal.digest
+        candidate = height.candidate(propose.block, named)
+        is_lock_kept = height.locked_round == -1 or height.locked_digest == named
+        valid_round = propose.proposal.valid_round
+        if valid_round >= 0:
+            if not self._inspector.execute(candidate):
+                return NO_DIGEST, (), "invalid"
+            if is_lock_kept or height.locked_round <= valid_round:
+                return named, (), ""
+            return NO_DIGEST, (), "locked"
+        if not is_lock_kept:
+            return NO_DIGEST, (), "locked"
+        if propose.proposal.master == self._context.node:
+            return named, (), ""
+        verdicts, code = self._inspector.review(height, candidate, propose)
+        if code in {"invalid", "wrong-origin"}:
+            self._faults.report("invalid-proposal", propose.proposal.master, candidate.code or code)
+        return (NO_DIGEST if code else named), verdicts, code
+
+    def _promise(self, phase: str, named: Digest) -> SignedVote:
+        """Sign a vote and write it to the vote log, or find the promise already given."""
+        height, context = self.height, self._context
+        slot = (height.round, phase)
+        known = height.own.get(slot)
+        if known is not None:
+            return known
+        assert phase in {"review", "confirm"}
+        vote = Vote(
+            context.alliance,
+            context.epoch,
+            height.height,
+            height.round,
+            phase,  # type: ignore[arg-type]
+            named,
+        )
+        signed = sign_vote(vote, context.key)
+        context.persist(VoteRecord(signed))
+        height.own[slot] = signed
+        return signed
+
+    def _cast_review(self, named: Digest, verdicts: tuple[Verdict, ...], code: str) -> None:
+        """Step 4."""
+        context, height = self._context, self.height
+        signed = self._promise("review", named)
+        height.step = "review"
+        height.is_touched = True
+        context.cancel_timer("propose")
+        erasures = self._erasures.take_unsent()
+        context.broadcast(context.super_peers(), Review(signed, verdicts, code, erasures))
+        if verdicts:
+            height.present.verdicts[context.node] = verdicts
+        height.present.reviews.add(signed)
+        height.note_round(context.node, height.round)
+
+    def _cast_confirm(self, named: Digest) -> None:
+        """Step 6, or step 9 for nil."""
+        context, height = self._context, self.height
+        signed = self._promise("confirm", named)
+        height.step = "confirm"
+        context.cancel_timer("review")
+        context.broadcast(context.super_peers(), Confirm(signed))
+        height.present.confirms.add(signed)
+
+    def _compare(self, state: RoundState) -> None:
+        """Step 5: if the own review differs from others', tell the master."""
+        context = self._context
+        own = state.reviews.get(context.node)
+        master = self.master(state.number)
+        if own is None or state.is_compared or master is None or master == context.node:
+            return
+        others = tuple(
+            vote for vote in state.reviews.votes() if vote.vote.digest != own.vote.digest
+        )
+        if others:
+            state.is_compared = True
+            context.send(master, Response(own, others))
+
+    def _order_erasure(self, state: RoundState) -> None:
+        """Step 9: whoever led a failed round gives the order to erase, with the proof."""
+        context = self._context
+        if not state.is_erase_sent and self.master(state.number) == context.node:
+            state.is_erase_sent = True
+            proof = state.confirms.certificate(NO_DIGEST)
+            context.broadcast(context.super_peers(), Erase(proof))
+
+    # --- what comes in -----------------------------------------------------------------------------
+
+    def take_propose(self, sender: PublicKey, propose: Propose) -> None:
+        """Take a proposal; from whomever, for its master signed it."""
+        proposal, height = propose.proposal, self.height
+        if not height.is_round_near(proposal.round) or proposal.round < 0:
+            return
+        state = height.round_state(proposal.round)
+        wanted = state.confirms.decided()
+        if proposal.round < height.round and wanted != proposal.digest:
+            return
+        known = state.proposal.proposal if state.proposal is not None else None
+        if known is not None and known.digest == proposal.digest:
+            return
+        problem = self._find_problem(propose)
+        if problem:
+            self._faults.report("malformed", sender, problem)
+            return
+        if known is not None:
+            self._faults.two_proposals(known, proposal)
+            return
+        state.proposal = propose
+        height.candidate(propose.block, proposal.digest)
+        height.is_touched = True
+        if propose.certificate is not None:
+            self._count_certificate(propose.certificate)
+
+    def _find_problem(self, propose: Propose) -> str:
+        """Compare every redundant field of a proposal; return "" or what is wrong."""
+        context, proposal = self._context, propose.proposal
+        header = propose.block.header
+        slot = (proposal.alliance, proposal.epoch, proposal.height)
+        if slot != (context.alliance, context.epoch, self.height.height):
+            return "a proposal for another chain, epoch or height"
+        if proposal.master != self.master(proposal.round):
+            return "a proposal by a node whose turn it is not"
+        if header.height != proposal.height or header.digest() != proposal.digest:
+            return "a proposal whose block is another"
+        if len(propose.copies) > len(propose.block.transactions):
+            return "a proposal with more copies than transactions"
+        if not is_proposal_signed(proposal):
+            return "a proposal that its master did not sign"
+        certificate = propose.certificate
+        if proposal.valid_round == -1:
+            return "" if certificate is None else "a certificate for a new block"
+        if certificate is None or not 0 <= proposal.valid_round < proposal.round:
+            return "a block proposed again without a certificate"
+        vote = certificate.vote
+        if (vote.round, vote.digest) != (proposal.valid_round, proposal.digest):
+            return "a certificate for another round or block"
+        return "" if self._is_review_proof(certificate) else "an invalid certificate"
+
+    def _is_slot_ours(self, vote: Vote) -> bool:
+        context = self._context
+        return (vote.alliance, vote.epoch, vote.height) == (
+            context.alliance,
+            context.epoch,
+            self.height.height,
+        )
+
+    def _is_review_proof(self, certificate: Certificate) -> bool:
+        vote = certificate.vote
+        return (
+            self._is_slot_ours(vote)
+            and vote.phase == "review"
+            and vote.digest != NO_DIGEST
+            and is_certificate_valid(certificate, self._context.members)
+        )
+
+    def _count_certificate(self, certificate: Certificate) -> None:
+        """Count the votes of a certificate that was checked."""
+        vote = certificate.vote
+        if not self.height.is_round_near(vote.round):
+            return
+        votes = self.height.round_state(vote.round).votes(vote.phase)
+        for part in certificate.signatures:
+            signed = SignedVote(vote, part.voter, part.signature)
+            self._count(signed, votes.add(signed), votes.get(part.voter))
+
+    def _count(self, signed: SignedVote, outcome: str, known: SignedVote | None) -> None:
+        if outcome == "conflict" and known is not None:
+            self._faults.two_votes(known, signed)
+        elif outcome == "added":
+            self.height.is_touched = True
+            self.height.note_round(signed.voter, signed.vote.round)
+
+    def take_vote(self, sender: PublicKey, signed: SignedVote) -> bool:
+        """Take a vote of whichever phase; from whomever, for its voter signed it.
+
+        Returns:
+            True if it counts now.
+        """
+        context, height, vote = self._context, self.height, signed.vote
+        if not self._is_slot_ours(vote) or signed.voter not in context.member_set:
+            return False
+        if not 0 <= vote.round <= limits.ROUND_MAX or len(vote.digest) != 32:
+            return False
+        is_near = height.is_round_near(vote.round)
+        if is_near:
+            known = height.round_state(vote.round).votes(vote.phase).get(signed.voter)
+            if known is not None and known.vote == vote:
+                return False
+        elif vote.round <= height.latest.get(signed.voter, -1):
+            return False
+        if not is_vote_signed(signed):
+            self._faults.report("malformed", sender, "a vote that its voter did not sign")
+            return False
+        if not is_near:
+            height.note_round(signed.voter, vote.round)
+            return False
+        votes = height.round_state(vote.round).votes(vote.phase)
+        outcome = votes.add(signed)
+        self._count(signed, outcome, votes.get(signed.voter))
+        return outcome == "added"
+
+    def take_review(self, sender: PublicKey, review: Review) -> None:
+        """Step 4 as received: the vote, and the verdicts if the voter itself sends them."""
+        is_new = self.take_vote(sender, review.vote)
+        if not is_new or review.vote.vote.phase != "review" or sender != review.vote.voter:
+            return
+        state = self.height.round_state(review.vote.vote.round)
+        if review.verdicts and review.vote.vote.digest == NO_DIGEST:
+            bound = self._context.parameters.block_transactions_max
+            state.verdicts[sender] = review.verdicts[:bound]
+
+    def take_response(self, sender: PublicKey, response: Response) -> None:
+        """Step 5 as received by the master: who differs, for the operator."""
+        own = response.own
+        if own.voter == sender and self._is_slot_ours(own.vote):
+            known = self.height.rounds.get(own.vote.round)
+            if known is not None and known.reviews.get(sender) == own:
+                self._faults.report(
+                    "differing-review",
+                    sender,
+                    f"differs from {len(response.others)} others in round {own.vote.round}",
+                )
+
+    def take_votes_again(self, sender: PublicKey, again: VotesAgain) -> None:
+        """Take votes that may have been missed."""
+        for signed in again.votes[:8]:
+            self.take_vote(sender, signed)
+
+    def take_certified(self, sender: PublicKey, certified: Certified) -> None:
+        """Take a block with a quorum of reviews, so that it can be proposed again."""
+        certificate, height = certified.certificate, self.height
+        vote = certificate.vote
+        if not self._is_slot_ours(vote) or vote.round <= height.valid_round:
+            return
+        if not height.is_round_near(vote.round):
+            return
+        if certified.block.header.digest() != vote.digest or not self._is_review_proof(certificate):
+            self._faults.report("malformed", sender, "a certificate that proves nothing")
+            return
+        height.candidate(certified.block, vote.digest)
+        self._count_certificate(certificate)
+
+    def take_erase(self, sender: PublicKey, order: Erase) -> None:
+        """Step 7 or 9: an order to erase is followed only with its proof."""
+        certificate = order.certificate
+        vote = certificate.vote
+        if not self._is_slot_ours(vote) or vote.phase != "confirm":
+            return
+        if not is_certificate_valid(certificate, self._context.members):
+            self._faults.report("malformed", sender, "an order to erase without a proof")
+            return
+        self._count_certificate(certificate)
+
+    # --- timers ------------------------------------------------------------------------------------
+
+    def take_timeout(self, name: str) -> None:
+        """Lines 57, 61, 65; a node that may not vote only moves on with the others."""
+        height = self.height
+        if name == "confirm":
+            self._enter_round(height.round + 1)
+        elif not self.is_active:
+            return
+        elif name == "propose" and height.step == "propose":
+            self._cast_review(NO_DIGEST, (), "no-proposal")
+        elif name == "review" and height.step == "review":
+            self._cast_confirm(NO_DIGEST)
+
+    # --- for peers and for the committed block -----------------------------------------------------
+
+    def own_votes(self, round_number: int) -> tuple[SignedVote, ...]:
+        """Return own votes of one round and of the present one, for a peer that may lack them."""
+        height = self.height
+        slots = [(number, phase) for number in (round_number, height.round) for phase in PHASES]
+        found = dict.fromkeys(slot for slot in slots if slot in height.own)
+        return tuple(height.own[slot] for slot in found)
+
+    def finish(self) -> HeightState:
+        """Erase all copies of the height that is decided; return what it leaves behind."""
+        for number in list(self.height.rounds):
+            self.erase_round(number)
+        assert not any(slot[0] <= self.height.height for slot in self._vault.rounds())
+        return self.height

@@ -1,0 +1,148 @@
+"""What all parts of one replica share during a step: the state, the effects so far, timers, links.
+
+Not a service of its own: it decides nothing. Counterpart: the driver, which executes the effects.
+"""
+
+from collections.abc import Callable, Iterable
+
+from hansa.chain.blocks import faults_of, quorum_of
+from hansa.chain.state import State
+from hansa.codec import encode
+from hansa.consensus.effects import (
+    CancelTimer,
+    Effect,
+    PersistVotes,
+    ReportFault,
+    Send,
+    SetTimer,
+    SettleTransaction,
+)
+from hansa.consensus.events import Now
+from hansa.consensus.messages import Message
+from hansa.consensus.records import Record
+from hansa.consensus.schedule import Schedule
+from hansa.crypto.signing import SigningKey
+from hansa.types import Epoch, Height, Millis, PublicKey
+
+
+class Context:
+    """The replica's surroundings, as plain data."""
+
+    def __init__(
+        self,
+        key: SigningKey,
+        state: State,
+        schedule: Schedule,
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self.key = key
+        self.node: PublicKey = key.public
+        self.alliance = state.alliance
+        self.parameters = state.genesis.parameters
+        self.schedule = schedule
+        self.entropy = entropy
+        self.now = Now(Millis(0), 0)
+        self.connected: set[PublicKey] = set()
+        self.vote_bytes = 0
+        self._effects: list[Effect] = []
+        self._timers: dict[str, int] = {}
+        self.adopt(state)
+
+    def adopt(self, state: State) -> None:
+        """Take the state of a new height; what is read at every message is read once."""
+        self.state = state
+        self.members: tuple[PublicKey, ...] = tuple(state.super_nodes())
+        self.member_set = frozenset(self.members)
+        self.epoch: Epoch = state.epoch()
+        self.height = Height(state.height + 1)
+
+    @property
+    def is_super_node(self) -> bool:
+        """Whether this node is in the set that decides the next block."""
+        return self.node in self.member_set
+
+    @property
+    def quorum(self) -> int:
+        """Votes that decide."""
+        return quorum_of(len(self.members))
+
+    @property
+    def faults(self) -> int:
+        """Faulty super nodes that are borne."""
+        return faults_of(len(self.members))
+
+    # --- effects ---------------------------------------------------------------------------------
+
+    def emit(self, effect: Effect) -> None:
+        """Append an effect."""
+        self._effects.append(effect)
+
+    def persist(self, record: Record) -> None:
+        """Write a promise; joined with one just before it, so that one sync carries both."""
+        data = encode(record)
+        self.vote_bytes += len(data)
+        if self._effects and isinstance(last := self._effects[-1], PersistVotes):
+            self._effects[-1] = PersistVotes((*last.records, data))
+        else:
+            self._effects.append(PersistVotes((data,)))
+
+    def send(self, to: PublicKey, message: Message) -> None:
+        """Send to one connected node."""
+        if to in self.connected:
+            self._effects.append(Send(to, encode(message)))
+
+    def broadcast(self, to: Iterable[PublicKey], message: Message) -> None:
+        """Send the same bytes to several connected nodes."""
+        reached = [key for key in to if key in self.connected]
+        if reached:
+            data = encode(message)
+            self._effects.extend(Send(key, data) for key in reached)
+
+    def report(self, kind: str, who: PublicKey, detail: str = "") -> None:
+        """Note a fault of a peer."""
+        self._effects.append(ReportFault(kind, who, detail))
+
+    def settle(self, effect: SettleTransaction) -> None:
+        """Tell the submitter."""
+        self._effects.append(effect)
+
+    def take_effects(self) -> tuple[Effect, ...]:
+        """Return and clear what this step wants done."""
+        effects = tuple(self._effects)
+        self._effects.clear()
+        return effects
+
+    # --- nodes -----------------------------------------------------------------------------------
+
+    def super_peers(self) -> list[PublicKey]:
+        """Return the other super nodes, in key order."""
+        return [key for key in self.members if key != self.node]
+
+    def ordinary_peers(self) -> list[PublicKey]:
+        """Return the connected nodes that are not super nodes, in key order."""
+        return sorted(self.connected - self.member_set)
+
+    # --- timers ----------------------------------------------------------------------------------
+
+    def set_timer(self, name: str, delay_ms: int) -> None:
+        """Set a timer from now, replacing one of the same name."""
+        at = self.now.monotonic_ms + delay_ms
+        self._timers[name] = at
+        self._effects.append(SetTimer(name, at))
+
+    def cancel_timer(self, name: str) -> None:
+        """Cancel a timer if it is set."""
+        if self._timers.pop(name, None) is not None:
+            self._effects.append(CancelTimer(name))
+
+    def is_timer_set(self, name: str) -> bool:
+        """Tell whether a timer waits."""
+        return name in self._timers
+
+    def take_timer(self, name: str) -> bool:
+        """Tell whether a timer that fired is still wanted; it is then spent."""
+        at = self._timers.get(name)
+        if at is None or at > self.now.monotonic_ms:
+            return False
+        del self._timers[name]
+        return True

@@ -1,0 +1,227 @@
+"""The pool of a super node: verified transactions that wait for a proposal (steps 1 and 2).
+
+Verified before admission; bounded in all, for each organisation and in bytes; the new one is dropped,
+never an old one. A transaction that the present state refuses is kept as *doubtful*: it is no reason
+to expect a block, and is judged again by whoever is master, for the state may only lag behind.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hansa import limits
+from hansa.chain.sealed import SealedTransaction
+from hansa.chain.transactions import Transaction
+from hansa.chain.transition import judge
+from hansa.codec import encode
+from hansa.consensus.context import Context
+from hansa.consensus.review import Verifier
+from hansa.consensus.sealing import is_well_formed, size_of
+from hansa.types import NO_DIGEST, Digest, Height, Millis, PublicKey
+
+DOUBTFUL_MAX = 200
+STRIKES_MAX = 3
+"""Failed rounds caused by one copy that does not open; then its client must reseal it."""
+
+
+@dataclass(slots=True)
+class Waiting:
+    """One transaction in the pool."""
+
+    digest: Digest
+    sealed: SealedTransaction
+    transaction: Transaction
+    organisation: str
+    submitter: PublicKey
+    size: int
+    """Bytes of the sealed form."""
+    plain_bytes: int
+    """Canonical bytes in a block."""
+    code: str
+    """Empty, or why the state refused it at admission (doubtful)."""
+    left_out: int = 0
+    """Height whose further proposals leave it out."""
+    strikes: int = 0
+
+    @property
+    def has_confidential(self) -> bool:
+        """Whether reviewers must open its copy."""
+        return self.transaction.body.confidential != NO_DIGEST
+
+
+class Pool:
+    """Waiting transactions in order of arrival."""
+
+    def __init__(self, context: Context, verifier: Verifier) -> None:
+        self._context = context
+        self._verifier = verifier
+        self._waiting: dict[Digest, Waiting] = {}
+        self._by_organisation: dict[str, int] = {}
+        self._bytes = 0
+        self._doubtful = 0
+        self._left_out = 0
+        self._by_expiry: dict[int, set[Digest]] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __contains__(self, transaction: object) -> bool:
+        return transaction in self._waiting
+
+    def get(self, transaction: Digest) -> Waiting | None:
+        """Return a waiting transaction."""
+        return self._waiting.get(transaction)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether something here is worth a proposal at the present height."""
+        return len(self._waiting) > self._doubtful + self._left_out
+
+    @property
+    def needs_master(self) -> bool:
+        """Whether a master has something to propose or to refuse."""
+        return len(self._waiting) > self._left_out
+
+    def admit(self, sealed: SealedTransaction, submitter: PublicKey) -> str:
+        """Verify and take a transaction.
+
+        Returns:
+            "" if it is here now, or a reason code.
+        """
+        context = self._context
+        if sealed.transaction in self._waiting:
+            return ""
+        if sealed.alliance != context.alliance or not is_well_formed(sealed):
+            return "malformed"
+        if sealed.expires < context.height:
+            return "expired"
+        if context.state.transaction_location(sealed.transaction) is not None:
+            return "replayed"
+        size = size_of(sealed)
+        user = context.state.user(sealed.author)
+        organisation = user.organisation if user is not None else ""
+        if (
+            len(self._waiting) >= limits.POOL_TRANSACTIONS_MAX
+            or self._bytes + size > limits.POOL_BYTES_MAX
+            or self._by_organisation.get(organisation, 0)
+            >= limits.POOL_TRANSACTIONS_PER_ORGANISATION_MAX
+        ):
+            return "busy"
+        transaction, code = self._verifier.admit(sealed)
+        if transaction is None:
+            return code
+        code = self.judge(transaction)
+        if code and self._doubtful >= DOUBTFUL_MAX:
+            return code
+        self._add(
+            Waiting(
+                sealed.transaction,
+                sealed,
+                transaction,
+                organisation,
+                submitter,
+                size,
+                len(encode(transaction)),
+                code,
+            )
+        )
+        return ""
+
+    def judge(self, transaction: Transaction) -> str:
+        """Judge a transaction by itself against the present state; return "" or a reason code."""
+        context = self._context
+        time_ms = Millis(max(context.now.wall_ms, context.state.time_ms + 1))
+        return judge(context.state, transaction, height=context.height, time_ms=time_ms)
+
+    def _add(self, waiting: Waiting) -> None:
+        self._waiting[waiting.digest] = waiting
+        self._bytes += waiting.size
+        self._doubtful += bool(waiting.code)
+        count = self._by_organisation.get(waiting.organisation, 0)
+        self._by_organisation[waiting.organisation] = count + 1
+        self._by_expiry.setdefault(waiting.sealed.expires, set()).add(waiting.digest)
+
+    def remove(self, transaction: Digest) -> Waiting | None:
+        """Drop a transaction that is settled."""
+        waiting = self._waiting.pop(transaction, None)
+        if waiting is None:
+            return None
+        self._bytes -= waiting.size
+        self._doubtful -= bool(waiting.code)
+        self._left_out -= self._is_left_out(waiting)
+        count = self._by_organisation[waiting.organisation] - 1
+        if count:
+            self._by_organisation[waiting.organisation] = count
+        else:
+            del self._by_organisation[waiting.organisation]
+        bucket = self._by_expiry.get(waiting.sealed.expires)
+        if bucket is not None:
+            bucket.discard(transaction)
+        return waiting
+
+    def _is_left_out(self, waiting: Waiting) -> bool:
+        return not waiting.code and waiting.left_out == self._context.height
+
+    def leave_out(self, transaction: Digest) -> bool:
+        """Leave a rejected transaction out of this height's further proposals.
+
+        Returns:
+            True if it has failed so often that its client must reseal it.
+        """
+        waiting = self._waiting.get(transaction)
+        if waiting is None or waiting.left_out == self._context.height:
+            return False
+        waiting.left_out = self._context.height
+        waiting.strikes += 1
+        self._left_out += self._is_left_out(waiting)
+        return waiting.strikes >= STRIKES_MAX
+
+    def advance(self, committed: Iterable[Digest]) -> None:
+        """Follow a committed block: drop what is in it and what has expired.
+
+        The context stands at the next height already.
+        """
+        for transaction in committed:
+            self.remove(transaction)
+        for transaction in self._by_expiry.pop(self._context.height - 1, set()).copy():
+            self.remove(transaction)
+        # What was left out was so for one height.
+        self._left_out = 0
+
+    def select(self) -> list[Waiting]:
+        """Return what the next proposal holds, oldest first, within the block's bounds."""
+        parameters = self._context.parameters
+        chosen: list[Waiting] = []
+        plain = copies = 0
+        for waiting in self._waiting.values():
+            if waiting.left_out == self._context.height:
+                continue
+            copies += waiting.size if waiting.has_confidential else 0
+            plain += waiting.plain_bytes + 64
+            # Half of the bound is for results, erasures and the header.
+            if plain > parameters.block_bytes_max * 3 // 4 or copies > limits.BLOCK_BYTES_MAX:
+                break
+            chosen.append(waiting)
+            if len(chosen) >= parameters.block_transactions_max:
+                break
+        return chosen
+
+    def judge_doubtful(self) -> list[tuple[Waiting, str]]:
+        """Judge the doubtful again, as the master; return those that stay refused, now removed."""
+        refused: list[tuple[Waiting, str]] = []
+        if not self._doubtful:
+            return refused
+        for waiting in [item for item in self._waiting.values() if item.code]:
+            code = self.judge(waiting.transaction)
+            if code:
+                self.remove(waiting.digest)
+                refused.append((waiting, code))
+            else:
+                waiting.code = ""
+                self._doubtful -= 1
+                self._left_out += waiting.left_out == self._context.height
+        return refused
+
+    def expires_at(self, transaction: Digest) -> Height | None:
+        """Return the last height a waiting transaction may be in."""
+        waiting = self._waiting.get(transaction)
+        return waiting.sealed.expires if waiting else None

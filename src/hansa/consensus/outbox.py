@@ -1,0 +1,188 @@
+"""The submitting node's side of step 1: sealed transactions kept until they are settled.
+
+Upon a submission: send it to the present master. Upon a new height or round: send what is unsettled
+to the new master, unless it has it. Upon half a proposal timeout without progress: send it to all
+super nodes, so that all expect a block and move on from a dead master. Settled by a block, by the
+signed refusal of the master (or of f+1 super nodes), or by its expiry.
+"""
+
+from dataclasses import dataclass, field
+
+from hansa import limits
+from hansa.chain.blocks import Block
+from hansa.chain.sealed import SealedTransaction
+from hansa.consensus.context import Context
+from hansa.consensus.effects import SettleTransaction
+from hansa.consensus.messages import Refusal, Submit, is_refusal_signed
+from hansa.consensus.review import SEALING_CODES
+from hansa.consensus.sealing import size_of
+from hansa.types import Digest, Height, PublicKey
+
+SEND_AGAIN_HEIGHTS = 16
+"""A super node that has held a transaction for so many heights gets it again: it may have lost it."""
+BATCH_BYTES_MAX = limits.BLOCK_BYTES_MAX
+
+
+@dataclass(slots=True)
+class Kept:
+    """One unsettled transaction."""
+
+    sealed: SealedTransaction
+    size: int
+    since_ms: int
+    """Monotonic time of submission."""
+    sent: dict[PublicKey, int] = field(default_factory=dict)
+    """Height at which each super node got it."""
+    masters: set[PublicKey] = field(default_factory=set)
+    """Those who got it as the master of the time: one refusal of theirs settles it."""
+    refused: dict[PublicKey, str] = field(default_factory=dict)
+
+
+class Outbox:
+    """Unsettled transactions of this node's own users, in order of submission."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._kept: dict[Digest, Kept] = {}
+        self._by_expiry: dict[int, set[Digest]] = {}
+        self._bytes = 0
+        self._fresh: list[Digest] = []
+        self.progress_ms = 0
+        """Monotonic time of the last block."""
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __contains__(self, transaction: object) -> bool:
+        return transaction in self._kept
+
+    def add(self, sealed: SealedTransaction) -> str:
+        """Keep a transaction.
+
+        Returns:
+            "" or the reason code why it is not taken.
+        """
+        if sealed.transaction in self._kept:
+            return ""
+        size = size_of(sealed)
+        if (
+            len(self._kept) >= limits.POOL_TRANSACTIONS_MAX
+            or self._bytes + size > limits.POOL_BYTES_MAX
+        ):
+            return "busy"
+        self._kept[sealed.transaction] = Kept(sealed, size, self._context.now.monotonic_ms)
+        self._by_expiry.setdefault(sealed.expires, set()).add(sealed.transaction)
+        self._bytes += size
+        self._fresh.append(sealed.transaction)
+        return ""
+
+    def _drop(self, transaction: Digest) -> Kept | None:
+        kept = self._kept.pop(transaction, None)
+        if kept is not None:
+            self._bytes -= kept.size
+            bucket = self._by_expiry.get(kept.sealed.expires)
+            if bucket is not None:
+                bucket.discard(transaction)
+        return kept
+
+    # --- sending -----------------------------------------------------------------------------------
+
+    def forward_fresh(self, master: PublicKey | None) -> None:
+        """Send what came in since the last time to the present master."""
+        fresh, self._fresh = self._fresh, []
+        if master is not None:
+            self._send(master, fresh)
+
+    def forward_all(self, master: PublicKey | None) -> None:
+        """Send what is unsettled to a new master, oldest first, within bounds."""
+        self._fresh.clear()
+        if master is not None:
+            self._send(master, list(self._kept))
+
+    def spread(self) -> None:
+        """Send what has waited too long to all super nodes."""
+        patience = self._context.parameters.proposal_timeout_ms // 2
+        limit = self._context.now.monotonic_ms - patience
+        old = [digest for digest, kept in self._kept.items() if kept.since_ms <= limit]
+        for peer in self._context.super_peers():
+            self._send(peer, old, as_master=False)
+
+    def _send(self, to: PublicKey, transactions: list[Digest], *, as_master: bool = True) -> None:
+        context = self._context
+        if to == context.node or to not in context.connected:
+            return
+        batch: list[SealedTransaction] = []
+        size = 0
+        count_max = 2 * context.parameters.block_transactions_max
+        for digest in transactions:
+            kept = self._kept.get(digest)
+            if kept is None:
+                continue
+            if as_master:
+                kept.masters.add(to)
+            at = kept.sent.get(to)
+            if at is not None and at + SEND_AGAIN_HEIGHTS > context.height:
+                continue
+            if batch and (len(batch) >= count_max or size + kept.size > BATCH_BYTES_MAX):
+                break
+            kept.sent[to] = context.height
+            batch.append(kept.sealed)
+            size += kept.size
+        if batch:
+            context.send(to, Submit(context.node, 0, tuple(batch)))
+
+    def forget_peer(self, peer: PublicKey) -> None:
+        """Note that a peer's pool may be gone: it restarted or the link broke."""
+        for kept in self._kept.values():
+            kept.sent.pop(peer, None)
+
+    # --- settling ----------------------------------------------------------------------------------
+
+    def refused(self, refusal: Refusal) -> None:
+        """Take a signed refusal of another super node."""
+        context = self._context
+        kept = self._kept.get(refusal.transaction)
+        if (
+            kept is None
+            or refusal.alliance != context.alliance
+            or refusal.refuser not in context.member_set
+            or not is_refusal_signed(refusal)
+        ):
+            return
+        self.note_refusal(refusal.transaction, refusal.refuser, refusal.code)
+
+    def note_refusal(self, transaction: Digest, refuser: PublicKey, code: str) -> None:
+        """Count a refusal; also of this node itself."""
+        context = self._context
+        kept = self._kept.get(transaction)
+        if kept is None:
+            return
+        kept.refused[refuser] = code
+        is_enough = len(kept.refused) > context.faults
+        if code in SEALING_CODES or code == "busy":
+            if not is_enough or code == "busy":
+                # Others may be able to open it, and can wrap the key for this one.
+                for peer in context.super_peers():
+                    self._send(peer, [transaction], as_master=False)
+                return
+            self.settle(transaction, "reseal", code, Height(0))
+        elif refuser in kept.masters or refuser == context.node or is_enough:
+            self.settle(transaction, "refused", code, Height(0))
+
+    def settle(self, transaction: Digest, status: str, code: str, height: Height) -> None:
+        """Drop a transaction and tell whoever waits."""
+        if self._drop(transaction) is not None:
+            assert status in {"committed", "refused", "expired", "reseal"}
+            self._context.settle(SettleTransaction(transaction, status, code, height))  # type: ignore[arg-type]
+
+    def advance(self, block: Block, digests: tuple[Digest, ...]) -> None:
+        """Follow a committed block; the context stands at the next height already."""
+        self.progress_ms = self._context.now.monotonic_ms
+        if not self._kept:
+            return
+        height = block.header.height
+        for digest, result in zip(digests, block.results, strict=True):
+            status = "committed" if result.accepted else "refused"
+            self.settle(digest, status, result.code, height)
+        for digest in sorted(self._by_expiry.pop(height, ())):
+            self.settle(digest, "expired", "expired", Height(0))

@@ -1,0 +1,114 @@
+"""Checking transactions: what a super node verifies before it admits, proposes or approves one.
+
+Step 2 at the master and step 4 at each reviewer apply the same rules: format, signature, alliance,
+sealing, confidential digest; identity, authority, freshness and duplicates are the chain room's
+(`transition.judge`). A transaction is verified once by each replica: the digest covers body and
+signature, so what was sound once is sound for good.
+"""
+
+from collections.abc import Collection
+
+from hansa import limits
+from hansa.chain.sealed import (
+    ConfidentialPart,
+    SealedContents,
+    SealedTransaction,
+    confidential_digest,
+)
+from hansa.chain.transactions import Transaction, decode_transaction
+from hansa.codec import decode
+from hansa.consensus.sealing import SealingKeys
+from hansa.errors import CorruptError, HansaError, InvalidError, MissingError
+from hansa.types import NO_DIGEST, Digest
+
+VERIFIED_MAX = 2 * limits.POOL_TRANSACTIONS_MAX
+
+SEALING_CODES = frozenset({"reseal", "not-openable"})
+"""Refusals that say nothing about the transaction itself: sealed anew it may be taken."""
+
+
+class Verifier:
+    """Remembers which transactions this replica has already verified."""
+
+    def __init__(self, keys: SealingKeys) -> None:
+        self._keys = keys
+        self._verified: dict[Digest, None] = {}
+
+    @property
+    def verified(self) -> Collection[Digest]:
+        """Digests of the transactions whose format and signature were checked before."""
+        return self._verified
+
+    def remember(self, transaction: Digest) -> None:
+        """Note that format and signature are sound."""
+        self._verified[transaction] = None
+        if len(self._verified) > VERIFIED_MAX:
+            del self._verified[next(iter(self._verified))]
+
+    def open(self, sealed: SealedTransaction) -> tuple[SealedContents | None, str]:
+        """Open a sealed transaction and check that its confidential part is well formed.
+
+        Returns:
+            The contents and "", or None and a reason code.
+        """
+        try:
+            contents = self._keys.open(sealed)
+        except MissingError:
+            return None, "reseal"
+        except CorruptError:
+            return None, "not-openable"
+        except InvalidError:
+            return None, "malformed"
+        if contents.confidential and not _is_confidential_sound(contents.confidential):
+            return None, "malformed"
+        return contents, ""
+
+    def admit(self, sealed: SealedTransaction) -> tuple[Transaction | None, str]:
+        """Verify a sealed transaction whole, as far as that needs no state.
+
+        Returns:
+            The transaction and "", or None and a reason code.
+        """
+        contents, code = self.open(sealed)
+        if contents is None:
+            return None, code
+        try:
+            transaction = decode_transaction(contents.transaction)
+        except InvalidError:
+            return None, "malformed"
+        body = transaction.body
+        if (body.author, body.expires) != (sealed.author, sealed.expires):
+            return None, "malformed"
+        if confidential_digest(contents.confidential) != body.confidential:
+            return None, "confidential-mismatch"
+        self.remember(sealed.transaction)
+        return transaction, ""
+
+    def check_copy(
+        self, named: Digest, transaction: Transaction, sealed: SealedTransaction | None
+    ) -> tuple[bytes, str]:
+        """Check a copy against the public part that a block shows.
+
+        Returns:
+            What the vault must hold (the opened confidential part, or the public bytes where there
+            is none) and "", or nothing and a reason code.
+        """
+        if transaction.body.confidential == NO_DIGEST:
+            return named, ""
+        if sealed is None or sealed.transaction != named:
+            return b"", "copy-missing"
+        contents, code = self.open(sealed)
+        if contents is None:
+            return b"", code
+        if confidential_digest(contents.confidential) != transaction.body.confidential:
+            return b"", "confidential-mismatch"
+        return contents.confidential, ""
+
+
+def _is_confidential_sound(data: bytes) -> bool:
+    """Tell whether opened confidential bytes are a part within its bounds."""
+    try:
+        part = decode(ConfidentialPart, data, bytes_max=limits.CONFIDENTIAL_BYTES_MAX)
+    except HansaError:
+        return False
+    return len(part.salt) == 32 and len(part.justification) <= limits.JUSTIFICATION_CHARACTERS_MAX
