@@ -157,8 +157,8 @@ def create_app(services: Services) -> Gateway:
         openapi_config=OpenAPIConfig(
             title="Hansa node",
             version=hansa.__version__,
-            path="/",
-            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+            path="/schema",
+            render_plugins=[JsonRenderPlugin()],
         ),
         logging_config=None,
     )

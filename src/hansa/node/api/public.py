@@ -1,6 +1,8 @@
 """Calls that need no token: health, figures, the genesis. They tell nothing about users or data."""
 
-from litestar import Response, get
+import msgspec
+from litestar import Request, Response, get
+from litestar.datastructures import State
 
 from hansa.node.api.octets import OctetsAnswerOperation, answer_octets
 from hansa.node.api.services import Services
@@ -42,4 +44,11 @@ def genesis(services: Services) -> Response[bytes]:
     return answer_octets(services.genesis_bytes)
 
 
-HANDLERS = [live, ready, metrics, genesis]
+@get("/openapi.json", sync_to_thread=False, include_in_schema=False)
+def openapi(request: Request[object, object, State]) -> Response[bytes]:
+    """Return the description of this API."""
+    schema = request.app.openapi_schema.to_schema()
+    return Response(msgspec.json.encode(schema), media_type="application/json")
+
+
+HANDLERS = [live, ready, metrics, genesis, openapi]

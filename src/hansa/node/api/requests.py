@@ -20,14 +20,14 @@ from hansa.rest import RequestView, WrapSet
 from hansa.types import OrganisationName, RequestId
 
 AnyRequest = Request[object, object, AppState]
-ROLES = ("", "owner", "requester")
+ROLES = ("", "all", "owner", "requester")
 
 
 @get("/requests", sync_to_thread=False)
 def requests(services: Services, role: str = "") -> list[RequestView]:
     """Return requests: role owner for own data, requester for those of own users, else all."""
     if role not in ROLES:
-        raise InvalidError(f"role must be owner or requester, not {role[:32]!r}.")
+        raise InvalidError(f"role must be owner, requester or all, not {role[:32]!r}.")
     state, now_ms = services.state(), services.clock.now_ms()
     found = [
         request
