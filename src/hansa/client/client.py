@@ -40,7 +40,7 @@ from hansa.codec import decode
 from hansa.errors import InvalidError
 from hansa.keyfile import certificate_public_key
 from hansa.ports import Clock, Entropy, Workers
-from hansa.rest import Answer, DatasetView, NodeStatus, Question, TransactionStatus
+from hansa.rest import Answer, DatasetView, Health, NodeStatus, Question, TransactionStatus
 
 T = TypeVar("T")
 
@@ -117,6 +117,10 @@ class HansaClient:
     async def status(self) -> NodeStatus:
         """Return the node's view of itself and the agreement."""
         return await self.get("/v1/status", NodeStatus)
+
+    async def health(self) -> Health:
+        """Ask once whether the node is ready, and if not, why."""
+        return await self._session.transport.get_health()
 
     async def find(self, question: Question) -> Answer:
         """Ask the index."""

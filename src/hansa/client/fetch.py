@@ -18,7 +18,7 @@ from hansa.client.session import Session
 from hansa.client.transfers import Progress, no_progress, one_failure
 from hansa.client.versions import OpenVersion, open_version
 from hansa.data.layout import ContentLayout, Window
-from hansa.errors import CorruptError, InvalidError
+from hansa.errors import CorruptError, HansaError, InvalidError
 from hansa.types import DatasetId
 
 Write = Callable[[bytes], object]
@@ -181,16 +181,33 @@ async def _stream(
 
     A bounded number of windows is fetched ahead.
     """
-    ahead: deque[asyncio.Task[Done]] = deque()
+    ahead: deque[asyncio.Task[Done | HansaError]] = deque()
+
+    async def take_next() -> None:
+        done = await ahead.popleft()
+        if isinstance(done, HansaError):
+            raise done
+        await take(*done)
+
     with one_failure():
         async with asyncio.TaskGroup() as group:
             for gap in _gaps(layout, missing):
                 for window in layout.plan(*gap):
-                    ahead.append(group.create_task(_fetch(session, opened, layout, window)))
+                    ahead.append(group.create_task(_try(session, opened, layout, window)))
                     if len(ahead) == limits.CLIENT_WINDOWS_IN_FLIGHT_MAX:
-                        await take(*await ahead.popleft())
+                        await take_next()
             while ahead:
-                await take(*await ahead.popleft())
+                await take_next()
+
+
+async def _try(
+    session: Session, opened: OpenVersion, layout: ContentLayout, window: Window
+) -> Done | HansaError:
+    """Fetch a window; a failure is told when its turn comes, so that those before it are kept."""
+    try:
+        return await _fetch(session, opened, layout, window)
+    except HansaError as error:
+        return error
 
 
 async def _fetch(

@@ -10,7 +10,7 @@ number at once. Memory: some batches of sealed chunks, besides the manifest's ow
 import asyncio
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -61,6 +61,7 @@ from hansa.rest import (
 from hansa.types import ChunkId, DatasetId
 
 _THREADS_MAX = 8
+Batches = Generator[list[UploadChunk], None, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,7 @@ class _Intake:
         self._living = LivingChunks(session)
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
+        self._stepping = threading.Lock()
         self._asking: Future[list[KnownChunk | None]] | None = None
         self._is_stopped = False
 
@@ -199,15 +201,16 @@ class _Intake:
                 profile=session.genesis.parameters.fingerprint_profile,
                 spread=pool.map,
             )
-            batches = ingest.batches(self._sources.files())
+            batches = _as_generator(ingest.batches(self._sources.files()))
             try:
                 async with asyncio.TaskGroup() as group:
-                    while (batch := await session.workers.run(next, batches, None)) is not None:
+                    while (batch := await session.workers.run(self._step, batches)) is not None:
                         self._tell()
                         await slots.acquire()
                         group.create_task(self._upload(nearest.cluster, batch, slots))
             finally:
                 self._stop()
+                await session.workers.run(self._end, batches)
         self._tell()
         return ingest
 
@@ -235,6 +238,16 @@ class _Intake:
                 raise ConflictError("Publishing was ended.")
             self._asking = asyncio.run_coroutine_threadsafe(self._look_up(chunks), self._loop)
         return self._asking.result()
+
+    def _step(self, batches: Batches) -> list[UploadChunk] | None:
+        """Drive the pipeline to its next batch; None at the end."""
+        with self._stepping:
+            return next(batches, None)
+
+    def _end(self, batches: Batches) -> None:
+        """Wait for a step that a cancel left running, and end the pipeline."""
+        with self._stepping:
+            batches.close()
 
     def _stop(self) -> None:
         with self._lock:
@@ -264,6 +277,11 @@ class _Intake:
 
     def _tell(self) -> None:
         self._progress(self._sources.bytes_read, self._sources.bytes_total)
+
+
+def _as_generator(batches: Iterator[list[UploadChunk]]) -> Batches:
+    """Give batches a `close`, whatever kind of iterator they are."""
+    yield from batches
 
 
 async def _store_manifest(

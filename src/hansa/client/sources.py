@@ -111,6 +111,7 @@ class _Reader:
         self._file = file
         self._head = head
         self._count = 0
+        self._is_at_end = False
 
     def read(self, size: int, /) -> bytes:
         """Return 1 to `size` bytes, none at the end."""
@@ -120,14 +121,15 @@ class _Reader:
             with _explained(self._source.path):
                 data = self._file.read(size)
         self._count += len(data)
+        self._is_at_end = not data
         self._sources.bytes_read += len(data)
         return data
 
     def close(self) -> None:
-        """Close the file.
+        """Close the file, read to its end or, if publishing ended early, not.
 
         Raises:
-            ConflictError: it changed since it was found.
+            ConflictError: it was read to its end and changed since it was found.
         """
         if self._source.path is None:
             return
@@ -135,7 +137,7 @@ class _Reader:
             same = _stamp(os.fstat(self._file.fileno())) == self._source.stamp
         finally:
             self._sources.close()
-        if not same or self._count != self._source.size:
+        if self._is_at_end and (not same or self._count != self._source.size):
             raise ConflictError(
                 f"{self._source.path} changed while it was read; nothing was registered.",
                 remedy="Publish it again when nobody writes to it, or publish a copy.",

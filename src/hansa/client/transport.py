@@ -35,6 +35,7 @@ from hansa.errors import (
     UnavailableError,
 )
 from hansa.ports import Clock, Entropy
+from hansa.rest import Health
 from hansa.types import PublicKey
 
 T = TypeVar("T")
@@ -200,6 +201,27 @@ class Transport:
         """
         return _from_json(await self.call("GET", path, query=query), kind)
 
+    async def get_health(self) -> Health:
+        """Ask once, without retries, whether the node is ready; its reasons if it is not.
+
+        Raises:
+            UnavailableError: it cannot be reached, or does not answer in time.
+        """
+        try:
+            async with asyncio.timeout(limits.CLIENT_CALL_S_MAX):
+                answer = await self._attempt(
+                    "GET",
+                    "/healthz/ready",
+                    query={},
+                    body=None,
+                    headers={},
+                    bytes_max=limits.MIB,
+                    also_good=503,
+                )
+        except TimeoutError as error:
+            raise UnavailableError(f"The node {self._base_url} did not answer in time.") from error
+        return _from_json(answer, Health)
+
     async def post(self, path: str, body: object, kind: type[T]) -> T:
         """POST a JSON question that changes nothing, for an answer of `kind`."""
         data = msgspec.json.encode(body)
@@ -296,6 +318,7 @@ class Transport:
         body: bytes | None,
         headers: Mapping[str, str],
         bytes_max: int,
+        also_good: int = 200,
     ) -> Answer:
         assert self._http is not None, "use the client as an async context manager"
         try:
@@ -308,7 +331,7 @@ class Transport:
                 allow_redirects=False,
             ) as response:
                 received = await _read_body(response, bytes_max)
-                if response.status >= 300:
+                if response.status >= 300 and response.status != also_good:
                     raise to_error(response.status, received)
                 return Answer(response.status, received, response.headers)
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
