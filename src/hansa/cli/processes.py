@@ -1,12 +1,10 @@
 """Node processes on this machine: started detached, found again, stopped, and never a stranger's."""
 
 import contextlib
-import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +16,9 @@ from hansa.errors import UnavailableError
 PROCESS_FILE = "process.json"
 STOP_S_MAX = 10
 START_LOG = "process.log"
+
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""Nodes this very process started: polled, so that one that ends leaves no zombie."""
 
 
 class ProcessRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,6 +53,7 @@ def find_process(folder: Path) -> psutil.Process | None:
     record = _read_record(folder)
     if record is None:
         return None
+    _poll(record.pid)
     try:
         process = psutil.Process(record.pid)
         if abs(process.create_time() - record.started) > 1:
@@ -73,7 +75,7 @@ def start_process(folder: Path, environment: dict[str, str]) -> int:
     log.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "hansa.cli.main", "node", "start", "--dir", str(folder)]
     with (log / START_LOG).open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -81,16 +83,16 @@ def start_process(folder: Path, environment: dict[str, str]) -> int:
             start_new_session=True,
             env=environment,
         )
-    record = ProcessRecord(process.pid, psutil.Process(process.pid).create_time())
+    _children[child.pid] = child
+    record = ProcessRecord(child.pid, psutil.Process(child.pid).create_time())
     (folder / PROCESS_FILE).write_bytes(msgspec.json.encode(record))
-    return process.pid
+    return child.pid
 
 
 def stop_process(folder: Path) -> bool:
     """Ask the node of a folder to end, insist after ten seconds; tell whether one was running."""
     process = find_process(folder)
     if process is None:
-        _reap(folder)
         return False
     process.terminate()
     try:
@@ -98,6 +100,7 @@ def stop_process(folder: Path) -> bool:
     except psutil.TimeoutExpired:
         process.kill()
         process.wait(STOP_S_MAX)
+    _poll(process.pid)
     (folder / PROCESS_FILE).unlink(missing_ok=True)
     return True
 
@@ -113,6 +116,7 @@ def kill_process(folder: Path) -> int:
         raise UnavailableError(f"No node runs for {folder.name}.")
     process.send_signal(signal.SIGKILL)
     process.wait(STOP_S_MAX)
+    _poll(process.pid)
     return process.pid
 
 
@@ -138,13 +142,6 @@ def last_words(folder: Path, lines: int = 5) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def wait_until_gone(pids: list[int], deadline_s: float) -> None:
-    """Wait for processes of ours to end; a pid that is gone counts."""
-    end = time.monotonic() + deadline_s
-    while time.monotonic() < end and any(psutil.pid_exists(pid) for pid in pids):
-        time.sleep(0.05)
-
-
 def _read_record(folder: Path) -> ProcessRecord | None:
     try:
         data = (folder / PROCESS_FILE).read_bytes()
@@ -153,10 +150,8 @@ def _read_record(folder: Path) -> ProcessRecord | None:
         return None
 
 
-def _reap(folder: Path) -> None:
-    """Collect a child of ours that ended, and forget its record."""
-    record = _read_record(folder)
-    if record is not None:
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(record.pid, os.WNOHANG)
-        (folder / PROCESS_FILE).unlink(missing_ok=True)
+def _poll(pid: int) -> None:
+    """Collect a child of ours that ended."""
+    child = _children.get(pid)
+    if child is not None and child.poll() is not None:
+        del _children[pid]
