@@ -12,6 +12,7 @@ Upon put: write to tmp, fsync, rename, fsync the folder. What cannot be written 
 import fcntl
 import itertools
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -38,6 +39,7 @@ class LocalStore:
         self._objects = root / "objects"
         self._tmp = root / "tmp"
         self._counter = itertools.count()
+        self._making = threading.Lock()
         with disk_errors(f"the store's folder {root}"):
             make_folders(root)
             self._lock = _take_lock(root / "lock", root)
@@ -63,7 +65,9 @@ class LocalStore:
         with disk_errors(f"object {name}"):
             if path.exists():
                 return _compare(path, parts, name)
-            make_folders(path.parent)
+            # One at a time: nobody may find a folder whose own name is not durable yet.
+            with self._making:
+                make_folders(path.parent)
             return write_whole(path, self._tmp / f"{next(self._counter):x}", parts)
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
