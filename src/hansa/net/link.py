@@ -292,7 +292,7 @@ def _explain(error: Exception | None) -> HansaError:
     """Return what the loss of a connection means."""
     if isinstance(error, ssl.SSLError):
         return DeniedError(
-            f"The other node ended the secure link: {error.reason or error}.",
+            f"The other node ended the secure link: {error}.",
             remedy="Check that this node's certificate is the one on the chain.",
         )
     return UnavailableError("The other node closed the link.")

@@ -1,0 +1,37 @@
+"""Tests of hansa.net.listening."""
+
+import pytest
+
+from hansa.errors import ConflictError, InvalidError
+from hansa.net.listening import open_listener, split_address
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("node.example:7000", ("node.example", 7000)),
+        ("127.0.0.1:0", ("127.0.0.1", 0)),
+        ("[::1]:65535", ("::1", 65_535)),
+    ],
+)
+def test_addresses_are_split(address, expected):
+    """Names, IPv4, IPv6 in brackets."""
+    assert split_address(address) == expected
+
+
+@pytest.mark.parametrize("address", ["", "host", ":1", "host:", "host:x", "host:65536", "h:²"])
+def test_what_is_no_address_is_refused(address):
+    """With the form that is expected."""
+    with pytest.raises(InvalidError, match="host:port"):
+        split_address(address)
+
+
+def test_a_port_is_had_once():
+    """Any free one for 0; the same again is a conflict that names it; a foreign host is invalid."""
+    with open_listener("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        assert listener.gettimeout() == 0
+        with pytest.raises(ConflictError, match=str(port)):
+            open_listener("127.0.0.1", port)
+    with pytest.raises(InvalidError, match="Cannot listen"):
+        open_listener("192.0.2.1", 0)
