@@ -1,0 +1,149 @@
+"""Receipts: verified with the genesis alone, over changes of the set; any changed byte is refused."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hansa.chain.receipts import CertifiedHeader, Receipt, build_receipt, verify_receipt
+from hansa.chain.transactions import RetireDataset, VoteSuperNodes
+from hansa.codec import decode, encode
+from hansa.errors import InvalidError
+
+NEW = ("health", "planning", "safety", "transport")
+
+
+@pytest.fixture(scope="module")
+def world(kit):
+    """Return an alliance whose set changed twice, and the receipt of a later transaction."""
+    alliance = kit.Alliance(kit.make_genesis())
+    alliance.commit(*(alliance.sign(name, VoteSuperNodes(NEW)) for name in kit.NAMES))
+    while alliance.state.height < 9:
+        alliance.commit()
+    back = kit.NAMES[1:5]
+    alliance.commit(*(alliance.sign(name, VoteSuperNodes(back)) for name in kit.NAMES))
+    while alliance.state.height < 17:
+        alliance.commit()
+    alliance.commit(
+        alliance.sign("energy", VoteSuperNodes(())),
+        alliance.sign("health", RetireDataset(bytes(16))),
+        alliance.sign("safety", VoteSuperNodes(())),
+    )
+    changes = [alliance.blocks[height - 1] for height in alliance.state.set_changes()]
+    assert (8, 16) == alliance.state.set_changes()
+    return alliance, build_receipt(alliance.genesis, alliance.blocks[-1], 1, changes)
+
+
+def test_a_receipt_stands_alone(world) -> None:
+    """It proves transaction, result and block, refused transactions included."""
+    alliance, data = world
+    verified = verify_receipt(data, alliance.genesis)
+    block = alliance.blocks[-1].block
+    assert block.transactions[1] == verified.transaction
+    assert (False, "unknown-dataset") == (verified.result.accepted, verified.result.code)
+    assert (block.header, 1) == (verified.header, verified.index)
+    assert 3 == len(verified.signers)
+    assert block.header.super_nodes == verified.super_nodes
+
+
+def test_every_transaction_of_every_block(world) -> None:
+    """Receipts of all epochs verify, later changes left out."""
+    alliance, _ = world
+    changes = [alliance.blocks[height - 1] for height in alliance.state.set_changes()]
+    for certified in alliance.blocks:
+        for index, transaction in enumerate(certified.block.transactions):
+            data = build_receipt(alliance.genesis, certified, index, changes)
+            assert transaction == verify_receipt(data, alliance.genesis).transaction
+    with pytest.raises(InvalidError):
+        build_receipt(alliance.genesis, alliance.blocks[-1], 3, changes)
+    with pytest.raises(InvalidError):
+        build_receipt(alliance.genesis, alliance.blocks[-1], -1, changes)
+
+
+def test_a_missing_change_breaks_it(world) -> None:
+    """Without every change of the set nothing is proved."""
+    alliance, _ = world
+    changes = [alliance.blocks[height - 1] for height in alliance.state.set_changes()]
+    for fewer in ([], changes[:1], changes[1:], changes[::-1]):
+        with pytest.raises(InvalidError):
+            build_receipt(alliance.genesis, alliance.blocks[-1], 1, fewer)
+
+
+def test_the_genesis_matters(world, kit) -> None:
+    """Another alliance's genesis refuses it, whatever it holds."""
+    alliance, data = world
+    other = msgspec.structs.replace(alliance.genesis, name="Other")
+    with pytest.raises(InvalidError, match="another alliance"):
+        verify_receipt(data, other)
+    forged = msgspec.structs.replace(decode(Receipt, data), genesis=other.digest())
+    with pytest.raises(InvalidError):
+        verify_receipt(encode(forged), other)
+
+
+@given(data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_any_changed_byte_is_refused(world, data: st.DataObject) -> None:
+    """Flip, cut or append anywhere: refused with the one expected error."""
+    alliance, receipt = world
+    position = data.draw(st.integers(0, len(receipt) - 1))
+    flip = data.draw(st.integers(1, 255))
+    changed = bytearray(receipt)
+    changed[position] ^= flip
+    for wrong in (bytes(changed), receipt[:position], receipt + b"\x00"):
+        with pytest.raises(InvalidError):
+            verify_receipt(wrong, alliance.genesis)
+
+
+def altered(data: bytes, **changes: object) -> bytes:
+    """Return a receipt with other fields."""
+    return encode(msgspec.structs.replace(decode(Receipt, data), **changes))
+
+
+def test_recombined_receipts_are_refused(world, kit) -> None:
+    """True parts in a false place prove nothing."""
+    alliance, data = world
+    receipt = decode(Receipt, data)
+    block = alliance.blocks[-1].block
+    other = alliance.blocks[-2]
+    header = receipt.block.header
+    strangers = tuple(kit.key(f"{name} node").public for name in kit.NAMES[3:])
+    few = header.super_nodes[:2]
+    doubled = msgspec.structs.replace(
+        receipt.block.certificate, signatures=receipt.block.certificate.signatures[:1] * 3
+    )
+    review = msgspec.structs.replace(receipt.block.certificate.vote, phase="review")
+    wrong = (
+        {"transaction": encode(block.transactions[0])},
+        {"index": 0},
+        {"count": 2},
+        {"result": block.results[0]},
+        {"block": CertifiedHeader(other.block.header, other.certificate)},
+        {"block": CertifiedHeader(header, other.certificate)},
+        {"block": CertifiedHeader(header, alliance.certify(header, strangers))},
+        {"block": CertifiedHeader(header, alliance.certify(header, few))},
+        {"block": CertifiedHeader(header, doubled)},
+        {
+            "block": CertifiedHeader(
+                header, msgspec.structs.replace(receipt.block.certificate, vote=review)
+            )
+        },
+        {"set_changes": (*receipt.set_changes, receipt.set_changes[1])},
+        {"set_changes": (*receipt.set_changes, receipt.block)},
+    )
+    for change in wrong:
+        with pytest.raises(InvalidError):
+            verify_receipt(altered(data, **change), alliance.genesis)
+
+
+def test_a_set_cannot_name_itself(world, kit) -> None:
+    """Someone who holds the outgoing set's header only cannot install keys of his own."""
+    alliance, data = world
+    receipt = decode(Receipt, data)
+    change = receipt.set_changes[0]
+    own = tuple(sorted(kit.key(f"{name} node").public for name in kit.NAMES[2:]))
+    header = msgspec.structs.replace(change.header, next_super_nodes=own)
+    forged = CertifiedHeader(header, alliance.certify(header, own[:3]))
+    with pytest.raises(InvalidError):
+        verify_receipt(
+            altered(data, set_changes=(forged, *receipt.set_changes[1:])), alliance.genesis
+        )
