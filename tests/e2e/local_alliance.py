@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import aiohttp
 import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from multidict import CIMultiDict
 
 from hansa.bootstrap import NewNode, install_genesis, prepare_node_folder
 from hansa.chain.genesis import SMALL, Genesis, Parameters
@@ -29,11 +30,15 @@ from hansa.chain.transactions import (
     VoteSuperNodes,
     sign_transaction,
 )
+from hansa.client.client import HansaClient
+from hansa.client.keys import create_organisation_secrets
+from hansa.client.profile import Profile
 from hansa.codec import decode, encode
 from hansa.crypto.envelope import DecryptionKey
 from hansa.crypto.signing import SigningKey
+from hansa.keyfile import create_key_file
 from hansa.rest import NodeStatus, SealingKeys, Submission, TransactionStatus
-from hansa.system import SystemEntropy
+from hansa.system import SystemClock, SystemEntropy, WorkerPool
 from hansa.types import Height, Millis
 
 NAMES = ("transport", "environment", "health", "safety", "planning", "energy")
@@ -121,6 +126,11 @@ class LocalAlliance:
         for number, name in enumerate(sorted(NAMES[:count])):
             user = SigningKey(entropy.random_bytes(32))
             reader = DecryptionKey(entropy.random_bytes(32))
+            home = folder / f"{name}-user"
+            home.mkdir(parents=True)
+            create_key_file(home / "user.key", "signing", user.seed(), None)
+            create_key_file(home / "encryption.key", "decryption", reader.seed(), None)
+            secrets = create_organisation_secrets(home / "organisation", entropy, None)
             peer, api = (f"127.0.0.1:{port}" for port in ports[2 * number : 2 * number + 2])
             node = NewNode(
                 organisation=name,
@@ -128,7 +138,7 @@ class LocalAlliance:
                 admin_name="Ada",
                 admin_key=user.public,
                 admin_encryption_key=reader.public,
-                directory_key=entropy.random_bytes(32),
+                directory_key=secrets.directory,
                 peer=peer,
                 api=api,
             )
@@ -164,7 +174,7 @@ class LocalAlliance:
 
     async def request(
         self, member: Member, method: str, path: str, *, token: str | None = None, **options
-    ) -> tuple[int, bytes, dict[str, str]]:
+    ) -> tuple[int, bytes, CIMultiDict[str]]:
         """Make one HTTPS request; return status, body, headers."""
         headers = dict(options.pop("headers", {}))
         if token != "":
@@ -175,7 +185,7 @@ class LocalAlliance:
                 method, member.url + path, headers=headers, ssl=member.context(), **options
             ) as response,
         ):
-            return response.status, await response.read(), dict(response.headers)
+            return response.status, await response.read(), response.headers.copy()
 
     async def get(self, member: Member, path: str, kind):
         """GET a JSON answer."""
@@ -208,6 +218,28 @@ class LocalAlliance:
             return True
 
         await self.until(is_ready, seconds)
+
+    @contextlib.asynccontextmanager
+    async def client(self, member: Member) -> AsyncIterator[HansaClient]:
+        """Open the client of a member's user."""
+        home = member.folder.parent / f"{member.name}-user"
+        profile = Profile(
+            name=member.name,
+            organisation=member.name,
+            user_key=home / "user.key",
+            encryption_key=home / "encryption.key",
+            organisation_secrets=home / "organisation",
+            node_url=member.url,
+            node_key=member.node_key,
+            node_certificate=(member.folder / "certificate.pem").read_text(),
+            alliance=self.genesis.digest(),
+            genesis_file=member.folder / "genesis.hansa",
+        )
+        with WorkerPool(2) as workers:
+            async with HansaClient(
+                profile, clock=SystemClock(), entropy=SystemEntropy(), workers=workers
+            ) as client:
+                yield client
 
     async def status(self, member: Member) -> NodeStatus:
         """Return a node's status."""

@@ -13,7 +13,6 @@ from hansa.node.api import views
 from hansa.node.api.guard import Caller, provide_caller
 from hansa.node.api.octets import (
     OctetsAnswerOperation,
-    UnsatisfiableRangeError,
     answer_octets,
     answer_stream,
     choose_range,
@@ -93,11 +92,9 @@ async def _serve(
     total = (await services.exchange.read(what, caller.key, found, probe)).total
     if is_unchanged(request, etag):
         return Response(b"", status_code=304, headers={"ETag": etag})
-    try:
-        wanted = choose_range(request, etag, total)
-    except UnsatisfiableRangeError as error:
-        request.scope["hansa_content_range"] = f"bytes */{error.total}"  # type: ignore[typeddict-unknown-key]
-        raise
+    # A range outside of it is answered with the length there is.
+    request.scope["hansa_content_length"] = total  # type: ignore[typeddict-unknown-key]
+    wanted = choose_range(request, etag, total)
     first, last = (wanted.first, wanted.last) if wanted else (0, total - 1)
     pieces = _pieces(services, caller, found, (what, number), (first, last + 1))
     # The first piece is read before the head is sent: a failure there is still a problem document.

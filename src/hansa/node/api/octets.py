@@ -100,7 +100,6 @@ class UnsatisfiableRangeError(InvalidError):
             f"The range lies outside of the {total} bytes there are.",
             remedy="Ask for bytes=FIRST-LAST inside of it.",
         )
-        self.total = total
 
 
 def parse_range(header: str | None, total: int) -> ByteRange | None:

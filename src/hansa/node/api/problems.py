@@ -70,7 +70,11 @@ def encode_problem(problem: Problem) -> bytes:
 
 def answer_expected(request: AnyRequest, error: HansaError) -> Response[bytes]:
     """Answer one of our own errors."""
-    return _response(problem_of(error, _instance(request)))
+    response = _response(problem_of(error, _instance(request)))
+    length = request.scope.get("hansa_content_length")
+    if error.http_status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        response.headers["Content-Range"] = f"bytes */{length}"
+    return response
 
 
 def answer_framework(request: AnyRequest, error: HTTPException) -> Response[bytes]:
