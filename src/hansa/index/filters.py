@@ -84,9 +84,11 @@ class PageFilter:
     def build(cls, keys_of_pages: Sequence[Collection[int]]) -> "PageFilter":
         """Return the filter of pages, each given by its hashed keys."""
         pages = len(keys_of_pages)
-        mean = sum(map(len, keys_of_pages)) // max(1, pages)
+        sizes = [len(keys) for keys in keys_of_pages] or [0]
+        # Pages differ in size: roomy for the mean, and never crowded for the largest.
+        wanted = max(sum(sizes) // len(sizes) * _SLICE_BITS_PER_KEY, max(sizes) * _SLICE_PROBES)
         count = _SLICES_MIN
-        while count < min(_SLICES_MAX, mean * _SLICE_BITS_PER_KEY):
+        while count < min(_SLICES_MAX, wanted):
             count *= 2
         slices = np.zeros((count, (pages + 7) // 8), dtype=np.uint8)
         for page, keys in enumerate(keys_of_pages):

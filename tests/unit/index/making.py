@@ -41,7 +41,9 @@ def make_record(number: int, seed: int = 0, **changes) -> IndexRecord:
         interval = Interval(start, start + draw.choice((0, 30, 4_000, 30_000)) * DAY_MS)
     described = Described(
         title=" ".join(draw.sample(words, 3)).capitalize(),
-        description="Yearly " + " ".join(draw.choices(words, k=8)) + f" of zone{draw.randrange(40)}",
+        description="Yearly "
+        + " ".join(draw.choices(words, k=8))
+        + f" of zone{draw.randrange(40)}",
         keywords=tuple(sorted(draw.sample(words, 2))),
         themes=(topic.capitalize(),),
         place=draw.choice(("", "Lübeck", "Αθήνα", "上海市")),
@@ -136,7 +138,10 @@ def draw_question(draw: random.Random, records: list[IndexRecord]) -> Question:
 
 
 def _ask_box(draw, example, absent):
-    west, south = draw.randrange(-25 * DEGREE, 75 * DEGREE), draw.randrange(35 * DEGREE, 89 * DEGREE)
+    west, south = (
+        draw.randrange(-25 * DEGREE, 75 * DEGREE),
+        draw.randrange(35 * DEGREE, 89 * DEGREE),
+    )
     if example.box is not None and not absent:
         west, south = example.box.west, example.box.south
     size = draw.choice((0, 10_000, DEGREE, 20 * DEGREE))

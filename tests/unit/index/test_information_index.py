@@ -1,5 +1,6 @@
 """The index in step with the chain: additions, folding, restarts, rebuilds, one digest."""
 
+import hashlib
 import random
 
 import pytest
@@ -133,9 +134,7 @@ def test_a_malformed_change_takes_nothing_in(made):
     good = made.make_record(1)
     bad = made.make_record(2, features=(999,) * 20)
     with pytest.raises(InvalidError):
-        index.apply(
-            Height(1), [IndexChange(good.dataset, good), IndexChange(bad.dataset, bad)]
-        )
+        index.apply(Height(1), [IndexChange(good.dataset, good), IndexChange(bad.dataset, bad)])
     assert (0, []) == (index.height, everything(index))
 
 
@@ -145,10 +144,8 @@ def test_corrupt_files_are_dropped_and_rebuilt(history):
     expected = applied(history, files).digest()
     (name,) = files.files
     for damage in ("flip", "cut"):
-        digest, contents = files.files[name]
+        _digest, contents = files.files[name]
         broken = contents[:-10] if damage == "cut" else contents[:-60] + b"x" + contents[-59:]
-        import hashlib
-
         files.files[name] = (hashlib.sha256(broken).digest(), broken)
         index = InformationIndex.open(files, PARAMETERS)
         assert 0 == index.height

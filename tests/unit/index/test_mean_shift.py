@@ -25,7 +25,9 @@ POINTS = st.lists(st.tuples(*[st.integers(-20, 20)] * 3), min_size=1, max_size=6
 def blobs(seed, *, clusters=6, dimensions=8, count=300, spread=4.0):
     draw = np.random.default_rng(seed)
     middles = draw.integers(-90, 90, (clusters, dimensions))
-    points = middles[draw.integers(0, clusters, count)] + draw.normal(0, spread, (count, dimensions))
+    points = middles[draw.integers(0, clusters, count)] + draw.normal(
+        0, spread, (count, dimensions)
+    )
     return np.rint(points).clip(-127, 127).astype(np.int64)
 
 
@@ -62,9 +64,7 @@ def naive(points, bandwidth_squared):
         limit = bandwidth_squared * SCALE**2
         if all(sum((a - b) ** 2 for a, b in zip(centre, k, strict=True)) > limit for k in kept):
             kept.append(centre)
-    labels = [
-        min(range(len(kept)), key=lambda k: (square(p, kept[k]), k)) for p in points
-    ]
+    labels = [min(range(len(kept)), key=lambda k: (square(p, kept[k]), k)) for p in points]
     return kept, labels
 
 

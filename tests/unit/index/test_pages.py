@@ -35,7 +35,9 @@ def test_a_page_holds_256_rows(made):
     """The largest page: its last row is found by its postings."""
     rows = rows_of(made, 256)
     page = page_in_memory(rows)
-    mask, _ = page.match(Question(dataset=rows[255].record.dataset, owner=rows[255].record.owner), {})
+    mask, _ = page.match(
+        Question(dataset=rows[255].record.dataset, owner=rows[255].record.owner), {}
+    )
     assert [255] == mask.nonzero()[0].tolist()
 
 
