@@ -109,10 +109,10 @@ class AuthenticatedMap:
 
     def leaf(self, key: bytes) -> Leaf | None:
         """Return the leaf that holds a key, or None."""
-        node, place, depth = self._top, place_of(key), 0
+        node, place, bit = self._top, place_of(key), 1 << (PLACE_BITS - 1)
         while type(node) is Branch:
-            node = node.right if _is_right(place, depth) else node.left
-            depth += 1
+            node = node.right if place & bit else node.left
+            bit >>= 1
         if type(node) is Leaf and node.key == key:
             return node
         return None

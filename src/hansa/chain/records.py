@@ -33,7 +33,8 @@ ACCESS = 0x31
 GRANT_COUNT = 0x32
 SEEN = 0x40
 SEEN_UNTIL = 0x41
-ERASURES = 0x42
+SEEN_AT = 0x42
+ERASURES = 0x43
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -221,7 +222,13 @@ class SeenRecord(Record, frozen=True):
 
 
 class SeenUntilRecord(Record, frozen=True):
-    """Transactions whose last possible height is this one: forgotten after it."""
+    """Heights of the blocks with transactions whose last possible height is this one."""
+
+    heights: tuple[Height, ...]
+
+
+class SeenAtRecord(Record, frozen=True):
+    """Transactions of one block whose last possible height is the same: forgotten together."""
 
     transactions: tuple[Digest, ...]
 
@@ -259,6 +266,7 @@ AnyRecord = (
     | GrantCountRecord
     | SeenRecord
     | SeenUntilRecord
+    | SeenAtRecord
     | ErasuresRecord
 )
 
@@ -318,8 +326,13 @@ def seen_key(transaction: bytes) -> bytes:
 
 
 def seen_until_key(height: int) -> bytes:
-    """Return the key of what is forgotten after a height."""
+    """Return the key of the heights of which something is forgotten after a height."""
     return bytes([SEEN_UNTIL]) + height.to_bytes(8, "big")
+
+
+def seen_at_key(until: int, height: int) -> bytes:
+    """Return the key of the transactions of block `height` that are forgotten after `until`."""
+    return bytes([SEEN_AT]) + until.to_bytes(8, "big") + height.to_bytes(8, "big")
 
 
 def erasures_key(height: int) -> bytes:

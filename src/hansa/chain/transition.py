@@ -20,6 +20,7 @@ from hansa.chain.records import (
     ErasureEntry,
     ErasuresRecord,
     HeadRecord,
+    SeenAtRecord,
     SeenRecord,
     SeenUntilRecord,
     UserRecord,
@@ -225,12 +226,21 @@ def _apply(acting: Acting, operation: Operation, place: int) -> None:  # noqa: C
 
 
 def _remember(draft: Draft, digest: Digest, expires: Height, seen: SeenRecord) -> None:
-    """Enter a transaction as taken, until it could not be in a block any more."""
+    """Enter a transaction as taken, until it could not be in a block any more.
+
+    Kept by (last height, height of the block), so that however many transactions expire at one
+    height, a block rewrites no more than its own.
+    """
     draft.put(records.seen_key(digest), seen)
-    key = records.seen_until_key(expires)
-    until = draft.record(key, SeenUntilRecord)
-    known = () if until is None else until.transactions
-    draft.put(key, SeenUntilRecord((*known, digest)))
+    at_key = records.seen_at_key(expires, seen.height)
+    at = draft.record(at_key, SeenAtRecord)
+    if at is None:
+        until_key = records.seen_until_key(expires)
+        until = draft.record(until_key, SeenUntilRecord)
+        heights = () if until is None else until.heights
+        draft.put(until_key, SeenUntilRecord((*heights, seen.height)))
+    known = () if at is None else at.transactions
+    draft.put(at_key, SeenAtRecord((*known, digest)))
 
 
 def _forget(draft: Draft, height: Height) -> None:
@@ -238,12 +248,15 @@ def _forget(draft: Draft, height: Height) -> None:
 
     An expired transaction is refused by its expiry, so its digest is needed no longer.
     """
-    key = records.seen_until_key(height)
-    until = draft.record(key, SeenUntilRecord)
-    if until is not None:
-        for digest in until.transactions:
+    until = draft.record(records.seen_until_key(height), SeenUntilRecord)
+    for at_height in () if until is None else until.heights:
+        at_key = records.seen_at_key(height, at_height)
+        at = draft.record(at_key, SeenAtRecord)
+        assert at is not None, "each height named has its list"
+        for digest in at.transactions:
             draft.delete(records.seen_key(digest))
-        draft.delete(key)
+        draft.delete(at_key)
+    draft.delete(records.seen_until_key(height))
     oldest = height - draft.genesis.parameters.transaction_lifetime_heights
     if oldest > 0 and draft.erasures(oldest):
         draft.delete(records.erasures_key(oldest))
