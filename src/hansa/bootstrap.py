@@ -62,6 +62,7 @@ from hansa.node.driver import Driver
 from hansa.node.exchange import Exchange
 from hansa.node.health import HealthCheck
 from hansa.node.observe import Metrics, close_log, open_log
+from hansa.node.outbox import DurableOutbox
 from hansa.node.parts import blocks_from
 from hansa.node.server import ApiServer, bind, make_context, make_server
 from hansa.node.statuses import Statuses, status_of
@@ -300,6 +301,7 @@ class _Builder:
         custody_table = LmdbTable(folder / "node.mdb")
         self.closing.callback(custody_table.close)
         self.custody = Custody(custody_table)
+        self.outbox = DurableOutbox(custody_table, self.workers)
 
     def _make_peers(self) -> PeerNetwork:
         self.exchange = Exchange(
@@ -367,6 +369,7 @@ class _Builder:
             peers=peers,
             statuses=statuses,
             custody=self.custody,
+            outbox=self.outbox,
             exchange=self.exchange,
             versions=self.versions,
             store_url=self.config.store.url,

@@ -20,6 +20,8 @@ from hansa.chain.transactions import AdmitOrganisation, SuspendOrganisation, Upd
 from hansa.errors import HansaError
 from hansa.node.api.services import Services
 from hansa.node.server import ApiServer
+from hansa.node.statuses import PENDING
+from hansa.types import Digest
 
 NOTES_EVERY_S = 3
 STOP_S_MAX = 4
@@ -125,6 +127,17 @@ class Daemon:
         finally:
             self._ready_file.unlink(missing_ok=True)
 
+    def _resume(self) -> None:
+        """Take up the transactions that were not settled when the node stopped."""
+        services = self._services
+        for sealed in services.outbox.kept():
+            if services.statuses.submitted(sealed.transaction).status == PENDING:
+                services.driver.submit(sealed)
+
+    def _is_settled(self, transaction: Digest) -> bool:
+        status = self._services.statuses.get_or_none(transaction)
+        return status is not None and status.status != PENDING
+
     async def _serve(self, server: ApiServer) -> None:
         await server.serve(sockets=[self._listener])
 
@@ -152,8 +165,9 @@ class Daemon:
         temporary.replace(self._ready_file)
 
     async def _carry_notes(self) -> None:
-        """Carry waiting notes at each block and every few seconds."""
+        """Carry waiting notes and forget settled transactions, at blocks and every few seconds."""
         services = self._services
+        self._resume()
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(NOTES_EVERY_S):
@@ -161,6 +175,8 @@ class Daemon:
             self._notes.clear()
             if services.custody.outgoing_count():
                 await services.exchange.deliver_notes()
+            if len(services.outbox):
+                await services.outbox.sweep(self._is_settled)
 
 
 def first_error(failures: BaseExceptionGroup[HansaError]) -> HansaError:

@@ -20,7 +20,6 @@ from hansa.consensus import effects as do
 from hansa.consensus import events as on
 from hansa.consensus.messages import encode_blocks
 from hansa.consensus.replica import Replica
-from hansa.errors import UnavailableError
 from hansa.node.parts import LocatingLedger, Peers, blocks_from
 from hansa.node.statuses import Statuses
 from hansa.ports import Clock, VoteLog
@@ -87,15 +86,7 @@ class Driver:
         self.post(on.PeerLost(peer))
 
     def submit(self, sealed: SealedTransaction) -> None:
-        """Hand a sealed transaction of an own user to the agreement.
-
-        Raises:
-            UnavailableError: too much waits already.
-        """
-        if self._statuses.pending_count() >= limits.POOL_TRANSACTIONS_PER_ORGANISATION_MAX:
-            raise UnavailableError(
-                "Too many transactions wait at this node.", remedy="Try again in a few seconds."
-            )
+        """Hand a sealed transaction of an own user, kept durably before, to the agreement."""
         self.post(on.Submitted(sealed))
 
     async def run(self) -> None:

@@ -15,6 +15,7 @@ from hansa.node.driver import Driver
 from hansa.node.exchange import Exchange
 from hansa.node.health import HealthCheck
 from hansa.node.observe import Metrics
+from hansa.node.outbox import DurableOutbox
 from hansa.node.parts import LocatingLedger, Peers
 from hansa.node.statuses import Statuses
 from hansa.ports import Clock, Entropy, Workers
@@ -39,6 +40,7 @@ class Services:
     peers: Peers
     statuses: Statuses
     custody: Custody
+    outbox: DurableOutbox
     exchange: Exchange
     versions: VersionStore
     store_url: str

@@ -44,8 +44,10 @@ async def submit(services: Services, request: AnyRequest) -> TransactionStatus:
         await services.workers.run(
             services.custody.post, submission.notes, sealed.transaction, sealed.expires
         )
+    await services.outbox.keep(sealed)
+    status = services.statuses.submitted(sealed.transaction)
     services.driver.submit(sealed)
-    return services.statuses.submitted(sealed.transaction)
+    return status
 
 
 def _validate(services: Services, sealed: SealedTransaction) -> None:
