@@ -2,6 +2,7 @@
 
 import hashlib
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -128,6 +129,7 @@ def test_reopened_table_knows_the_same():
     assert table.locate(name("sealed 1")) is None
 
 
+@pytest.mark.slow
 def test_filter_grows():
     """Past its capacity the filter is built anew and forgets nothing."""
     table = HashIndexTable(MemoryTable())

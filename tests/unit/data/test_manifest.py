@@ -62,7 +62,10 @@ def test_round_trip():
 
 def test_golden():
     """The format is pinned: a change needs a decision and a new hash."""
-    assert compute_root(build()).hex() == "458735d597186b02533299430c33c7c96de645a6f5570ea07e3b938ec1514ee6"
+    assert (
+        compute_root(build()).hex()
+        == "458735d597186b02533299430c33c7c96de645a6f5570ea07e3b938ec1514ee6"
+    )
 
 
 def test_each_key_opens_its_part_only():

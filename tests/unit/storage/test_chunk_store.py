@@ -387,4 +387,4 @@ ChunkStoreMachine.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-TestChunkStoreMachine = ChunkStoreMachine.TestCase
+TestChunkStoreMachine = pytest.mark.slow(ChunkStoreMachine.TestCase)

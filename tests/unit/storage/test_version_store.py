@@ -1,12 +1,17 @@
 """Tests of hansa.storage.version_store: attest, lease, bind, serve."""
 
 import hashlib
+import itertools
+import shutil
+import tempfile
 import threading
+from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from hansa import limits
 from hansa.data.hash_index_table import VersionRef
@@ -14,6 +19,7 @@ from hansa.data.layout import ContentLayout
 from hansa.data.manifest import build_manifest, decode_manifest
 from hansa.data.pipeline import KnownChunk
 from hansa.errors import CorruptError, InvalidError, MissingError
+from hansa.storage.check import check
 from hansa.storage.chunk_store import ChunkStore
 from hansa.storage.journal import Journal
 from hansa.storage.local import LocalStore
@@ -26,12 +32,13 @@ from hansa.testing.versions import DATA_KEY, DIRECTORY_KEY, build_version
 
 V1, V2 = VersionRef(b"d" * 16, 1), VersionRef(b"d" * 16, 2)
 NOISE = hashlib.shake_256(b"versions").digest(700_000)
+OPENINGS = itertools.count()
 FILES = {"a": NOISE, "b/text": b"text," * 30_000, "zeros": bytes(600_000)}
 
 
 def open_versions(folder, store=None, table=None):
     """Return an open version store."""
-    entropy = SeededEntropy(str(folder) + str(threading.active_count()))
+    entropy = SeededEntropy(f"{folder} {next(OPENINGS)}")
     journal = Journal(folder / "journal")
     chunks = ChunkStore(
         store or MemoryStore(), journal, table or MemoryTable(), DIRECTORY_KEY, entropy
@@ -100,6 +107,7 @@ def test_publish_then_read(versions, built):
     assert versions.content_bytes(built.root) == facts.stored_bytes
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.integers(0, 800_000), st.integers(0, 300_000))
 def test_any_range_of_content(tmp_path_factory, offset, length):
@@ -358,3 +366,86 @@ def test_plaintext_is_nowhere(tmp_path):
         assert not any(secret in blob for secret in hidden for blob in blobs)
     assert decode_manifest(versions.get_manifest(built.root), built.root)
     store.close()
+
+
+class VersionStoreMachine(RuleBasedStateMachine):
+    """Random publishing, retiring, sealing and reopening against a dictionary of living versions."""
+
+    def __init__(self):
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.store, self.table = MemoryStore(), MemoryTable()
+        self.versions = open_versions(self.folder, self.store, self.table)
+        self.living = {}
+        self.count = 0
+
+    def teardown(self):
+        shutil.rmtree(self.folder)
+
+    def find_known(self, ids):
+        """Answer as a client does: only from the very manifest that the node names."""
+        answers = []
+        for chunk_id, version in zip(ids, self.versions.lookup(ids), strict=True):
+            entries = {}
+            if version is not None:
+                built, _files = self.living[version]
+                pairs = zip(built.directory.entries, built.contents.chunks, strict=True)
+                entries = {entry.chunk: KnownChunk(entry, chunk.key) for entry, chunk in pairs}
+                assert chunk_id in entries, "the version named does not hold the chunk"
+            answers.append(entries.get(chunk_id))
+        return answers
+
+    @rule(parts=st.lists(st.integers(0, 5), min_size=1, max_size=4), knows=st.booleans())
+    def publish(self, parts, knows):
+        files = {f"{n}": NOISE[part * 90_000 :][:90_000] for n, part in enumerate(parts)}
+        self.count += 1
+        version = VersionRef(b"%016d" % self.count, 1)
+        lookup = self.find_known if knows else None
+        built = build_version(files, SeededEntropy(f"{self.count}"), lookup)
+        publish(self.versions, built, version, cluster=self.count % 2)
+        self.living[version] = (built, files)
+
+    @rule(parts=st.lists(st.integers(0, 5), min_size=1, max_size=2))
+    def abandon(self, parts):
+        """A client that goes away before its transaction."""
+        self.count += 1
+        files = {f"{n}": NOISE[part * 90_000 :][:90_000] for n, part in enumerate(parts)}
+        built = build_version(files, SeededEntropy(f"{self.count}"))
+        self.versions.chunks.put(built.uploads, 0)
+
+    @precondition(lambda self: self.living)
+    @rule(data=st.data())
+    def retire(self, data):
+        version = data.draw(st.sampled_from(sorted(self.living, key=lambda v: v.dataset)))
+        self.versions.unbind(self.living.pop(version)[0].root)
+
+    @rule(cluster=st.one_of(st.none(), st.integers(0, 1)))
+    def flush(self, cluster):
+        self.versions.chunks.flush(cluster)
+
+    @rule(loses_table=st.booleans())
+    def reopen(self, loses_table):
+        if loses_table:
+            self.table = MemoryTable()
+        self.versions = open_versions(self.folder, self.store, self.table)
+        roots = [(built.root, version) for version, (built, _) in self.living.items()]
+        assert self.versions.rebuild(roots) == []
+
+    @invariant()
+    def living_versions_read_whole(self):
+        assert {row.version for _, row in self.versions.versions()} == set(self.living)
+        for built, files in self.living.values():
+            assert read_all(self.versions, built) == files
+
+    @invariant()
+    def nothing_is_damaged(self):
+        assert check(self.versions, DIRECTORY_KEY, read_data=True).is_sound
+
+
+VersionStoreMachine.TestCase.settings = settings(
+    max_examples=15,
+    stateful_step_count=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+TestVersionStoreMachine = pytest.mark.slow(VersionStoreMachine.TestCase)
