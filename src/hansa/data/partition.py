@@ -44,13 +44,9 @@ class Partitioner:
         splits its answers does not change the cuts.
         """
         pending = b""
-        ended = False
-        while not ended:
-            fresh = reader.read(_READ_BYTES)
-            ended = not fresh
+        while True:
+            fresh, ended = _read_up(reader, _READ_BYTES)
             pending += fresh
-            if not ended and len(pending) < _READ_BYTES:
-                continue
             done = 0
             for chunk in self._chunker.cut_buf(pending):
                 # A cut is final only if the chunker could see as far as the longest chunk goes.
@@ -59,4 +55,18 @@ class Partitioner:
                 yield bytes(chunk.data)
                 done = chunk.offset + chunk.length
             pending = pending[done:]
-        assert not pending
+            if ended:
+                assert not pending
+                return
+
+
+def _read_up(reader: Reader, size: int) -> tuple[bytes, bool]:
+    """Return up to `size` bytes, however small the reader's answers, and whether that was the end."""
+    pieces: list[bytes] = []
+    while size > 0:
+        piece = reader.read(size)
+        if not piece:
+            return b"".join(pieces), True
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces), False
