@@ -9,6 +9,8 @@ import ssl
 from collections import deque
 from typing import Protocol
 
+from typing_extensions import override
+
 from hansa import limits
 from hansa.codec import encode
 from hansa.crypto.certificate import certificate_public_key
@@ -106,6 +108,7 @@ class Link(asyncio.Protocol):
 
     # --- called by the event loop ---------------------------------------------------------------
 
+    @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """TLS is up: find out whose certificate it was; the side that dialled speaks first."""
         assert isinstance(transport, asyncio.Transport)
@@ -124,6 +127,7 @@ class Link(asyncio.Protocol):
         if self.expected is not None:
             self._send_hello()
 
+    @override
     def data_received(self, data: bytes) -> None:
         """Cut frames out of the stream and hand them on."""
         if self._ended:
@@ -135,15 +139,18 @@ class Link(asyncio.Protocol):
         except HansaError as error:
             self._refuse(error)
 
+    @override
     def pause_writing(self) -> None:
         """The system takes no more for now."""
         self._is_paused = True
 
+    @override
     def resume_writing(self) -> None:
         """The system takes more again."""
         self._is_paused = False
         self._flush()
 
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone; tell the owner, release everybody who waits."""
         if self.error is None:
