@@ -141,9 +141,10 @@ class Ingest:
         self._sequence: list[int] = []
 
     def batches(self, files: Iterable[SourceFile]) -> Iterator[list[UploadChunk]]:
-        """Yield new chunks in batches of at most UPLOAD_BATCH_BYTES_MAX sealed bytes.
+        """Yield new chunks in batches that one upload takes.
 
-        A batch that was yielded must be durable at the node before the manifest is uploaded.
+        A batch has at most UPLOAD_BATCH_BYTES_MAX sealed bytes and LOOKUP_DIGESTS_MAX chunks. One
+        that was yielded must be durable at the node before the manifest is uploaded.
 
         Raises:
             InvalidError: too many files, or a name that cannot be used.
@@ -152,7 +153,8 @@ class Ingest:
         batch_bytes = 0
         for window in self._windows(files):
             for upload in self._take(window):
-                if batch and batch_bytes + len(upload.sealed) > limits.UPLOAD_BATCH_BYTES_MAX:
+                is_full = batch_bytes + len(upload.sealed) > limits.UPLOAD_BATCH_BYTES_MAX
+                if is_full or len(batch) == limits.LOOKUP_DIGESTS_MAX:
                     yield batch
                     batch, batch_bytes = [], 0
                 batch.append(upload)

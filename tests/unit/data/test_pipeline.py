@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from hansa import limits
 from hansa.data.chunk import compute_sealed_digest, open_chunk
 from hansa.data.fingerprint import compute_chunk_id, compute_fingerprint
 from hansa.data.layout import ContentLayout
@@ -97,6 +98,17 @@ def test_batches_keep_the_limits():
     assert len(sizes) >= 3
     assert max(sizes) <= UPLOAD_BATCH_BYTES_MAX
     assert max(asked) <= LOOKUP_DIGESTS_MAX
+
+
+def test_batches_of_tiny_chunks_keep_the_limits(monkeypatch):
+    """Chunks that compress to nearly nothing do not fill a batch beyond the number allowed."""
+    monkeypatch.setattr(limits, "LOOKUP_DIGESTS_MAX", 5)
+    ingest = Ingest(DEDUP_KEYS, lambda ids: [None] * len(ids), SeededEntropy().random_bytes)
+    text = b"".join(b"%d" % n * 20_000 for n in range(100, 200))
+    source = SourceFile("text", len(text), lambda: io.BytesIO(text))
+    sizes = [len(batch) for batch in ingest.batches([source])]
+    assert max(sizes) == 5
+    assert sum(sizes) > 15
 
 
 def test_memory_stays_bounded():
