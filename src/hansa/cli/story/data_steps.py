@@ -113,7 +113,7 @@ async def find(stage: Stage) -> None:
     asked = [
         ("words", rest.Question(words="bicycle stations"), "Bicycle share stations"),
         ("words with a prefix", rest.Question(words="photovolt*"), "Solar installations"),
-        ("place", rest.Question(bbox=[8.5, 47.3, 8.6, 47.4]), "Sunshine duration per day"),
+        ("place", rest.Question(bbox=[8.5, 47.3, 8.6, 47.4]), "Sunshine hours per month"),
         (
             "time and theme",
             rest.Question(theme="transport", from_ms=1_435_708_800_000, to_ms=1_443_657_599_000),
