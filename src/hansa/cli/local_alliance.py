@@ -11,7 +11,7 @@ every organisation's first user casts for the organisations in the order they we
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -196,15 +196,13 @@ class LocalAlliance:
         """Start one member's node; return its pid."""
         return processes.start_process(self.node_folder(name), dict(os.environ))
 
-    def stop(self) -> int:
-        """Stop all nodes of this folder; return how many ran."""
-        for name in self.state.organisations:
-            process = processes.find_process(self.node_folder(name))
-            if process is not None:
-                process.terminate()
-        return sum(
-            processes.stop_process(self.node_folder(name)) for name in self.state.organisations
-        )
+    def stop(self, names: Sequence[str] | None = None) -> int:
+        """Stop some nodes of this folder, by default all; return how many ran."""
+        folders = [self.node_folder(name) for name in names or self.state.organisations]
+        running = [folder for folder in folders if processes.ask_to_end(folder)]
+        for folder in running:
+            processes.stop_process(folder)
+        return len(running)
 
     @asynccontextmanager
     async def clients(self) -> AsyncIterator[dict[str, HansaClient]]:
@@ -254,14 +252,22 @@ class LocalAlliance:
             ) from error
 
     async def up(self, tell: Tell) -> None:
-        """Start all nodes, wait until they are ready, have the super nodes elected."""
-        for name in self.state.organisations:
-            self.start(name)
-        async with self.clients() as clients:
-            for name, client in clients.items():
-                await self.wait_ready(client, name)
-                tell(f"{name} is ready")
-            await self._elect(clients, tell)
+        """Start all nodes, wait until they are ready, have the super nodes elected.
+
+        If that fails, what was started now is stopped again.
+        """
+        started = [view.organisation for view in self.views() if not view.running]
+        try:
+            for name in started:
+                self.start(name)
+            async with self.clients() as clients:
+                for name, client in clients.items():
+                    await self.wait_ready(client, name)
+                    tell(f"{name} is ready")
+                await self._elect(clients, tell)
+        except BaseException:
+            self.stop(started)
+            raise
 
     async def _elect(self, clients: dict[str, HansaClient], tell: Tell) -> None:
         """Cast every organisation's vote for the first seats in the given order, once."""

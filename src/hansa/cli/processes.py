@@ -89,14 +89,26 @@ def start_process(folder: Path, environment: dict[str, str]) -> int:
     return child.pid
 
 
+def ask_to_end(folder: Path) -> bool:
+    """Ask the node of a folder to end, without waiting; tell whether one was running."""
+    process = find_process(folder)
+    if process is None:
+        return False
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.terminate()
+    return True
+
+
 def stop_process(folder: Path) -> bool:
     """Ask the node of a folder to end, insist after ten seconds; tell whether one was running."""
     process = find_process(folder)
     if process is None:
         return False
-    process.terminate()
     try:
+        process.terminate()
         process.wait(STOP_S_MAX)
+    except psutil.NoSuchProcess:
+        pass  # it ended by itself, which is what was wanted
     except psutil.TimeoutExpired:
         process.kill()
         process.wait(STOP_S_MAX)
