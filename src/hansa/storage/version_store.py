@@ -248,7 +248,7 @@ class VersionStore:
         if compute_root(data) != root:
             raise CorruptError(
                 f"Manifest {root.hex()[:16]} is damaged in the store.",
-                remedy="Run `hansa store check`; publish the version again to repair it.",
+                remedy="Run `hansa store check`; publish the files again as a new version.",
             )
         return data
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from hansa import limits
+from hansa.data import pipeline
 from hansa.data.hash_index_table import VersionRef
 from hansa.data.layout import ContentLayout
 from hansa.data.manifest import build_manifest, decode_manifest
@@ -248,6 +249,19 @@ def test_two_uploads_of_one_content(versions, built):
     publish(versions, built, V1)
     publish(versions, other, V2)
     assert read_all(versions, built) == read_all(versions, other) == FILES
+
+
+def test_equal_fingerprints_never_merge(versions, monkeypatch):
+    """With a fingerprint that is the same for all chunks every version still reads as published."""
+    monkeypatch.setattr(pipeline, "compute_fingerprint", lambda *_: b"f" * 36)
+    built = build_version(FILES, SeededEntropy("built"))
+    publish(versions, built, V1)
+    files = {"other": NOISE[::-1], "again": NOISE}
+    second = build_version(files, SeededEntropy("2"), known_from(versions, built))
+    publish(versions, second, V2)
+    assert read_all(versions, built) == FILES
+    assert read_all(versions, second) == files
+    assert versions.chunks.index.collisions() == len(built.uploads) + len(second.uploads) - 1
 
 
 def test_dead_chunks_are_no_duplicates(versions, built):
