@@ -1,0 +1,64 @@
+"""AES-256-GCM: the published vectors, and that nothing changed opens."""
+
+import pytest
+
+from hansa.crypto.sealing import OVERHEAD_BYTES, open_sealed, seal
+from hansa.errors import CorruptError
+
+VECTORS = [
+    # Test cases 13, 14 and 16 of the GCM specification submitted to NIST.
+    ("00" * 32, "00" * 12, "", "", "", "530f8afbc74536b9a963b4f1c4cb738b"),
+    (
+        "00" * 32,
+        "00" * 12,
+        "00" * 16,
+        "",
+        "cea7403d4d606b6e074ec5d3baf39d18",
+        "d0d1c8a799996bf0265b98b5d48ab919",
+    ),
+    (
+        "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308",
+        "cafebabefacedbaddecaf888",
+        "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
+        "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39",
+        "feedfacedeadbeeffeedfacedeadbeefabaddad2",
+        "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa"
+        "8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662",
+        "76fc6ece0f4e1768cddf8853bb2d551b",
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "nonce", "plain", "associated", "cipher", "tag"), VECTORS)
+def test_vectors(key: str, nonce: str, plain: str, associated: str, cipher: str, tag: str) -> None:
+    """Nonce ‖ ciphertext ‖ tag as published, and back."""
+    parts = [bytes.fromhex(text) for text in (key, nonce, plain, associated)]
+    sealed = seal(*parts)
+    assert bytes.fromhex(nonce + cipher + tag) == sealed
+    assert len(sealed) == len(parts[2]) + OVERHEAD_BYTES
+    assert parts[2] == open_sealed(parts[0], sealed, parts[3])
+
+
+def test_nothing_changed_opens() -> None:
+    """Each bit, the key, the associated data, the length."""
+    key, nonce = bytes(32), bytes(12)
+    sealed = seal(key, nonce, b"secret", b"place")
+    for bit in range(8 * len(sealed)):
+        changed = bytearray(sealed)
+        changed[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(CorruptError):
+            open_sealed(key, bytes(changed), b"place")
+    for wrong in ((bytes([1]) * 32, sealed, b"place"), (key, sealed, b"other")):
+        with pytest.raises(CorruptError):
+            open_sealed(*wrong)
+    for length in (0, 27, len(sealed) - 1):
+        with pytest.raises(CorruptError):
+            open_sealed(key, sealed[:length], b"place")
+
+
+def test_lengths_are_our_own_duty() -> None:
+    """A key or nonce of wrong length is a mistake of the caller."""
+    with pytest.raises(AssertionError):
+        seal(bytes(16), bytes(12), b"", b"")
+    with pytest.raises(AssertionError):
+        seal(bytes(32), bytes(8), b"", b"")
