@@ -1,0 +1,129 @@
+"""Output: never outside of the folder, never under a name before it is whole."""
+
+import errno
+
+import pytest
+from blake3 import blake3
+
+from hansa.client.output import FileCheck, Output, explain_write
+from hansa.data.manifest import Contents, FileEntry
+from hansa.errors import (
+    ConflictError,
+    DeniedError,
+    DiskFullError,
+    HansaError,
+    InvalidError,
+    UnavailableError,
+)
+
+ROOT = "ab" * 32
+
+
+def _contents(**files: bytes) -> Contents:
+    entries = tuple(
+        FileEntry(name.replace("__", "/"), len(data), blake3(data).digest())
+        for name, data in files.items()
+    )
+    return Contents(1, entries, (), ())
+
+
+def _output(folder, contents, *, overwrite=False):
+    return Output(folder, ROOT, contents, overwrite=overwrite)
+
+
+def test_bytes_become_files(tmp_path):
+    """Pieces that span files are divided; empty files appear; the hidden folder goes."""
+    output = _output(tmp_path / "out", _contents(a=b"12", e=b"", d__b=b"345", z=b""))
+    assert output.prepare() == {0: 0, 1: 0, 2: 0, 3: 0}
+    output.write(0, [b"1", b"23"])
+    assert not (tmp_path / "out" / "a").exists()
+    output.write(3, [b"45"])
+    assert output.finish() == {}
+    found = {p.name: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert found == {"a": b"12", "e": b"", "b": b"345", "z": b""}
+    assert not list((tmp_path / "out").glob(".hansa-*"))
+
+
+def test_only_whole_files_get_a_name(tmp_path):
+    """A short or wrong part is thrown away and asked for again from its start."""
+    output = _output(tmp_path, _contents(a=b"12", b=b"34"))
+    output.prepare()
+    output.write(0, [b"12", b"3X"])
+    assert output.finish() == {1: 0}
+    assert (tmp_path / "a").read_bytes() == b"12"
+    assert not (tmp_path / "b").exists()
+
+
+def test_parts_are_continued_and_too_long_ones_dropped(tmp_path):
+    """What an earlier attempt left counts up to the file's size."""
+    parts = tmp_path / f".hansa-{ROOT[:32]}"
+    parts.mkdir()
+    (parts / "0.part").write_bytes(b"1")
+    (parts / "1.part").write_bytes(b"far too long")
+    assert _output(tmp_path, _contents(a=b"12", b=b"34")).prepare() == {0: 1, 1: 0}
+
+
+def test_a_whole_file_is_not_fetched_again(tmp_path):
+    """Same bytes: there. Other bytes: conflict, or replaced if asked. A folder is never replaced."""
+    (tmp_path / "a").write_bytes(b"12")
+    assert _output(tmp_path, _contents(a=b"12")).prepare() == {}
+    with pytest.raises(ConflictError):
+        _output(tmp_path, _contents(a=b"13")).prepare()
+    assert _output(tmp_path, _contents(a=b"13"), overwrite=True).prepare() == {0: 0}
+    (tmp_path / "d").mkdir()
+    with pytest.raises(ConflictError):
+        _output(tmp_path, _contents(d=b"1"), overwrite=True).prepare()
+
+
+def test_no_link_leads_outside(tmp_path):
+    """A folder that is a link elsewhere is refused; a file that is a link is replaced, not followed."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "f").write_bytes(b"precious")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "d").symlink_to(outside)
+    with pytest.raises(DeniedError, match="outside"):
+        _output(folder, _contents(d__x=b"1"), overwrite=True).prepare()
+    (folder / "f").symlink_to(outside / "f")
+    with pytest.raises(ConflictError):
+        _output(folder, _contents(f=b"precious")).prepare()
+    output = _output(folder, _contents(f=b"1"), overwrite=True)
+    output.prepare()
+    output.write(0, [b"1"])
+    output.finish()
+    assert (outside / "f").read_bytes() == b"precious"
+    assert (folder / "f").read_bytes() == b"1"
+
+
+def test_a_file_in_the_way_is_told(tmp_path):
+    """Of the output, and of a folder below it."""
+    (tmp_path / "f").write_bytes(b"")
+    with pytest.raises(ConflictError, match="file where a folder"):
+        _output(tmp_path / "f", _contents(a=b"1")).prepare()
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (errno.ENOSPC, DiskFullError),
+        (errno.EDQUOT, DiskFullError),
+        (errno.EACCES, DeniedError),
+        (errno.ENAMETOOLONG, InvalidError),
+        (errno.EIO, UnavailableError),
+    ],
+)
+def test_failures_of_the_disk(tmp_path, number, kind):
+    """Each is one of our errors."""
+    told = explain_write(OSError(number, "x"), tmp_path)
+    assert type(told) is kind
+    assert isinstance(told, HansaError)
+
+
+def test_file_check():
+    """Whole means: these bytes and no others."""
+    check = FileCheck(blake3(b"ab").digest())
+    check.update(b"a")
+    assert not check.is_whole()
+    check.update(b"b")
+    assert check.is_whole()

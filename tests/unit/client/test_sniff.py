@@ -1,0 +1,75 @@
+"""Sniffing: formats and names of columns, never a value."""
+
+import io
+import zipfile
+
+import pytest
+
+from hansa.client.describe import Sniffed
+from hansa.client.sniff import join_sniffed, sniff_columns, sniff_file, sniff_format
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "expected"),
+    [
+        ("a.CSV", b"", "csv"),
+        ("a.csv.gz", b"\x1f\x8b", "csv"),
+        ("a.jpeg", b"", "jpg"),
+        ("a", b"PAR1", "parquet"),
+        ("a.unknown", b"%PDF-1.7", "pdf"),
+        ("a.unknown", b"?", ""),
+        ("v1.2", b"", ""),
+    ],
+)
+def test_formats(name, head, expected):
+    """By extension, through packing, else by the first bytes."""
+    assert sniff_format(name, head) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "head", "expected"),
+    [
+        ("csv", b"\xef\xbb\xbfid;name\n1;x\n", ("id", "name")),
+        ("csv", b'"a, b",c\n', ("a, b", "c")),
+        ("csv", b"1,2\n3,4\n", ()),
+        ("csv", b"2024-01-01,x\n", ()),
+        ("csv", "größe,naïve".encode("latin-1"), ("größe", "naïve")),
+        ("csv", "a,ü".encode()[:-1], ("a",)),
+        ("tsv", b"a\tb\n", ("a", "b")),
+        ("csv", b"", ()),
+        ("json", b'[{"a": 1, "b": "value"}]', ("a", "b")),
+        ("json", b'[{"a": 1, "b"', ()),
+        ("json", b"3", ()),
+        ("jsonl", b'{"a": 1}\n{"b": 2}\n', ("a",)),
+        ("geojson", b'{"features":[{"properties": {"kind": 1}}', ("kind",)),
+        ("geojson", b"{}", ()),
+        ("xml", b"<a/>", ()),
+        ("json", b"[" * 100_000, ()),
+    ],
+)
+def test_columns(found, head, expected):
+    """Names only, and none where a header cannot be told from values."""
+    assert sniff_columns(found, head) == expected
+
+
+def test_gtfs_is_known_by_its_members(tmp_path):
+    """A zip with the tables of GTFS is one; a damaged zip is only a zip."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name in ("stops.txt", "routes.txt", "trips.txt"):
+            archive.writestr(name, "x")
+    path = tmp_path / "feed.zip"
+    path.write_bytes(made.getvalue())
+    found = sniff_file("feed.zip", made.getvalue(), path)
+    assert found == Sniffed(("gtfs", "zip"), ("routes.txt", "stops.txt", "trips.txt"))
+    path.write_bytes(b"PK\x03\x04 broken")
+    assert sniff_file("feed.zip", b"PK\x03\x04", path) == Sniffed(("zip",))
+
+
+def test_geojson_under_another_name_and_packed_files():
+    """A .json that is a feature collection is geojson; packed bytes have no columns."""
+    head = b'{"type": "FeatureCollection", "features": [{"properties": {"a": 1}}]}'
+    assert sniff_file("x.json", head) == Sniffed(("geojson",), ("a",))
+    assert sniff_file("x.csv.gz", b"a,b\n") == Sniffed(("csv",))
+    joined = join_sniffed([Sniffed(("csv",), ("a",)), Sniffed(("csv",), ("b", "a"))])
+    assert joined == Sniffed(("csv",), ("a", "b"))
