@@ -60,7 +60,8 @@ class Daemon:
             listener: the API's bound socket.
             ready_file: written when the node answers, removed when it stops.
         """
-        self._services = services
+        self.services = services
+        """Everything the node is made of."""
         self._make_server = server
         self._listener = listener
         self._ready_file = ready_file
@@ -69,7 +70,7 @@ class Daemon:
 
     def committed(self, certified: CertifiedBlock, state: State) -> None:
         """Follow a block that has just become durable."""
-        services, header = self._services, certified.block.header
+        services, header = self.services, certified.block.header
         services.metrics.commits.inc()
         services.metrics.transactions.inc(header.transaction_count)
         services.log.info(
@@ -102,7 +103,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        services = self._services
+        services = self.services
         services.log.info("node-started", organisation=services.organisation, pid=os.getpid())
         try:
             async with asyncio.TaskGroup() as group:
@@ -129,13 +130,13 @@ class Daemon:
 
     def _resume(self) -> None:
         """Take up the transactions that were not settled when the node stopped."""
-        services = self._services
+        services = self.services
         for sealed in services.outbox.kept():
             if services.statuses.submitted(sealed.transaction).status == PENDING:
                 services.driver.submit(sealed)
 
     def _is_settled(self, transaction: Digest) -> bool:
-        status = self._services.statuses.get_or_none(transaction)
+        status = self.services.statuses.get_or_none(transaction)
         return status is not None and status.status != PENDING
 
     async def _serve(self, server: ApiServer) -> None:
@@ -152,12 +153,12 @@ class Daemon:
 
     async def _announce(self, server: ApiServer) -> None:
         """Write node.json once both listeners are up."""
-        while not (server.started and self._services.peers.port):  # noqa: ASYNC110
+        while not (server.started and self.services.peers.port):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         record = ReadyRecord(
             pid=os.getpid(),
-            organisation=self._services.organisation,
-            peer_port=self._services.peers.port,
+            organisation=self.services.organisation,
+            peer_port=self.services.peers.port,
             api_port=self._listener.getsockname()[1],
         )
         temporary = self._ready_file.with_suffix(".tmp")
@@ -166,7 +167,7 @@ class Daemon:
 
     async def _carry_notes(self) -> None:
         """Carry waiting notes and forget settled transactions, at blocks and every few seconds."""
-        services = self._services
+        services = self.services
         self._resume()
         while True:
             with contextlib.suppress(TimeoutError):

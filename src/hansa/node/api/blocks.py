@@ -1,18 +1,21 @@
 """The chain's blocks, for people."""
 
 from litestar import get
+from litestar.params import FromPath, FromQuery
 
 from hansa import limits
 from hansa.errors import InvalidError, MissingError
 from hansa.node.api import views
-from hansa.node.api.services import Services
+from hansa.node.api.services import Given
 from hansa.node.parts import blocks_from
 from hansa.rest import BlockDetail, BlockSummary
 from hansa.types import Height
 
 
 @get("/blocks")
-async def blocks(services: Services, before: int = 0, limit: int = 20) -> list[BlockSummary]:
+async def blocks(
+    services: Given, before: FromQuery[int] = 0, limit: FromQuery[int] = 20
+) -> list[BlockSummary]:
     """Return blocks below height `before` (0: from the tip), newest first."""
     if not 1 <= limit <= limits.PAGE_ITEMS_MAX or before < 0:
         raise InvalidError(f"limit must be from 1 to {limits.PAGE_ITEMS_MAX}, before from 0.")
@@ -29,7 +32,7 @@ async def blocks(services: Services, before: int = 0, limit: int = 20) -> list[B
 
 
 @get("/blocks/{height:int}")
-async def block(services: Services, height: int) -> BlockDetail:
+async def block(services: Given, height: FromPath[int]) -> BlockDetail:
     """Return one block with its transactions and acknowledgements."""
 
     def build() -> BlockDetail:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 from litestar import Request, Response, get
 from litestar.datastructures import State as AppState
+from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from hansa import limits
@@ -18,7 +19,7 @@ from hansa.node.api.octets import (
     choose_range,
     is_unchanged,
 )
-from hansa.node.api.services import Services
+from hansa.node.api.services import Given, Services
 from hansa.node.exchange import ReadCall, find_dataset, find_version
 from hansa.rest import DatasetView
 from hansa.types import DatasetId
@@ -28,9 +29,9 @@ AnyRequest = Request[object, object, AppState]
 
 @get("/datasets", sync_to_thread=False)
 def datasets(
-    services: Services,
-    organisation: str = "",
-    retired: bool = False,  # noqa: FBT001, FBT002
+    services: Given,
+    organisation: FromQuery[str] = "",
+    retired: FromQuery[bool] = False,  # noqa: FBT002
 ) -> list[DatasetView]:
     """Return the datasets of the alliance, or of one member, oldest first."""
     state = services.state()
@@ -45,7 +46,7 @@ def datasets(
 
 
 @get("/datasets/{dataset:str}", sync_to_thread=False)
-def dataset_detail(services: Services, dataset: str) -> DatasetView:
+def dataset_detail(services: Given, dataset: FromPath[str]) -> DatasetView:
     """Return one dataset."""
     state = services.state()
     found = find_dataset(state, parse_dataset(dataset))
@@ -56,7 +57,7 @@ def dataset_detail(services: Services, dataset: str) -> DatasetView:
     "/datasets/{dataset:str}/versions/{number:int}/manifest", operation_class=OctetsAnswerOperation
 )
 async def manifest(
-    services: Services, request: AnyRequest, dataset: str, number: int
+    services: Given, request: AnyRequest, dataset: FromPath[str], number: FromPath[int]
 ) -> Stream | Response[bytes]:
     """Return a version's manifest: own, or with a grant."""
     return await _serve("manifest", services, request, dataset, number)
@@ -64,14 +65,14 @@ async def manifest(
 
 @get("/datasets/{dataset:str}/versions/{number:int}/content", operation_class=OctetsAnswerOperation)
 async def content(
-    services: Services, request: AnyRequest, dataset: str, number: int
+    services: Given, request: AnyRequest, dataset: FromPath[str], number: FromPath[int]
 ) -> Stream | Response[bytes]:
     """Return a version's sealed chunks in order, whole or one range: own, or with a grant."""
     return await _serve("content", services, request, dataset, number)
 
 
 @get("/datasets/{dataset:str}/versions/{number:int}/key", operation_class=OctetsAnswerOperation)
-async def key(services: Services, dataset: str, number: int) -> Response[bytes]:
+async def key(services: Given, dataset: FromPath[str], number: FromPath[int]) -> Response[bytes]:
     """Return the version's data key, sealed to the owner's publishing key: own users only."""
     found = find_dataset(services.state(), parse_dataset(dataset))
     if found.owner != services.organisation:

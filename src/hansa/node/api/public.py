@@ -5,7 +5,7 @@ from litestar import Request, Response, get
 from litestar.datastructures import State
 
 from hansa.node.api.octets import OctetsAnswerOperation, answer_octets
-from hansa.node.api.services import Services
+from hansa.node.api.services import Given
 from hansa.rest import Health
 
 
@@ -16,14 +16,14 @@ def live() -> dict[str, bool]:
 
 
 @get("/healthz/ready", sync_to_thread=False, raises=[])
-def ready(services: Services) -> Response[Health]:
+def ready(services: Given) -> Response[Health]:
     """Tell whether the node can do its work, with every reason why not."""
     health = services.health.look()
     return Response(health, status_code=200 if health.ready else 503)
 
 
 @get("/metrics", media_type="text/plain", sync_to_thread=False)
-def metrics(services: Services) -> bytes:
+def metrics(services: Given) -> bytes:
     """Return the node's figures for Prometheus."""
     replica, figures = services.driver.replica, services.metrics
     figures.height.set(services.ledger.height())
@@ -39,7 +39,7 @@ def metrics(services: Services) -> bytes:
 
 
 @get("/v1/genesis", sync_to_thread=False, operation_class=OctetsAnswerOperation)
-def genesis(services: Services) -> Response[bytes]:
+def genesis(services: Given) -> Response[bytes]:
     """Return the alliance's genesis; whoever uses it checks its digest, the alliance id."""
     return answer_octets(services.genesis_bytes)
 

@@ -3,11 +3,12 @@
 import math
 
 from litestar import get, post
+from litestar.params import JSONBody
 
 from hansa.errors import InvalidError
 from hansa.index import question as asked
 from hansa.node.api import views
-from hansa.node.api.services import Services
+from hansa.node.api.services import Given
 from hansa.rest import (
     Answer,
     ClusterRefusal,
@@ -26,7 +27,7 @@ TIME_MIN_MS, TIME_MAX_MS = -(1 << 62), 1 << 62
 
 
 @post("/questions", status_code=200)
-async def ask(services: Services, data: Question) -> Answer:
+async def ask(services: Given, data: JSONBody[Question]) -> Answer:
     """Answer a question; tell what was read for it."""
     question = to_question(data)
     return to_answer(await services.workers.run(services.index.ask, question))
@@ -115,7 +116,7 @@ def to_answer(found: asked.Answer) -> Answer:
 
 
 @get("/index")
-async def index_stats(services: Services) -> IndexStats:
+async def index_stats(services: Given) -> IndexStats:
     """Return the index in figures."""
 
     def build() -> IndexStats:
@@ -139,7 +140,7 @@ async def index_stats(services: Services) -> IndexStats:
 
 
 @post("/index/nearest", status_code=200, sync_to_thread=False)
-def nearest(services: Services, data: NearestRequest) -> NearestAnswer:
+def nearest(services: Given, data: JSONBody[NearestRequest]) -> NearestAnswer:
     """Return the cluster whose run of packs suits a description's features."""
     return NearestAnswer(cluster=services.index.nearest_cluster(data.features))
 

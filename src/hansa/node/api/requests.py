@@ -2,6 +2,7 @@
 
 from litestar import Request, Response, get, put
 from litestar.datastructures import State as AppState
+from litestar.params import FromPath, FromQuery
 
 from hansa.chain.records import RequestRecord
 from hansa.chain.state import State
@@ -14,7 +15,7 @@ from hansa.node.api.octets import (
     answer_octets,
     read_octets,
 )
-from hansa.node.api.services import Services
+from hansa.node.api.services import Given, Services
 from hansa.node.exchange import find_dataset, find_request
 from hansa.rest import RequestView, WrapSet
 from hansa.types import OrganisationName, RequestId
@@ -24,7 +25,7 @@ ROLES = ("", "all", "owner", "requester")
 
 
 @get("/requests", sync_to_thread=False)
-def requests(services: Services, role: str = "") -> list[RequestView]:
+def requests(services: Given, role: FromQuery[str] = "") -> list[RequestView]:
     """Return requests: role owner for own data, requester for those of own users, else all."""
     if role not in ROLES:
         raise InvalidError(f"role must be owner, requester or all, not {role[:32]!r}.")
@@ -40,7 +41,7 @@ def requests(services: Services, role: str = "") -> list[RequestView]:
 
 
 @get("/requests/{request_id:str}", sync_to_thread=False)
-def request_detail(services: Services, request_id: str) -> RequestView:
+def request_detail(services: Given, request_id: FromPath[str]) -> RequestView:
     """Return one request."""
     state = services.state()
     found = find_request(state, parse_request(request_id))
@@ -48,7 +49,7 @@ def request_detail(services: Services, request_id: str) -> RequestView:
 
 
 @get("/requests/{request_id:str}/note", operation_class=OctetsAnswerOperation)
-async def note(services: Services, request: AnyRequest, request_id: str) -> Response[bytes]:
+async def note(services: Given, request: AnyRequest, request_id: FromPath[str]) -> Response[bytes]:
     """Return the sealed justification for the caller, an officer of the owner."""
     found = _own_request(services, request_id)
     caller = provide_caller(request.scope)
@@ -57,7 +58,7 @@ async def note(services: Services, request: AnyRequest, request_id: str) -> Resp
 
 
 @put("/requests/{request_id:str}/wraps", status_code=204, operation_class=OctetsOperation)
-async def put_wraps(services: Services, request: AnyRequest, request_id: str) -> None:
+async def put_wraps(services: Given, request: AnyRequest, request_id: FromPath[str]) -> None:
     """Keep the data keys wrapped for a requester: by an officer of the owner, before the grant."""
     found = _own_request(services, request_id)
     provide_caller(request.scope).require_role("officer")
@@ -70,7 +71,9 @@ async def put_wraps(services: Services, request: AnyRequest, request_id: str) ->
 
 
 @get("/requests/{request_id:str}/wraps", operation_class=OctetsAnswerOperation)
-async def get_wraps(services: Services, request: AnyRequest, request_id: str) -> Response[bytes]:
+async def get_wraps(
+    services: Given, request: AnyRequest, request_id: FromPath[str]
+) -> Response[bytes]:
     """Return the wrapped data keys of the caller's own granted request."""
     state = services.state()
     found = find_request(state, parse_request(request_id))

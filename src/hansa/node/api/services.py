@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from litestar.di import NamedDependency
 from structlog.typing import FilteringBoundLogger
 
 from hansa.chain.genesis import Genesis
@@ -58,3 +59,7 @@ class Services:
     def state(self) -> State:
         """Return the state after the last durable block."""
         return self.driver.replica.state
+
+
+Given = NamedDependency[Services]
+"""How a handler asks for the node's parts."""

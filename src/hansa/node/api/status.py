@@ -1,13 +1,14 @@
 """The node, the members, the users, the super nodes."""
 
 from litestar import get
+from litestar.params import FromQuery
 
 import hansa
 from hansa.chain.blocks import faults_of, quorum_of
 from hansa.codec import encode
 from hansa.errors import MissingError
 from hansa.node.api import views
-from hansa.node.api.services import Services
+from hansa.node.api.services import Given
 from hansa.rest import (
     NodeStatus,
     OrganisationView,
@@ -21,7 +22,7 @@ from hansa.types import Height, OrganisationName
 
 
 @get("/status", sync_to_thread=False)
-def status(services: Services) -> NodeStatus:
+def status(services: Given) -> NodeStatus:
     """Return this node's view of itself and the agreement."""
     state, replica = services.state(), services.driver.replica
     name_of = views.names_by_node_key(state)
@@ -60,7 +61,7 @@ def status(services: Services) -> NodeStatus:
 
 
 @get("/sealing-keys", sync_to_thread=False)
-def sealing_keys(services: Services) -> SealingKeys:
+def sealing_keys(services: Given) -> SealingKeys:
     """Return the keys that a client seals its next transaction to."""
     state = services.state()
     name_of = views.names_by_node_key(state)
@@ -81,13 +82,13 @@ def sealing_keys(services: Services) -> SealingKeys:
 
 
 @get("/organisations", sync_to_thread=False)
-def organisations(services: Services) -> list[OrganisationView]:
+def organisations(services: Given) -> list[OrganisationView]:
     """Return the members, sorted by name."""
     return views.organisation_views(services.state())
 
 
 @get("/users", sync_to_thread=False)
-def users(services: Services, organisation: str = "") -> list[UserView]:
+def users(services: Given, organisation: FromQuery[str] = "") -> list[UserView]:
     """Return the users of one member, by default the own one."""
     state = services.state()
     name = OrganisationName(organisation or services.organisation)
@@ -97,7 +98,7 @@ def users(services: Services, organisation: str = "") -> list[UserView]:
 
 
 @get("/super-nodes", sync_to_thread=False)
-def super_nodes(services: Services) -> SuperNodesView:
+def super_nodes(services: Given) -> SuperNodesView:
     """Return the present set of super nodes and the tally for the next."""
     state, parameters = services.state(), services.genesis.parameters
     seats = len(state.super_nodes())

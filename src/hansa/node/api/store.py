@@ -5,6 +5,7 @@ import shutil
 
 from litestar import Request, Response, get, post
 from litestar.datastructures import State as AppState
+from litestar.params import JSONBody
 
 from hansa import limits
 from hansa.chain.transactions import Attestation, sign_attestation
@@ -12,7 +13,7 @@ from hansa.data.pipeline import UploadChunk
 from hansa.errors import ConflictError, InvalidError
 from hansa.node.api.guard import provide_caller
 from hansa.node.api.octets import OctetsBothOperation, answer_octets, read_octets
-from hansa.node.api.services import Services
+from hansa.node.api.services import Given
 from hansa.rest import (
     CheckReport,
     CheckRequest,
@@ -36,7 +37,7 @@ PROBLEMS_MAX = 1_000
 
 
 @post("/store/lookups", status_code=200, operation_class=OctetsBothOperation)
-async def lookups(services: Services, request: AnyRequest) -> Response[bytes]:
+async def lookups(services: Given, request: AnyRequest) -> Response[bytes]:
     """Tell for each chunk id whether the own store holds it, and in which living version."""
     provide_caller(request.scope).require_role("publisher")
     asked = await read_octets(request, LookupRequest)
@@ -60,7 +61,7 @@ async def lookups(services: Services, request: AnyRequest) -> Response[bytes]:
 
 
 @post("/store/chunks", status_code=200, operation_class=OctetsBothOperation)
-async def chunks(services: Services, request: AnyRequest) -> Response[bytes]:
+async def chunks(services: Given, request: AnyRequest) -> Response[bytes]:
     """Take a batch of new sealed chunks; they are durable when this answers."""
     provide_caller(request.scope).require_role("publisher")
     upload = await read_octets(request, ChunkUpload)
@@ -93,7 +94,7 @@ def cluster_number(label: str) -> int:
     operation_class=OctetsBothOperation,
     request_max_body_size=MANIFEST_BODY_BYTES_MAX,
 )
-async def manifests(services: Services, request: AnyRequest) -> Response[bytes]:
+async def manifests(services: Given, request: AnyRequest) -> Response[bytes]:
     """Take a manifest and its wrapped key; attest that all it needs is stored, durable, leased."""
     provide_caller(request.scope).require_role("publisher")
     upload = await read_octets(request, ManifestUpload, bytes_max=MANIFEST_BODY_BYTES_MAX)
@@ -119,7 +120,7 @@ async def manifests(services: Services, request: AnyRequest) -> Response[bytes]:
 
 
 @get("/store")
-async def stats(services: Services) -> StoreStats:
+async def stats(services: Given) -> StoreStats:
     """Return the own store in figures."""
 
     def build() -> StoreStats:
@@ -143,7 +144,7 @@ async def stats(services: Services) -> StoreStats:
 
 
 @post("/store/check", status_code=200)
-async def check_store(services: Services, data: CheckRequest) -> CheckReport:
+async def check_store(services: Given, data: JSONBody[CheckRequest]) -> CheckReport:
     """Read the store back and report what is damaged; nothing is changed."""
 
     def look() -> CheckReport:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import State as AppState
+from litestar.params import FromPath, FromQuery
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from hansa import limits
@@ -19,7 +20,7 @@ from hansa.node.api.octets import (
     answer_octets,
     read_octets,
 )
-from hansa.node.api.services import Services
+from hansa.node.api.services import Given, Services
 from hansa.node.statuses import PENDING, Statuses
 from hansa.rest import Submission, TransactionDetail, TransactionStatus
 from hansa.types import Digest, Height
@@ -28,7 +29,7 @@ AnyRequest = Request[object, object, AppState]
 
 
 @post("/transactions", status_code=202, operation_class=OctetsOperation)
-async def submit(services: Services, request: AnyRequest) -> TransactionStatus:
+async def submit(services: Given, request: AnyRequest) -> TransactionStatus:
     """Take a sealed transaction; it is forwarded until it is committed, refused or expired."""
     submission = await read_octets(request, Submission)
     sealed = submission.sealed
@@ -67,7 +68,7 @@ def _validate(services: Services, sealed: SealedTransaction) -> None:
 
 @get("/transactions/{transaction:str}")
 async def transaction_status(
-    services: Services, transaction: str, wait_ms: int = 0
+    services: Given, transaction: FromPath[str], wait_ms: FromQuery[int] = 0
 ) -> TransactionStatus:
     """Return where a transaction stands; with wait_ms, once it is settled or that time is over."""
     if not 0 <= wait_ms <= limits.WAIT_MS_MAX:
@@ -76,7 +77,7 @@ async def transaction_status(
 
 
 @get("/transactions/{transaction:str}/events")
-async def transaction_events(services: Services, transaction: str) -> ServerSentEvent:
+async def transaction_events(services: Given, transaction: FromPath[str]) -> ServerSentEvent:
     """Stream the status as server-sent events until it is settled."""
     digest = parse_digest(transaction)
     services.statuses.get(digest)
@@ -94,7 +95,7 @@ async def _events(statuses: Statuses, digest: Digest) -> AsyncIterator[ServerSen
 
 
 @get("/transactions/{transaction:str}/receipt", operation_class=OctetsAnswerOperation)
-async def receipt(services: Services, transaction: str) -> Response[bytes]:
+async def receipt(services: Given, transaction: FromPath[str]) -> Response[bytes]:
     """Return the receipt: the proof of a transaction that stands alone."""
     digest = parse_digest(transaction)
 
@@ -110,7 +111,7 @@ async def receipt(services: Services, transaction: str) -> Response[bytes]:
 
 
 @get("/transactions/{transaction:str}/detail")
-async def detail(services: Services, transaction: str) -> TransactionDetail:
+async def detail(services: Given, transaction: FromPath[str]) -> TransactionDetail:
     """Return a committed transaction for people."""
     digest = parse_digest(transaction)
 

@@ -1,0 +1,38 @@
+"""Tests of node.api.status."""
+
+from hansa.chain.transactions import VoteSuperNodes
+from hansa.rest import NodeStatus, OrganisationView, SealingKeys, SuperNodesView, UserView
+
+
+async def test_status(live) -> None:
+    """The node tells where it stands; at height 0 the tip is the alliance."""
+    status = await live.get("/v1/status", NodeStatus)
+    assert (0, status.alliance) == (status.height, status.tip)
+    assert [live.member.name] == status.super_nodes
+    assert (True, True, 0) == (status.is_super_node, status.is_synced, status.copies_held)
+    done = await live.submit()
+    after = await live.get("/v1/status", NodeStatus)
+    assert after.height >= done.height
+    assert after.tip != status.tip
+    assert live.member.name == after.master
+
+
+async def test_members(live) -> None:
+    """Organisations, users and sealing keys are those of the state."""
+    (member,) = await live.get("/v1/organisations", list[OrganisationView])
+    assert (live.member.name, "active", True) == (member.name, member.status, member.is_super_node)
+    (user,) = await live.get("/v1/users", list[UserView])
+    assert live.member.user.public.hex() == user.key
+    found = await live.refused("GET", "/v1/users?organisation=nobody")
+    assert (404, "missing") == (found["status"], found["code"])
+    keys = await live.get("/v1/sealing-keys", SealingKeys)
+    assert (1, 1) == (keys.quorum, len(keys.keys))
+
+
+async def test_super_nodes(live) -> None:
+    """The tally follows the votes on the chain."""
+    before = await live.get("/v1/super-nodes", SuperNodesView)
+    assert (1, 0, 1, 8) == (before.seats, before.faults, before.quorum, before.epoch_ends_at)
+    await live.submit(VoteSuperNodes((live.member.name,)))
+    after = await live.get("/v1/super-nodes", SuperNodesView)
+    assert [live.member.name] == after.candidates[0].voters

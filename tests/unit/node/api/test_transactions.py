@@ -1,0 +1,80 @@
+"""Tests of node.api.transactions."""
+
+from hansa.chain.receipts import verify_receipt
+from hansa.codec import encode
+from hansa.rest import Submission, TransactionDetail
+
+
+async def test_submit_and_follow(live) -> None:
+    """A submission is answered at once, settled by its block, and told by stream and detail."""
+    done = await live.submit()
+    assert ("committed", "") == (done.status, done.code)
+    detail = await live.get(f"/v1/transactions/{done.transaction}/detail", TransactionDetail)
+    assert (done.height, 0, True) == (detail.height, detail.index, detail.accepted)
+    assert ["VoteSuperNodes"] == [item["operation"] for item in detail.operations]
+    assert "Ada" == detail.author_name
+    status, body, headers = await live.call("GET", f"/v1/transactions/{done.transaction}/events")
+    assert (200, True) == (status, headers["Content-Type"].startswith("text/event-stream"))
+    assert b'"status":"committed"' in body
+
+
+async def test_receipt(live) -> None:
+    """The receipt is verified with the genesis alone."""
+    done = await live.submit()
+    status, data, _ = await live.call("GET", f"/v1/transactions/{done.transaction}/receipt")
+    assert status == 200
+    verified = verify_receipt(data, live.alliance.genesis)
+    assert done.transaction == verified.transaction.digest().hex()
+
+
+async def test_again_is_harmless(live) -> None:
+    """The same sealed transaction twice is one transaction."""
+    transaction = await live.alliance.sign(live.member)
+    first = await live.alliance.send(live.member, transaction)
+    height = live.services.state().height
+    again = await live.alliance.send(live.member, transaction)
+    assert first == again
+    assert live.services.state().total_transactions == 1
+    assert live.services.state().height - height <= 1
+
+
+async def test_refused_in_the_block(live) -> None:
+    """A transaction that execution refuses is told as refused, with code, text and height."""
+    from hansa.chain.transactions import RetireDataset
+
+    refused = await live.submit(RetireDataset(bytes(16)))
+    assert ("refused", "unknown-dataset") == (refused.status, refused.code)
+    assert refused.message
+
+
+async def test_unknown(live) -> None:
+    """Unknown ids are missing, malformed ones invalid."""
+    for path in ("", "/receipt", "/detail", "/events"):
+        found = await live.refused("GET", f"/v1/transactions/{'0' * 64}{path}")
+        assert (404, "missing") == (found["status"], found["code"]), path
+        found = await live.refused("GET", f"/v1/transactions/xy{path}")
+        assert (400, "invalid") == (found["status"], found["code"]), path
+
+
+async def test_kept_until_settled(live) -> None:
+    """A submission is on disk before it is answered and forgotten once settled."""
+    transaction = await live.alliance.sign(live.member)
+    sealed = await live.alliance.seal(live.member, transaction)
+    order: list[str] = []
+    services = live.services
+    write, post = services.outbox._table.write, services.driver.post
+    services.outbox._table.write = lambda rows: (order.append("kept"), write(rows))[1]
+    services.driver.post = lambda event: (order.append(type(event).__name__), post(event))[1]
+    status, body, _ = await live.call(
+        "POST",
+        "/v1/transactions",
+        data=encode(Submission(sealed, ())),
+        headers={"Content-Type": "application/octet-stream"},
+    )
+    assert status == 202, body
+    assert order.index("kept") < order.index("Submitted")
+
+    async def is_forgotten() -> bool:
+        return len(services.outbox) == 0
+
+    await live.alliance.until(is_forgotten)
