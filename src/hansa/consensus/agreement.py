@@ -21,26 +21,22 @@ from hansa.chain.blocks import (
     Certificate,
     SignedVote,
     Vote,
-    is_certificate_valid,
-    is_vote_signed,
     sign_vote,
 )
 from hansa.consensus.context import Context
 from hansa.consensus.copies import CopyVault
 from hansa.consensus.erasures import Erasures
 from hansa.consensus.faults import FaultLog
+from hansa.consensus.hearing import Hearing
 from hansa.consensus.inspection import Inspector
 from hansa.consensus.intake import Pool
 from hansa.consensus.messages import (
-    Certified,
     Confirm,
     Erase,
     Propose,
     Response,
     Review,
     Verdict,
-    VotesAgain,
-    is_proposal_signed,
 )
 from hansa.consensus.proposing import Proposer
 from hansa.consensus.records import BodyRecord, LockRecord, VoteRecord
@@ -74,11 +70,16 @@ class Agreement:
         self._erasures = erasures
         self._faults = faults
         self._is_synced = is_synced
-        self.height = HeightState(context.height, context.members)
+        self.hearing = Hearing(context, faults)
         self.is_idle_due = False
         """Whether waiting acknowledgements or an election want a block without transactions."""
         self.decision: tuple[Certificate, Candidate] | None = None
         """A block that is decided here and not committed yet; the replica takes it."""
+
+    @property
+    def height(self) -> HeightState:
+        """The height in progress."""
+        return self.hearing.height
 
     # --- who may do what ---------------------------------------------------------------------------
 
@@ -90,17 +91,12 @@ class Agreement:
     def master(self, round_number: int | None = None) -> PublicKey | None:
         """Return the master of a round of this height; of the present one by default."""
         number = self.height.round if round_number is None else round_number
-        return self._context.schedule.master(self.height.height, number, self._context.members)
+        return self.hearing.master(number)
 
     @property
     def expects_block(self) -> bool:
         """Whether there is a reason to expect a proposal."""
-        return (
-            self._pool.has_work
-            or self.is_idle_due
-            or self.height.is_touched
-            or self.height.round > 0
-        )
+        return self._pool.has_work or self.is_idle_due or self.height.is_touched
 
     def _timeout(self, base_ms: int) -> int:
         return base_ms + self.height.round * self._context.parameters.timeout_growth_ms
@@ -113,7 +109,7 @@ class Agreement:
             self._context.cancel_timer(name)
         self.is_idle_due = False
         self.decision = None
-        self.height = restored or HeightState(self._context.height, self._context.members)
+        self.hearing.height = restored or HeightState(self._context.height, self._context.members)
 
     def proceed(self) -> None:
         """Do whatever the rules allow now; called after every event."""
@@ -127,7 +123,6 @@ class Agreement:
         self.erase_round(self.height.round)
         self._leave_out_rejected(self.height.present)
         self.height.enter(number)
-        self.height.is_touched = True
 
     def erase_round(self, number: int) -> None:
         """Erase the copies of a round that is over, opened and sealed ones."""
@@ -236,15 +231,14 @@ class Agreement:
                 context.set_timer("propose", self._timeout(context.parameters.proposal_timeout_ms))
                 return True
             return False
-        # In later rounds an empty block is better than none: others are waiting for one.
-        is_due = self.is_idle_due or height.round > 0
+        # Where others wait for a block already, an empty one is better than none.
+        is_due = self.is_idle_due or height.is_touched
         if not (is_due or self._pool.needs_master) or height.round in height.own_proposals:
             return self._wait_for_nothing()
         propose = self._proposer.propose(height, is_due=is_due)
         if propose is None:
             return False
         height.present.proposal = propose
-        height.is_touched = True
         context.broadcast(context.super_peers(), propose)
         return True
 
@@ -338,7 +332,6 @@ class Agreement:
         context, height = self._context, self.height
         signed = self._promise("review", named)
         height.step = "review"
-        height.is_touched = True
         context.cancel_timer("propose")
         erasures = self._erasures.take_unsent()
         context.broadcast(context.super_peers(), Review(signed, verdicts, code, erasures))
@@ -377,173 +370,6 @@ class Agreement:
             state.is_erase_sent = True
             proof = state.confirms.certificate(NO_DIGEST)
             context.broadcast(context.super_peers(), Erase(proof))
-
-    # --- what comes in -----------------------------------------------------------------------------
-
-    def take_propose(self, sender: PublicKey, propose: Propose) -> None:
-        """Take a proposal; from whomever, for its master signed it."""
-        proposal, height = propose.proposal, self.height
-        if not height.is_round_near(proposal.round) or proposal.round < 0:
-            return
-        state = height.round_state(proposal.round)
-        wanted = state.confirms.decided()
-        if proposal.round < height.round and wanted != proposal.digest:
-            return
-        known = state.proposal.proposal if state.proposal is not None else None
-        if known is not None and known.digest == proposal.digest:
-            return
-        problem = self._find_problem(propose)
-        if problem:
-            self._faults.report("malformed", sender, problem)
-            return
-        if known is not None:
-            self._faults.two_proposals(known, proposal)
-            return
-        state.proposal = propose
-        height.candidate(propose.block, proposal.digest)
-        height.is_touched = True
-        if propose.certificate is not None:
-            self._count_certificate(propose.certificate)
-
-    def _find_problem(self, propose: Propose) -> str:
-        """Compare every redundant field of a proposal; return "" or what is wrong."""
-        context, proposal = self._context, propose.proposal
-        header = propose.block.header
-        slot = (proposal.alliance, proposal.epoch, proposal.height)
-        if slot != (context.alliance, context.epoch, self.height.height):
-            return "a proposal for another chain, epoch or height"
-        if proposal.master != self.master(proposal.round):
-            return "a proposal by a node whose turn it is not"
-        if header.height != proposal.height or header.digest() != proposal.digest:
-            return "a proposal whose block is another"
-        if len(propose.copies) > len(propose.block.transactions):
-            return "a proposal with more copies than transactions"
-        if not is_proposal_signed(proposal):
-            return "a proposal that its master did not sign"
-        certificate = propose.certificate
-        if proposal.valid_round == -1:
-            return "" if certificate is None else "a certificate for a new block"
-        if certificate is None or not 0 <= proposal.valid_round < proposal.round:
-            return "a block proposed again without a certificate"
-        vote = certificate.vote
-        if (vote.round, vote.digest) != (proposal.valid_round, proposal.digest):
-            return "a certificate for another round or block"
-        return "" if self._is_review_proof(certificate) else "an invalid certificate"
-
-    def _is_slot_ours(self, vote: Vote) -> bool:
-        context = self._context
-        return (vote.alliance, vote.epoch, vote.height) == (
-            context.alliance,
-            context.epoch,
-            self.height.height,
-        )
-
-    def _is_review_proof(self, certificate: Certificate) -> bool:
-        vote = certificate.vote
-        return (
-            self._is_slot_ours(vote)
-            and vote.phase == "review"
-            and vote.digest != NO_DIGEST
-            and is_certificate_valid(certificate, self._context.members)
-        )
-
-    def _count_certificate(self, certificate: Certificate) -> None:
-        """Count the votes of a certificate that was checked."""
-        vote = certificate.vote
-        if not self.height.is_round_near(vote.round):
-            return
-        votes = self.height.round_state(vote.round).votes(vote.phase)
-        for part in certificate.signatures:
-            signed = SignedVote(vote, part.voter, part.signature)
-            self._count(signed, votes.add(signed), votes.get(part.voter))
-
-    def _count(self, signed: SignedVote, outcome: str, known: SignedVote | None) -> None:
-        if outcome == "conflict" and known is not None:
-            self._faults.two_votes(known, signed)
-        elif outcome == "added":
-            self.height.is_touched = True
-            self.height.note_round(signed.voter, signed.vote.round)
-
-    def take_vote(self, sender: PublicKey, signed: SignedVote) -> bool:
-        """Take a vote of whichever phase; from whomever, for its voter signed it.
-
-        Returns:
-            True if it counts now.
-        """
-        context, height, vote = self._context, self.height, signed.vote
-        if not self._is_slot_ours(vote) or signed.voter not in context.member_set:
-            return False
-        if not 0 <= vote.round <= limits.ROUND_MAX or len(vote.digest) != 32:
-            return False
-        is_near = height.is_round_near(vote.round)
-        if is_near:
-            known = height.round_state(vote.round).votes(vote.phase).get(signed.voter)
-            if known is not None and known.vote == vote:
-                return False
-        elif vote.round <= height.latest.get(signed.voter, -1):
-            return False
-        if not is_vote_signed(signed):
-            self._faults.report("malformed", sender, "a vote that its voter did not sign")
-            return False
-        if not is_near:
-            height.note_round(signed.voter, vote.round)
-            return False
-        votes = height.round_state(vote.round).votes(vote.phase)
-        outcome = votes.add(signed)
-        self._count(signed, outcome, votes.get(signed.voter))
-        return outcome == "added"
-
-    def take_review(self, sender: PublicKey, review: Review) -> None:
-        """Step 4 as received: the vote, and the verdicts if the voter itself sends them."""
-        is_new = self.take_vote(sender, review.vote)
-        if not is_new or review.vote.vote.phase != "review" or sender != review.vote.voter:
-            return
-        state = self.height.round_state(review.vote.vote.round)
-        if review.verdicts and review.vote.vote.digest == NO_DIGEST:
-            bound = self._context.parameters.block_transactions_max
-            state.verdicts[sender] = review.verdicts[:bound]
-
-    def take_response(self, sender: PublicKey, response: Response) -> None:
-        """Step 5 as received by the master: who differs, for the operator."""
-        own = response.own
-        if own.voter == sender and self._is_slot_ours(own.vote):
-            known = self.height.rounds.get(own.vote.round)
-            if known is not None and known.reviews.get(sender) == own:
-                self._faults.report(
-                    "differing-review",
-                    sender,
-                    f"differs from {len(response.others)} others in round {own.vote.round}",
-                )
-
-    def take_votes_again(self, sender: PublicKey, again: VotesAgain) -> None:
-        """Take votes that may have been missed."""
-        for signed in again.votes[:8]:
-            self.take_vote(sender, signed)
-
-    def take_certified(self, sender: PublicKey, certified: Certified) -> None:
-        """Take a block with a quorum of reviews, so that it can be proposed again."""
-        certificate, height = certified.certificate, self.height
-        vote = certificate.vote
-        if not self._is_slot_ours(vote) or vote.round <= height.valid_round:
-            return
-        if not height.is_round_near(vote.round):
-            return
-        if certified.block.header.digest() != vote.digest or not self._is_review_proof(certificate):
-            self._faults.report("malformed", sender, "a certificate that proves nothing")
-            return
-        height.candidate(certified.block, vote.digest)
-        self._count_certificate(certificate)
-
-    def take_erase(self, sender: PublicKey, order: Erase) -> None:
-        """Step 7 or 9: an order to erase is followed only with its proof."""
-        certificate = order.certificate
-        vote = certificate.vote
-        if not self._is_slot_ours(vote) or vote.phase != "confirm":
-            return
-        if not is_certificate_valid(certificate, self._context.members):
-            self._faults.report("malformed", sender, "an order to erase without a proof")
-            return
-        self._count_certificate(certificate)
 
     # --- timers ------------------------------------------------------------------------------------
 

@@ -131,13 +131,13 @@ class Dialogue:
             case Status():
                 self._take_status(sender, message)
             case VotesAgain():
-                self._agreement.take_votes_again(sender, message)
+                self._agreement.hearing.take_votes_again(sender, message)
             case Erased(erasures):
                 self._erasures.learn(erasures)
             case SealingKey(notices):
                 self._keys.learn(sender, notices[: 2 * limits.SUPER_NODES_MAX])
             case Response():
-                self._agreement.take_response(sender, message)
+                self._agreement.hearing.take_response(sender, message)
             case GetBlocks(first, count):
                 self._serve(sender, first, count)
             case _:
@@ -198,17 +198,17 @@ class Dialogue:
     def _hand_over(self, sender: PublicKey, message: RoundMessage) -> None:
         match message:
             case Propose():
-                self._agreement.take_propose(sender, message)
+                self._agreement.hearing.take_propose(sender, message)
             case Review():
-                self._agreement.take_review(sender, message)
+                self._agreement.hearing.take_review(sender, message)
                 if message.erasures:
                     self._erasures.learn(message.erasures)
             case Confirm(vote):
-                self._agreement.take_vote(sender, vote)
+                self._agreement.hearing.take_vote(sender, vote)
             case Erase():
-                self._agreement.take_erase(sender, message)
+                self._agreement.hearing.take_erase(sender, message)
             case Certified():
-                self._agreement.take_certified(sender, message)
+                self._agreement.hearing.take_certified(sender, message)
 
     # --- submissions -------------------------------------------------------------------------------
 

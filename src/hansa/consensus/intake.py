@@ -87,25 +87,14 @@ class Pool:
         Returns:
             "" if it is here now, or a reason code.
         """
-        context = self._context
         if sealed.transaction in self._waiting:
             return ""
-        if sealed.alliance != context.alliance or not is_well_formed(sealed):
-            return "malformed"
-        if sealed.expires < context.height:
-            return "expired"
-        if context.state.transaction_location(sealed.transaction) is not None:
-            return "replayed"
-        size = size_of(sealed)
-        user = context.state.user(sealed.author)
+        user = self._context.state.user(sealed.author)
         organisation = user.organisation if user is not None else ""
-        if (
-            len(self._waiting) >= limits.POOL_TRANSACTIONS_MAX
-            or self._bytes + size > limits.POOL_BYTES_MAX
-            or self._by_organisation.get(organisation, 0)
-            >= limits.POOL_TRANSACTIONS_PER_ORGANISATION_MAX
-        ):
-            return "busy"
+        size = size_of(sealed)
+        code = self._find_hindrance(sealed, organisation, size)
+        if code:
+            return code
         transaction, code = self._verifier.admit(sealed)
         if transaction is None:
             return code
@@ -125,6 +114,25 @@ class Pool:
             )
         )
         return ""
+
+    def _find_hindrance(self, sealed: SealedTransaction, organisation: str, size: int) -> str:
+        """Return why a transaction is not even opened: the checks that cost nothing come first."""
+        context = self._context
+        code = ""
+        if sealed.alliance != context.alliance or not is_well_formed(sealed):
+            code = "malformed"
+        elif sealed.expires < context.height:
+            code = "expired"
+        elif context.state.transaction_location(sealed.transaction) is not None:
+            code = "replayed"
+        elif (
+            len(self._waiting) >= limits.POOL_TRANSACTIONS_MAX
+            or self._bytes + size > limits.POOL_BYTES_MAX
+            or self._by_organisation.get(organisation, 0)
+            >= limits.POOL_TRANSACTIONS_PER_ORGANISATION_MAX
+        ):
+            code = "busy"
+        return code
 
     def judge(self, transaction: Transaction) -> str:
         """Judge a transaction by itself against the present state; return "" or a reason code."""

@@ -45,7 +45,6 @@ def restore_height(context: Context, data: Iterable[bytes]) -> HeightState:
         height.step = "confirm"
     elif (last, "review") in height.own:
         height.step = "review"
-    height.is_touched = bool(height.own or height.own_proposals)
     _restore_lock(height)
     return height
 

@@ -298,7 +298,6 @@ class Replica:
             self._dialogue.admit(sealed, context.node)
 
     def _take_timer(self, name: str) -> None:
-        context = self._context
         if name in {"propose", "review", "confirm"}:
             self._agreement.take_timeout(name)
         elif name == "idle":

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hansa import limits
-from hansa.chain.blocks import Block, Certificate, SignedVote
+from hansa.chain.blocks import Block, Certificate, SignedVote, faults_of
 from hansa.chain.transition import Execution
 from hansa.consensus.messages import Propose, Verdict
 from hansa.consensus.quorum import VoteSet
@@ -74,8 +74,19 @@ class HeightState:
         """Copies erased, by round: the block proposed in it and how many."""
         self.latest: dict[PublicKey, int] = {}
         """Highest round in which each super node has voted."""
-        self.is_touched = False
-        """Whether any vote or proposal of this height was seen: then a proposal is to be expected."""
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether the height is under way: a proposal, an own promise, or votes of f+1 super nodes.
+
+        One super node alone cannot make the others expect a block where there is nothing for one.
+        """
+        return (
+            bool(self.own or self.own_proposals)
+            or self.round > 0
+            or len(self.latest) > faults_of(len(self.members))
+            or self.round_state(self.round).proposal is not None
+        )
 
     @property
     def valid_round(self) -> Round:

@@ -4,13 +4,21 @@ from typing import Protocol
 
 import msgspec
 
-from hansa.chain.blocks import Vote, sign_vote
+from hansa.chain.blocks import CertifiedBlock, Vote, sign_vote
 from hansa.chain.validation import build_block
 from hansa.codec import encode
-from hansa.consensus.messages import Confirm, Propose, Review, decode_message, sign_proposal
+from hansa.consensus.messages import (
+    BlockDecided,
+    Blocks,
+    Confirm,
+    Propose,
+    Review,
+    decode_message,
+    sign_proposal,
+)
 from hansa.consensus.replica import Replica
 from hansa.crypto.signing import SigningKey
-from hansa.types import NO_DIGEST, Digest, Millis, PublicKey
+from hansa.types import NO_DIGEST, Digest, Epoch, Millis, PublicKey
 
 
 class Behaviour(Protocol):
@@ -74,6 +82,41 @@ class Equivocator:
         self._twins[proposal.digest] = named
         signed = sign_proposal(msgspec.structs.replace(proposal, digest=named), key)
         return msgspec.structs.replace(message, proposal=signed, block=block)
+
+
+class EpochShifter:
+    """Signs its votes for the epoch after the present one."""
+
+    def change(self, key: SigningKey, replica: Replica, to: PublicKey, data: bytes) -> bytes | None:
+        """Sign every vote anew with a later epoch."""
+        del replica, to
+        message = decode_message(data)
+        if not isinstance(message, Review | Confirm):
+            return data
+        vote = message.vote.vote
+        later = msgspec.structs.replace(vote, epoch=Epoch(vote.epoch + 1))
+        return encode(msgspec.structs.replace(message, vote=sign_vote(later, key)))
+
+
+class Forger:
+    """Serves decided blocks with another time, under the certificate of the true ones."""
+
+    def change(self, key: SigningKey, replica: Replica, to: PublicKey, data: bytes) -> bytes | None:
+        """Falsify blocks that others catch up with."""
+        del key, replica, to
+        message = decode_message(data)
+        if isinstance(message, Blocks):
+            return encode(Blocks(tuple(_forged(item) for item in message.blocks)))
+        if isinstance(message, BlockDecided):
+            return encode(BlockDecided(_forged(message.block)))
+        return data
+
+
+def _forged(certified: CertifiedBlock) -> CertifiedBlock:
+    header = certified.block.header
+    later = msgspec.structs.replace(header, time_ms=Millis(header.time_ms + 1))
+    block = msgspec.structs.replace(certified.block, header=later)
+    return CertifiedBlock(block, certified.certificate)
 
 
 class DoubleVoter:

@@ -34,6 +34,10 @@ class Network:
         """Cut one direction."""
         self._cuts.add((sender, receiver))
 
+    def mend(self, sender: PublicKey, receiver: PublicKey) -> None:
+        """Mend one direction; not cut is fine."""
+        self._cuts.discard((sender, receiver))
+
     def heal(self) -> None:
         """Mend all cuts and make the links good."""
         self._cuts.clear()

@@ -103,6 +103,8 @@ class World:
         self.clients = [Client(member, self.alliance, self.chance) for member in self.members]
         self.settled: dict[Digest, SettleTransaction] = {}
         self.on_settled: Callable[[SettleTransaction], None] | None = None
+        self.forgets_votes = False
+        """A planted bug: promises are not written."""
         self.faults: list[tuple[PublicKey, ReportFault]] = []
 
     # --- time --------------------------------------------------------------------------------------
@@ -208,17 +210,8 @@ class World:
         match effect:
             case Send(to, data):
                 self._send(node, to, data)
-            case PersistVotes(records):
-                if node.is_honest:
-                    self.checkers.persisted(node.key, records)
-                node.disk.votes.extend(records)
-            case ResetVotes(keep):
-                node.disk.votes = list(keep)
-            case CommitBlock(certified, _, state):
-                if node.is_honest:
-                    self.checkers.committed(node.key, certified, state)
-                node.disk.blocks.append(certified)
-                node.disk.state = state
+            case PersistVotes() | ResetVotes() | CommitBlock():
+                self._write(node, effect)
             case SetTimer(name, at):
                 self._set_timer(node, name, at)
             case CancelTimer(name):
@@ -230,8 +223,20 @@ class World:
                 self._send(node, to, encode_blocks(found))
             case ReportFault():
                 self.faults.append((node.key, effect))
-            case _:
-                pass
+
+    def _write(self, node: SimulatedNode, effect: PersistVotes | ResetVotes | CommitBlock) -> None:
+        if isinstance(effect, PersistVotes):
+            if node.is_honest:
+                self.checkers.persisted(node.key, effect.records)
+            if not self.forgets_votes:
+                node.disk.votes.extend(effect.records)
+        elif isinstance(effect, ResetVotes):
+            node.disk.votes = list(effect.keep)
+        else:
+            if node.is_honest:
+                self.checkers.committed(node.key, effect.certified, effect.state)
+            node.disk.blocks.append(effect.certified)
+            node.disk.state = effect.state
 
     def _settle(self, effect: SettleTransaction) -> None:
         self.settled[effect.digest] = effect

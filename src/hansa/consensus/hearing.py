@@ -1,0 +1,216 @@
+"""What comes in about the height in progress: every field compared, every signature checked, then counted.
+
+Proposals and votes are taken from whomever, for their authors signed them; that is how lost ones are
+repeated. Nothing in here votes: `agreement` applies the rules to what was counted.
+"""
+
+from hansa import limits
+from hansa.chain.blocks import (
+    Certificate,
+    SignedVote,
+    Vote,
+    is_certificate_valid,
+    is_vote_signed,
+)
+from hansa.consensus.context import Context
+from hansa.consensus.faults import FaultLog
+from hansa.consensus.messages import (
+    Certified,
+    Erase,
+    Propose,
+    Response,
+    Review,
+    VotesAgain,
+    is_proposal_signed,
+)
+from hansa.consensus.rounds import HeightState
+from hansa.types import NO_DIGEST, PublicKey
+
+VOTES_AGAIN_MAX = 8
+
+
+class Hearing:
+    """Fills the height in progress with what others said."""
+
+    def __init__(self, context: Context, faults: FaultLog) -> None:
+        self._context = context
+        self._faults = faults
+        self.height = HeightState(context.height, context.members)
+
+    def master(self, round_number: int) -> PublicKey | None:
+        """Return the master of a round of this height."""
+        return self._context.schedule.master(
+            self.height.height, round_number, self._context.members
+        )
+
+    def take_propose(self, sender: PublicKey, propose: Propose) -> None:
+        """Take a proposal; from whomever, for its master signed it."""
+        proposal, height = propose.proposal, self.height
+        if not height.is_round_near(proposal.round) or proposal.round < 0:
+            return
+        state = height.round_state(proposal.round)
+        wanted = state.confirms.decided()
+        if proposal.round < height.round and wanted != proposal.digest:
+            return
+        known = state.proposal.proposal if state.proposal is not None else None
+        if known is not None and known.digest == proposal.digest:
+            return
+        problem = self._find_problem(propose)
+        if problem:
+            self._faults.report("malformed", sender, problem)
+            return
+        if known is not None:
+            self._faults.two_proposals(known, proposal)
+            return
+        state.proposal = propose
+        height.candidate(propose.block, proposal.digest)
+        if propose.certificate is not None:
+            self._count_certificate(propose.certificate)
+
+    def _find_problem(self, propose: Propose) -> str:
+        """Compare every redundant field of a proposal; return "" or what is wrong."""
+        context, proposal = self._context, propose.proposal
+        header = propose.block.header
+        slot = (proposal.alliance, proposal.epoch, proposal.height)
+        problem = ""
+        if slot != (context.alliance, context.epoch, self.height.height):
+            problem = "a proposal for another chain, epoch or height"
+        elif proposal.master != self.master(proposal.round):
+            problem = "a proposal by a node whose turn it is not"
+        elif header.height != proposal.height or header.digest() != proposal.digest:
+            problem = "a proposal whose block is another"
+        elif len(propose.copies) > len(propose.block.transactions):
+            problem = "a proposal with more copies than transactions"
+        elif not is_proposal_signed(proposal):
+            problem = "a proposal that its master did not sign"
+        return problem or self._find_certificate_problem(propose)
+
+    def _find_certificate_problem(self, propose: Propose) -> str:
+        """Check the certificate that a block proposed again must carry, and a new one must not."""
+        proposal, certificate = propose.proposal, propose.certificate
+        if proposal.valid_round == -1:
+            return "" if certificate is None else "a certificate for a new block"
+        if certificate is None or not 0 <= proposal.valid_round < proposal.round:
+            return "a block proposed again without a certificate"
+        vote = certificate.vote
+        if (vote.round, vote.digest) != (proposal.valid_round, proposal.digest):
+            return "a certificate for another round or block"
+        return "" if self._is_review_proof(certificate) else "an invalid certificate"
+
+    def _is_slot_ours(self, vote: Vote) -> bool:
+        context = self._context
+        return (vote.alliance, vote.epoch, vote.height) == (
+            context.alliance,
+            context.epoch,
+            self.height.height,
+        )
+
+    def _is_review_proof(self, certificate: Certificate) -> bool:
+        vote = certificate.vote
+        return (
+            self._is_slot_ours(vote)
+            and vote.phase == "review"
+            and vote.digest != NO_DIGEST
+            and is_certificate_valid(certificate, self._context.members)
+        )
+
+    def _count_certificate(self, certificate: Certificate) -> None:
+        """Count the votes of a certificate that was checked."""
+        vote = certificate.vote
+        if not self.height.is_round_near(vote.round):
+            return
+        votes = self.height.round_state(vote.round).votes(vote.phase)
+        for part in certificate.signatures:
+            signed = SignedVote(vote, part.voter, part.signature)
+            self._count(signed, votes.add(signed), votes.get(part.voter))
+
+    def _count(self, signed: SignedVote, outcome: str, known: SignedVote | None) -> None:
+        if outcome == "conflict" and known is not None:
+            self._faults.two_votes(known, signed)
+        elif outcome == "added":
+            self.height.note_round(signed.voter, signed.vote.round)
+
+    def take_vote(self, sender: PublicKey, signed: SignedVote) -> bool:
+        """Take a vote of whichever phase; from whomever, for its voter signed it.
+
+        Returns:
+            True if it counts now.
+        """
+        height, vote = self.height, signed.vote
+        if not self._is_vote_wanted(signed):
+            return False
+        if not is_vote_signed(signed):
+            self._faults.report("malformed", sender, "a vote that its voter did not sign")
+            return False
+        if not height.is_round_near(vote.round):
+            # Only that its voter is so far: enough to follow f+1, too little to fill memory.
+            height.note_round(signed.voter, vote.round)
+            return False
+        votes = height.round_state(vote.round).votes(vote.phase)
+        outcome = votes.add(signed)
+        self._count(signed, outcome, votes.get(signed.voter))
+        return outcome == "added"
+
+    def _is_vote_wanted(self, signed: SignedVote) -> bool:
+        """Tell whether a vote could say something new; its signature is not checked yet."""
+        height, vote = self.height, signed.vote
+        if not self._is_slot_ours(vote) or signed.voter not in self._context.member_set:
+            return False
+        if not 0 <= vote.round <= limits.ROUND_MAX or len(vote.digest) != 32:
+            return False
+        if not height.is_round_near(vote.round):
+            return vote.round > height.latest.get(signed.voter, -1)
+        known = height.round_state(vote.round).votes(vote.phase).get(signed.voter)
+        return known is None or known.vote != vote
+
+    def take_review(self, sender: PublicKey, review: Review) -> None:
+        """Step 4 as received: the vote, and the verdicts if the voter itself sends them."""
+        is_new = self.take_vote(sender, review.vote)
+        if not is_new or review.vote.vote.phase != "review" or sender != review.vote.voter:
+            return
+        state = self.height.round_state(review.vote.vote.round)
+        if review.verdicts and review.vote.vote.digest == NO_DIGEST:
+            bound = self._context.parameters.block_transactions_max
+            state.verdicts[sender] = review.verdicts[:bound]
+
+    def take_response(self, sender: PublicKey, response: Response) -> None:
+        """Step 5 as received by the master: who differs, for the operator."""
+        own = response.own
+        if own.voter == sender and self._is_slot_ours(own.vote):
+            known = self.height.rounds.get(own.vote.round)
+            if known is not None and known.reviews.get(sender) == own:
+                self._faults.report(
+                    "differing-review",
+                    sender,
+                    f"differs from {len(response.others)} others in round {own.vote.round}",
+                )
+
+    def take_votes_again(self, sender: PublicKey, again: VotesAgain) -> None:
+        """Take votes that may have been missed."""
+        for signed in again.votes[:VOTES_AGAIN_MAX]:
+            self.take_vote(sender, signed)
+
+    def take_certified(self, sender: PublicKey, certified: Certified) -> None:
+        """Take a block with a quorum of reviews, so that it can be proposed again."""
+        certificate, height = certified.certificate, self.height
+        vote = certificate.vote
+        if not self._is_slot_ours(vote) or vote.round <= height.valid_round:
+            return
+        if not height.is_round_near(vote.round):
+            return
+        if certified.block.header.digest() != vote.digest or not self._is_review_proof(certificate):
+            self._faults.report("malformed", sender, "a certificate that proves nothing")
+            return
+        height.candidate(certified.block, vote.digest)
+        self._count_certificate(certificate)
+
+    def take_erase(self, sender: PublicKey, order: Erase) -> None:
+        """Step 7 or 9: an order to erase is followed only with its proof."""
+        certificate = order.certificate
+        vote = certificate.vote
+        if not self._is_slot_ours(vote) or vote.phase != "confirm":
+            return
+        if not is_certificate_valid(certificate, self._context.members):
+            self._faults.report("malformed", sender, "an order to erase without a proof")
+            return
+        self._count_certificate(certificate)
