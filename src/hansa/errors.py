@@ -15,6 +15,8 @@ not here: they are asserts, and stop the node.
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 
 class HansaError(Exception):
     """Base of every expected failure.
@@ -38,6 +40,7 @@ class HansaError(Exception):
         self.message = message
         self.remedy = remedy
 
+    @override
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}".rstrip()
 

@@ -7,6 +7,7 @@ matters a signature stands beside it.
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+from typing_extensions import override
 
 from hansa.errors import CorruptError, InvalidError
 from hansa.types import EncryptionKey
@@ -33,6 +34,7 @@ class DecryptionKey:
         self._key = X25519PrivateKey.from_private_bytes(seed)
         self.public = EncryptionKey(self._key.public_key().public_bytes_raw())
 
+    @override
     def __repr__(self) -> str:
         return f"DecryptionKey(public={self.public.hex()[:16]}…)"
 

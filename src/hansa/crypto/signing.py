@@ -7,6 +7,7 @@ on which libraries differ (small-order points, non-canonical encodings) are refu
 import nacl.bindings
 import nacl.exceptions
 import nacl.signing
+from typing_extensions import override
 
 from hansa.errors import InvalidError
 from hansa.types import PublicKey, Signature
@@ -59,6 +60,7 @@ class SigningKey:
         self._key = nacl.signing.SigningKey(seed)
         self.public = PublicKey(bytes(self._key.verify_key))
 
+    @override
     def __repr__(self) -> str:
         return f"SigningKey(public={self.public.hex()[:16]}…)"
 
