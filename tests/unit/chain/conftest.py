@@ -1,6 +1,8 @@
 """A small alliance whose keys derive from names, and the blocks it makes: for the tests of the chain."""
 
 import hashlib
+import json
+import pathlib
 
 import msgspec
 import pytest
@@ -239,3 +241,12 @@ def kit() -> type[Kit]:
 def alliance() -> Alliance:
     """Return a fresh alliance at its genesis."""
     return Alliance(make_genesis())
+
+
+GOLDEN = pathlib.Path(__file__).parents[2] / "golden" / "chain.json"
+
+
+@pytest.fixture(scope="session")
+def golden() -> dict[str, str]:
+    """Return the pinned hashes of all formats; they change only with a decision record."""
+    return json.loads(GOLDEN.read_text())
