@@ -24,7 +24,8 @@ def seal(key: bytes, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes
         plaintext: what to hide.
         associated: what the reader must expect: type, id, version. Not stored.
     """
-    assert len(key) == KEY_BYTES and len(nonce) == NONCE_BYTES
+    assert len(key) == KEY_BYTES
+    assert len(nonce) == NONCE_BYTES
     return nonce + AESGCM(key).encrypt(nonce, plaintext, associated)
 
 
