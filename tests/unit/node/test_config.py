@@ -1,0 +1,88 @@
+"""Tests of node.config."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hansa.errors import InvalidError, MissingError
+from hansa.node.config import (
+    KeySection,
+    Listen,
+    NodeConfig,
+    StoreSection,
+    decode_config,
+    encode_config,
+    load_config,
+    read_passphrase,
+    split_address,
+    store_folder,
+)
+
+GOOD = NodeConfig(organisation="transport", listen=Listen(peer="[::1]:7001", api="host:0"))
+
+
+def test_round_trip() -> None:
+    """What is written for a new folder is read back the same."""
+    odd = msgspec.structs.replace(GOOD, store=StoreSection(url='file:///a "b"\\c'))
+    assert odd == decode_config(encode_config(odd).encode())
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (("organisation =", "organisaton ="), "organisaton"),
+        (('peer = "[::1]:7001"', "peer = 7001"), "$.listen.peer"),
+        (('api = "host:0"', 'api = "host:99999"'), "listen.api"),
+        (('api = "host:0"', 'api = "host"'), "listen.api"),
+        (('level = "info"', 'level = "loud"'), "$.log.level"),
+        (('"transport"', '"Transport!"'), "organisation"),
+        (('url = "file:store"', 'url = "hdfs://n:1/x"'), "store.url"),
+        (('url = "file:store"', 'url = "file://host/x"'), "store.url"),
+        (("files_max = 4", "files_max = 0"), "log.files_max"),
+        (("file_bytes_max = 16777216", "file_bytes_max = 1"), "log.file_bytes_max"),
+        (("disk_free_bytes_min = 268435456", "disk_free_bytes_min = -1"), "disk_free_bytes_min"),
+        (("[listen]", "[listen"), "node.toml"),
+    ],
+)
+def test_errors_name_the_key(change: tuple[str, str], named: str) -> None:
+    """A wrong setting is refused with its name."""
+    text = encode_config(GOOD)
+    assert change[0] in text
+    with pytest.raises(InvalidError) as caught:
+        decode_config(text.replace(*change).encode())
+    assert named in str(caught.value)
+
+
+def test_load(tmp_path: Path) -> None:
+    """A folder without settings is no node folder; absurdly long ones are refused."""
+    with pytest.raises(MissingError, match="no node folder"):
+        load_config(tmp_path)
+    (tmp_path / "node.toml").write_text(encode_config(GOOD))
+    assert GOOD == load_config(tmp_path)
+    with pytest.raises(InvalidError, match="longer"):
+        decode_config(b"#" * 100_000)
+
+
+def test_addresses_and_stores(tmp_path: Path) -> None:
+    """Addresses are split, stores lie in the folder or at an absolute place."""
+    assert ("::1", 7001) == split_address("[::1]:7001", "x")
+    for bad in ("", ":1", "host:", "host:x", "host:-1", "host:٣"):
+        with pytest.raises(InvalidError, match="x = "):
+            split_address(bad, "x")
+    assert tmp_path / "store" == store_folder(GOOD, tmp_path)
+    absolute = msgspec.structs.replace(GOOD, store=StoreSection(url="file:///srv/a%20b"))
+    assert Path("/srv/a b") == store_folder(absolute, tmp_path)
+
+
+def test_passphrase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable goes before the file; none is None; a named file must be there."""
+    monkeypatch.delenv("HANSA_PASSPHRASE", raising=False)
+    assert read_passphrase(GOOD, tmp_path) is None
+    named = msgspec.structs.replace(GOOD, keys=KeySection(passphrase_file="secret.txt"))
+    with pytest.raises(MissingError, match=r"secret\.txt"):
+        read_passphrase(named, tmp_path)
+    (tmp_path / "secret.txt").write_bytes(b"from the file\r\nsecond line")
+    assert read_passphrase(named, tmp_path) == b"from the file"
+    monkeypatch.setenv("HANSA_PASSPHRASE", "from outside")
+    assert read_passphrase(named, tmp_path) == b"from outside"

@@ -1,0 +1,183 @@
+"""Tests of node.driver: effects in their order, and fail-stop."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+import structlog
+
+from hansa.consensus import effects as do
+from hansa.consensus import events as on
+from hansa.errors import DiskFullError
+from hansa.node import driver as module
+from hansa.node.driver import Driver
+from hansa.node.statuses import Statuses
+from hansa.types import Digest, Height, PublicKey
+
+PEER = PublicKey(b"p" * 32)
+
+
+class Clock:
+    """A clock that stands still."""
+
+    def now_ms(self) -> int:
+        """Return wall time."""
+        return 1_000
+
+    def monotonic_ms(self) -> int:
+        """Return monotonic time."""
+        return 5
+
+
+@dataclass
+class Script:
+    """A replica that answers each event with given effects, and all that it leads to."""
+
+    effects: list[tuple] = field(default_factory=list)
+    seen: list[object] = field(default_factory=list)
+    done: list[object] = field(default_factory=list)
+    fails: str = ""
+
+    def step(self, event: object, now: on.Now) -> tuple:
+        """Note the event."""
+        self.seen.append(event)
+        return self.effects.pop(0) if self.effects else ()
+
+    def note(self, what: str, *values: object) -> None:
+        """Note an effect's execution; fail where told to."""
+        if what == self.fails:
+            raise DiskFullError("The disk is full.")
+        self.done.append((what, *values))
+
+    # the vote log, the ledger and the links, in one
+    def append(self, *values: object) -> None:
+        """Vote log or ledger."""
+        self.note("append", *values)
+
+    def reset(self, keep: object) -> None:
+        """Vote log."""
+        self.note("reset", keep)
+
+    def send(self, to: PublicKey, data: bytes) -> bool:
+        """Links."""
+        self.note("send", to, data)
+        return True
+
+    def height(self) -> Height:
+        """Ledger."""
+        return Height(0)
+
+    def block(self, height: Height) -> None:
+        """Ledger."""
+
+
+def make(script: Script) -> Driver:
+    """Return a driver over a script."""
+    return Driver(
+        replica=script,
+        ledger=script,
+        vote_log=script,
+        peers=script,
+        statuses=Statuses(lambda digest: None),
+        clock=Clock(),
+        log=structlog.get_logger(),
+        on_committed=lambda certified, state: script.note("committed", certified, state),
+        on_fault=lambda kind: script.note("fault", kind),
+    )
+
+
+async def run_until(driver: Driver, script: Script, count: int) -> None:
+    """Run until so many events were seen."""
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        task = group.create_task(driver.run())
+        while len(script.seen) < count:
+            await asyncio.sleep(0)
+        task.cancel()
+
+
+async def test_effects_run_in_their_order() -> None:
+    """Persist, then send; a block is durable before anybody is told."""
+    script = Script(
+        effects=[
+            (
+                do.PersistVotes((b"vote",)),
+                do.Send(PEER, b"vote"),
+                do.CommitBlock("block", (), "state"),
+                do.Send(PEER, b"block"),
+                do.ResetVotes(()),
+                do.SettleTransaction(Digest(b"t" * 32), "committed", "", Height(4)),
+                do.ReportFault("malformed", PEER, "odd"),
+            )
+        ]
+    )
+    driver = make(script)
+    await run_until(driver, script, 1)
+    assert isinstance(script.seen[0], on.Started)
+    assert [
+        ("append", (b"vote",)),
+        ("send", PEER, b"vote"),
+        ("append", "block", ()),
+        ("committed", "block", "state"),
+        ("send", PEER, b"block"),
+        ("reset", ()),
+        ("fault", "malformed"),
+    ] == script.done
+    assert driver._statuses.get(Digest(b"t" * 32)).height == 4
+
+
+async def test_fail_stop() -> None:
+    """After a failed write nothing more is sent: the driver ends with the error."""
+    script = Script(effects=[(do.PersistVotes((b"vote",)), do.Send(PEER, b"vote"))], fails="append")
+    with pytest.raises(DiskFullError):
+        await make(script).run()
+    assert script.done == []
+
+
+async def test_timers() -> None:
+    """A timer fires once as an event; a new one of its name replaces it; a cancelled one is silent."""
+    script = Script(
+        effects=[
+            (
+                do.SetTimer("late", 10_000_000),
+                do.SetTimer("late", 5),
+                do.SetTimer("gone", 5),
+                do.CancelTimer("gone"),
+                do.CancelTimer("never"),
+            )
+        ]
+    )
+    await run_until(make(script), script, 2)
+    assert [on.TimerFired("late")] == script.seen[1:]
+
+
+async def test_events_of_links_and_users() -> None:
+    """What links and users bring reaches the replica in its order."""
+    script = Script()
+    driver = make(script)
+    driver.connected(PEER)
+    driver.received(PEER, b"hello")
+    driver.lost(PEER)
+    await run_until(driver, script, 4)
+    assert [
+        on.PeerConnected(PEER),
+        on.MessageReceived(PEER, b"hello"),
+        on.PeerLost(PEER),
+    ] == script.seen[:3]
+
+
+async def test_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Peers' messages beyond the bound are dropped and counted; own events are not."""
+    monkeypatch.setattr(module, "EVENTS_MAX", 2)
+    driver = make(Script())
+    for _ in range(5):
+        driver.received(PEER, b"flood")
+    driver.post(on.TimerFired("status"))
+    assert (3, 3) == (driver.dropped, len(driver._events))
+
+
+async def test_serves_blocks_within_bounds() -> None:
+    """An asker gets an answer even if there is nothing to give."""
+    script = Script(effects=[(do.ServeBlocks(PEER, Height(1), 1_000_000),)])
+    await run_until(make(script), script, 1)
+    (sent,) = script.done
+    assert ("send", PEER) == sent[:2]

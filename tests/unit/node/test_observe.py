@@ -1,0 +1,43 @@
+"""Tests of node.observe."""
+
+import json
+from pathlib import Path
+
+from hansa.node.config import LogSection
+from hansa.node.observe import Metrics, close_log, open_log
+
+
+def test_log_is_json_and_withholds(tmp_path: Path, capsys) -> None:
+    """Each event is one JSON line; a value that must not be logged is withheld."""
+    log = open_log(tmp_path, LogSection(level="info"))
+    log.info("block-committed", height=3)
+    log.debug("not-wanted")
+    log.warning("odd", purpose="MARKER", key="MARKER", passphrase="MARKER", token="MARKER")
+    close_log()
+    text = (tmp_path / "log" / "node.log").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert ["block-committed", "odd"] == [line["event"] for line in lines]
+    assert lines[0]["height"] == 3
+    assert "MARKER" not in text
+    assert "odd" in capsys.readouterr().err
+
+
+def test_log_is_turned_over(tmp_path: Path) -> None:
+    """A full file is put aside, and only so many are kept."""
+    log = open_log(tmp_path, LogSection(file_bytes_max=65_536, files_max=2))
+    for number in range(4_000):
+        log.info("request", number=number, text="x" * 50)
+    close_log()
+    files = sorted((tmp_path / "log").iterdir())
+    assert len(files) == 3
+    assert all(file.stat().st_size <= 65_536 + 1_000 for file in files)
+
+
+def test_metrics() -> None:
+    """Figures are rendered for Prometheus, each node with its own."""
+    one, two = Metrics(), Metrics()
+    one.height.set(7)
+    one.reads.labels(what="content", outcome="served").inc()
+    assert b"hansa_height 7.0" in one.render()
+    assert b'hansa_reads_served_total{outcome="served",what="content"} 1.0' in one.render()
+    assert b"hansa_height 0.0" in two.render()
