@@ -1,0 +1,122 @@
+"""Sealed transactions: only the super nodes named open them, and only as what they are."""
+
+import msgspec
+import pytest
+
+from hansa.chain.sealed import (
+    ConfidentialPart,
+    SealedContents,
+    SealingKeyNotice,
+    confidential_digest,
+    is_sealing_key_signed,
+    open_transaction,
+    seal_transaction,
+    sign_sealing_key,
+)
+from hansa.chain.transactions import VoteSuperNodes
+from hansa.codec import encode
+from hansa.crypto.envelope import DecryptionKey
+from hansa.errors import CorruptError, InvalidError, MissingError
+from hansa.types import NO_DIGEST
+
+OPENERS = {name: DecryptionKey(bytes([number]) * 32) for number, name in enumerate("abcd", 1)}
+
+
+@pytest.fixture
+def notices(alliance, kit):
+    """Return a signed announcement for each opener."""
+    return tuple(
+        sign_sealing_key(
+            SealingKeyNotice(
+                alliance.state.alliance, 0, kit.key(name).public, opener.public, 1, b""
+            ),
+            kit.key(name),
+        )
+        for name, opener in OPENERS.items()
+    )
+
+
+@pytest.fixture
+def contents(alliance):
+    """Return a transaction with its confidential part."""
+    part = encode(ConfidentialPart(bytes(32), "because", ""))
+    transaction = alliance.sign(
+        "health", VoteSuperNodes(()), confidential=confidential_digest(part)
+    )
+    return transaction, SealedContents(encode(transaction), part)
+
+
+def seal(alliance, contents, notices, **changes):
+    """Seal to all."""
+    transaction, inside = contents
+    arguments = {
+        "alliance": alliance.state.alliance,
+        "transaction": transaction.digest(),
+        "author": transaction.body.author,
+        "expires": transaction.body.expires,
+        "notices": notices,
+        "content_key": bytes([7]) * 32,
+        "nonce": bytes(12),
+    }
+    return seal_transaction(inside, **{**arguments, **changes})
+
+
+def test_each_super_node_opens_it(alliance, kit, notices, contents) -> None:
+    """All four get the same contents; a fifth gets none."""
+    sealed = seal(alliance, contents, notices)
+    for name, opener in OPENERS.items():
+        assert contents[1] == open_transaction(sealed, kit.key(name).public, opener)
+    with pytest.raises(MissingError):
+        open_transaction(sealed, kit.key("e").public, OPENERS["a"])
+    with pytest.raises(MissingError):
+        open_transaction(sealed, kit.key("a").public, OPENERS["b"])
+    assert b"because" not in encode(sealed)
+
+
+def test_contents_are_bound_to_their_names(alliance, kit, notices, contents) -> None:
+    """Another alliance or digest on the outside does not open; a lie inside is found."""
+    sealed = seal(alliance, contents, notices)
+    own = (kit.key("a").public, OPENERS["a"])
+    for change in ({"alliance": bytes(32)}, {"transaction": bytes(32)}):
+        with pytest.raises(CorruptError):
+            open_transaction(msgspec.structs.replace(sealed, **change), *own)
+    flipped = sealed.ciphertext[:-1] + bytes([sealed.ciphertext[-1] ^ 1])
+    with pytest.raises(CorruptError):
+        open_transaction(msgspec.structs.replace(sealed, ciphertext=flipped), *own)
+    lie = seal(alliance, contents, notices, transaction=bytes([9]) * 32)
+    with pytest.raises(InvalidError):
+        open_transaction(lie, *own)
+
+
+def test_wraps_are_not_exchangeable(alliance, kit, notices, contents) -> None:
+    """One super node's wrap under another's name does not open."""
+    sealed = seal(alliance, contents, notices)
+    swapped = tuple(
+        msgspec.structs.replace(wrap, wrapped=sealed.wraps[index - 1].wrapped)
+        for index, wrap in enumerate(sealed.wraps)
+    )
+    wrong = msgspec.structs.replace(sealed, wraps=swapped)
+    with pytest.raises(CorruptError):
+        open_transaction(wrong, kit.key("a").public, OPENERS["a"])
+
+
+def test_notices_are_signed(notices, kit) -> None:
+    """Every field of an announcement is under its node's signature."""
+    notice = notices[0]
+    assert is_sealing_key_signed(notice)
+    for change in (
+        {"epoch": 1},
+        {"serial": 2},
+        {"sealing_key": bytes(32)},
+        {"alliance": bytes(32)},
+        {"node_key": kit.key("b").public},
+    ):
+        assert not is_sealing_key_signed(msgspec.structs.replace(notice, **change))
+
+
+def test_confidential_digest() -> None:
+    """None has none; the salt makes equal words different."""
+    assert NO_DIGEST == confidential_digest(b"")
+    one = encode(ConfidentialPart(bytes(32), "because", ""))
+    other = encode(ConfidentialPart(bytes([1]) * 32, "because", ""))
+    assert confidential_digest(one) != confidential_digest(other)
