@@ -112,10 +112,10 @@ class Daemon:
                 group.create_task(services.driver.run())
                 group.create_task(services.catalogue.run())
                 group.create_task(self._carry_notes())
-                group.create_task(self._serve(server))
+                serving = group.create_task(self._serve(server))
                 group.create_task(self._announce(server))
                 await self._stop.wait()
-                await self._drain(server)
+                await self._drain(server, serving)
                 raise _StopRequested  # noqa: TRY301 - the way out of the group
         except* _StopRequested:
             services.log.info("node-stopped", organisation=services.organisation)
@@ -142,14 +142,11 @@ class Daemon:
     async def _serve(self, server: ApiServer) -> None:
         await server.serve(sockets=[self._listener])
 
-    async def _drain(self, server: ApiServer) -> None:
+    async def _drain(self, server: ApiServer, serving: asyncio.Task[None]) -> None:
         """Let the API finish what it serves, for a bounded time."""
         server.should_exit = True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_S_MAX):
-                while server.started and server.server_state.connections:  # noqa: ASYNC110
-                    await asyncio.sleep(0.05)
-        server.force_exit = True
+        _, running = await asyncio.wait({serving}, timeout=STOP_S_MAX)
+        server.force_exit = bool(running)
 
     async def _announce(self, server: ApiServer) -> None:
         """Write node.json once both listeners are up."""

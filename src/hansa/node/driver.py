@@ -105,15 +105,20 @@ class Driver:
                     self._wake.set()
                 await asyncio.sleep(0)
         finally:
+            # Erases the vault and the sealing keys; whatever it asks to send comes too late.
+            self.replica.step(on.Stopped(), self._now())
             for timer in self._timers.values():
                 timer.cancel()
             self._timers.clear()
+
+    def _now(self) -> on.Now:
+        return on.Now(self._clock.now_ms(), self._clock.monotonic_ms())
 
     def _turn(self) -> None:
         """Take events until none is left or the loop has been held long enough."""
         start = self._clock.monotonic_ms()
         while self._events:
-            now = on.Now(self._clock.now_ms(), self._clock.monotonic_ms())
+            now = self._now()
             if now.monotonic_ms - start >= TURN_MS_MAX:
                 return
             for effect in self.replica.step(self._events.popleft(), now):

@@ -112,7 +112,7 @@ async def test_effects_run_in_their_order() -> None:
     )
     driver = make(script)
     await run_until(driver, script, 1)
-    assert isinstance(script.seen[0], on.Started)
+    assert [on.Started(), on.Stopped()] == script.seen, "the vault is erased at the end"
     assert [
         ("append", (b"vote",)),
         ("send", PEER, b"vote"),
@@ -147,7 +147,7 @@ async def test_timers() -> None:
         ]
     )
     await run_until(make(script), script, 2)
-    assert [on.TimerFired("late")] == script.seen[1:]
+    assert [on.TimerFired("late"), on.Stopped()] == script.seen[1:]
 
 
 async def test_events_of_links_and_users() -> None:

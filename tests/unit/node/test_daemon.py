@@ -1,0 +1,67 @@
+"""Tests of node.daemon."""
+
+import asyncio
+import json
+
+import pytest
+from live_node import run_in_process
+
+from hansa.errors import DiskFullError
+from hansa.node.daemon import first_error
+
+
+def test_first_error() -> None:
+    """The failure inside nested groups is found."""
+    error = DiskFullError("The disk is full.")
+    nested = BaseExceptionGroup("", [BaseExceptionGroup("", [error]), DiskFullError("later")])
+    assert error is first_error(nested)
+
+
+async def test_ready_file_and_clean_end(alliance) -> None:
+    """node.json tells pid and ports while the node runs, and is gone afterwards."""
+    async with run_in_process(alliance) as live:
+        told = json.loads((live.member.folder / "node.json").read_text())
+        assert live.member.url.endswith(f":{told['api_port']}")
+        assert live.member.name == told["organisation"]
+        folder = live.member.folder
+    assert not (folder / "node.json").exists()
+    log = (folder / "log" / "node.log").read_text()
+    assert "node-stopped" in log
+
+
+async def test_failed_write_ends_the_node(alliance) -> None:
+    """When the ledger cannot be written the whole node ends with that error (fail-stop)."""
+
+    def fail(*_arguments: object) -> None:
+        raise DiskFullError("The disk is full.")
+
+    async def run_into_it() -> None:
+        async with run_in_process(alliance) as live:
+            live.services.ledger.append = fail
+            transaction = await live.alliance.sign(live.member)
+            live.services.driver.submit(await live.alliance.seal(live.member, transaction))
+            async with asyncio.timeout(10):
+                await asyncio.Event().wait()
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await run_into_it()
+    assert isinstance(first_error(caught.value), DiskFullError)
+    log = (alliance.members[0].folder / "log" / "node.log").read_text()
+    assert "node-failed" in log
+    assert "disk-full" in log
+
+
+async def test_takes_up_what_was_not_settled(alliance) -> None:
+    """A submission kept on disk is committed by the node's next run."""
+    async with run_in_process(alliance) as live:
+        transaction = await live.alliance.sign(live.member)
+        sealed = await live.alliance.seal(live.member, transaction)
+        live.services.driver.submit = lambda sealed: None
+        await live.services.outbox.keep(sealed)
+    async with run_in_process(alliance) as live:
+        # The sealing key of the first run is gone with it: the client is told to seal again.
+        digest = transaction.digest()
+        status = await live.services.statuses.wait(digest, 10_000)
+        assert status.status == "reseal"
+        done = await live.alliance.send(live.member, transaction)
+        assert done.status == "committed"
