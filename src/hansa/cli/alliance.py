@@ -90,6 +90,8 @@ Examples:
 @click.option("--title", help="Its name for people.")
 @click.option("--peer", help="host:port where its node is reached by other nodes.")
 @click.option("--api", help="host:port where its node is reached by its own users.")
+@click.option("--listen-peer", default="", help="host:port to bind, if other than --peer.")
+@click.option("--listen-api", default="", help="host:port to bind, if other than --api.")
 @click.option("--store", default="", help="Store URL, file:///…; default: inside the folder.")
 @click.option(
     "--genesis",
@@ -104,6 +106,8 @@ def join(
     title: str | None,
     peer: str | None,
     api: str | None,
+    listen_peer: str,
+    listen_api: str,
     store: str,
     genesis: Path | None,
 ) -> None:
@@ -121,7 +125,7 @@ def join(
                 "Warning: the keys are protected by file modes only; set HANSA_PASSPHRASE.",
                 err=True,
             )
-        place = Place(peer, api, store)
+        place = Place(peer, api, store, listen_peer, listen_api)
         create_member(
             folder,
             organisation,

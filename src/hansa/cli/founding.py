@@ -43,6 +43,10 @@ class Place:
     """host:port for the own users."""
     store: str = ""
     """URL of its store; empty for a folder inside the node's."""
+    listen_peer: str = ""
+    """host:port to bind for other nodes, where that is not how they reach it."""
+    listen_api: str = ""
+    """host:port to bind for the own users, where that is not how they reach it."""
 
 
 def create_member(
@@ -77,8 +81,10 @@ def create_member(
         admin_key=signing.public,
         admin_encryption_key=decryption.public,
         directory_key=secrets.directory,
-        peer=place.peer,
-        api=place.api,
+        peer=place.listen_peer or place.peer,
+        api=place.listen_api or place.api,
+        peer_address=place.peer,
+        api_url=f"https://{place.api}",
         store_url=place.store or "file:store",
     )
     candidate = prepare_node_folder(folder / "node", node, entropy=entropy, passphrase=passphrase)
