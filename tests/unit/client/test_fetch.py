@@ -1,9 +1,12 @@
 """Fetching: identical bytes, resumption, verification, and nothing outside of the output."""
 
 import io
+import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,6 +21,7 @@ from hansa.errors import ConflictError, CorruptError, DeniedError, InvalidError,
 
 from .conftest import CountedEntropy
 
+module = sys.modules["hansa.client.fetch"]
 BYTES = CountedEntropy(b"fetch").random_bytes
 SUBJECT = Subject(title="Counts")
 
@@ -194,3 +198,21 @@ async def test_gaps_join_neighbours(pair, tmp_path):
     assert list(_gaps(layout, {0: 0, 1: 0, 2: 0, 3: 0})) == [(0, 6)]
     assert list(_gaps(layout, {0: 1, 3: 0})) == [(1, 2), (4, 6)]
     assert list(_gaps(layout, {2: 0})) == []
+
+
+async def test_a_file_that_is_not_as_published(pair, tmp_path, monkeypatch):
+    """Sound chunks that do not make up the file named: refused, in a folder and in a stream."""
+    identity = await _publish(pair, tmp_path / "in", {"a": b"data"})
+    real = module.open_version
+
+    async def lying(*arguments):
+        opened = await real(*arguments)
+        wrong = msgspec.structs.replace(opened.contents.files[0], digest=bytes(32))
+        return replace(opened, contents=msgspec.structs.replace(opened.contents, files=(wrong,)))
+
+    monkeypatch.setattr(module, "open_version", lying)
+    with pytest.raises(CorruptError, match="though each of its chunks"):
+        await fetch(pair.owner, identity, tmp_path / "out")
+    assert not (tmp_path / "out" / "in").exists()
+    with pytest.raises(CorruptError, match="throw away"):
+        await fetch_stream(pair.owner, identity, lambda _: None)
