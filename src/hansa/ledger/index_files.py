@@ -1,4 +1,4 @@
-"""Index files on a node's own disk: whole or not at all, memory-mapped, logs that survive a torn end.
+"""Index files on a node's own disk: whole or not at all, read at positions, logs that survive a torn end.
 
 Counterpart of `hansa.index.files`. A file is written under a temporary name, synced, renamed, and the
 folder synced. A log record is its length, its CRC-32 and its bytes; logs are not synced, for the index
@@ -7,9 +7,9 @@ is a cache of the chain and a lost end is applied again.
 
 import contextlib
 import errno
-import mmap
 import os
 import re
+import weakref
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -30,45 +30,64 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _TEMPORARY = ".tmp"
 
 
-class MappedIndexFile:
-    """A file mapped into memory; reads are counted."""
+class LocalIndexFile:
+    """A file read at positions; reads are counted.
+
+    Positioned reads rather than a memory map: a page that the disk cannot deliver, or a file cut by
+    somebody else, is an error here and not a signal that ends the node.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Map a file.
+        """Open a file.
 
         Raises:
             MissingError: no such file.
             CorruptError: it is empty.
         """
+        self._name = path.name
         try:
-            with path.open("rb") as file:
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:
             raise MissingError(f"There is no index file {path.name}.") from error
-        except ValueError as error:
-            raise CorruptError(f"Index file {path.name} is empty.") from error
         except OSError as error:
             raise _translate(error, f"read {path.name}") from error
+        # Questions may still hold a file that was replaced, so it closes with the last of them.
+        self._closing = weakref.finalize(self, os.close, self._descriptor)
+        self._size = os.fstat(self._descriptor).st_size
+        if not self._size:
+            raise CorruptError(f"Index file {path.name} is empty.")
         self.bytes_read = 0
 
     @property
     def size(self) -> int:
         """Bytes of its contents."""
-        return len(self._map)
+        return self._size
 
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly `length` bytes, counted.
 
         Raises:
             InvalidError: the range lies outside of the file.
+            CorruptError: the file was cut since it was opened.
+            UnavailableError: the disk does not deliver.
         """
-        validate_range(offset, length, len(self._map))
-        self.bytes_read += length
-        return self._map[offset : offset + length]
+        validate_range(offset, length, self._size)
+        parts: list[bytes] = []
+        while length:
+            try:
+                part = os.pread(self._descriptor, length, offset)
+            except OSError as error:
+                raise _translate(error, f"read {self._name}") from error
+            if not part:
+                raise CorruptError(f"Index file {self._name} was cut.")
+            parts.append(part)
+            self.bytes_read += len(part)
+            offset, length = offset + len(part), length - len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def close(self) -> None:
-        """Unmap; bytes returned earlier are copies and stay."""
-        self._map.close()
+        """Close it; bytes returned earlier stay."""
+        self._closing()
 
 
 class LocalIndexFiles:
@@ -102,8 +121,8 @@ class LocalIndexFiles:
             raise _translate(error, f"write {name}") from error
 
     def open(self, name: str) -> IndexFile:
-        """Map a file; it stays readable when it is replaced or deleted."""
-        return MappedIndexFile(self._path(name))
+        """Open a file; it stays readable when it is replaced or deleted."""
+        return LocalIndexFile(self._path(name))
 
     def append(self, name: str, record: bytes) -> None:
         """Append a record; if that fails the log is as before, or has a torn end that is cut."""

@@ -82,6 +82,21 @@ def test_live_restarted_and_rebuilt_are_equal(history):
         assert clusters == [(cluster.label, cluster.rows) for cluster in other.stats().clusters]
 
 
+def test_clustering_is_due_at_the_mark_itself(made):
+    """With one registration a block every mark is hit exactly; live and rebuilt agree at each height."""
+    blocks = []
+    live = InformationIndex.open(MemoryIndexFiles(), PARAMETERS)
+    for height in range(1, 18):
+        record = made.make_record(height)
+        blocks.append((Height(height), (IndexChange(record.dataset, record),)))
+        live.apply(*blocks[-1])
+        rebuilt = InformationIndex.open(MemoryIndexFiles(), PARAMETERS)
+        rebuilt.rebuild(blocks)
+        assert live.digest() == rebuilt.digest()
+        assert (live.stats().file_bytes > 0) == (height >= 8)
+        assert (rebuilt.stats().delta_rows == 0) == (height in {8, 16})
+
+
 def test_folding_early_changes_no_digest(history, monkeypatch):
     """When additions are folded in is a node's own affair."""
     expected = applied(history)

@@ -131,6 +131,26 @@ def test_like_reads_only_part_of_the_pages(records, index):
     assert answer.explanation.pages_read < index._state.view.base.rows
 
 
+def test_the_retired_are_never_near(made, records):
+    """Nearness passes over rows on disk that are retired, and finds a successor by its own features."""
+    index = build(records[:128])
+    gone, moved = records[5], records[6]
+    successor = made.make_record(6, seed=77, features=(90,) * 20)
+    index.apply(
+        index.height + 1,
+        [IndexChange(gone.dataset, None), IndexChange(moved.dataset, successor)],
+    )
+    assert gone.dataset in index._state.view.dead
+    for record in (gone, moved):
+        near = index.ask(Question(like_features=record.features, limit=1)).matches[0]
+        assert near.score > 0 or near.dataset not in {gone.dataset, moved.dataset}
+        assert near.dataset != gone.dataset
+    nearest = index.ask(Question(like_features=(90,) * 20, limit=1)).matches[0]
+    assert (0, successor) == (nearest.score, nearest.record)
+    with pytest.raises(MissingError):
+        index.ask(Question(like=gone.dataset))
+
+
 def test_like_something_unknown_is_missing(index):
     """An example that is not there is an error, not an empty answer."""
     with pytest.raises(MissingError):

@@ -165,6 +165,24 @@ def test_golden_labels_on_other_machines():
 GOLDEN = "583c25856996fa857f9370a494894f0fdd1b2af97739195cecc5f9f903ad8432"
 
 
+@pytest.mark.parametrize("loop", [((5,), (3,), (4,)), ((3,), (4,)), ((9,), (8,), (7,), (1,))])
+def test_a_cycle_rests_at_its_smallest_centre(loop):
+    """A centre that comes back to where it was rests at the smallest of its cycle."""
+
+    class Circling(_Kernel):
+        def step(self, centres):
+            after = {
+                SCALE + 1: loop[0],
+                **{a[0]: b for a, b in zip(loop, loop[1:] + loop[:1], strict=True)},
+            }
+            moved = [after[int(centre[0])] for centre in centres]
+            return np.array(moved, dtype=np.int64), np.ones(len(centres), dtype=np.int64)
+
+    kernel = Circling(np.array([[1]], dtype=np.int64), np.array([1], dtype=np.int64), 1)
+    rested, _ = kernel.rest(np.array([[SCALE + 1]], dtype=np.int64))
+    assert [list(min(loop))] == rested.tolist()
+
+
 def test_nearest_prefers_the_lowest_of_equals():
     """A tie goes to the lower number, in both forms."""
     centres = np.array([[SCALE], [-SCALE]], dtype=np.int64)

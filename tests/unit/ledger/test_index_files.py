@@ -49,6 +49,29 @@ def test_an_open_file_survives_replacing_and_deleting(files):
         files.open("base-1")
 
 
+def test_a_file_cut_while_open_is_corrupt(files, tmp_path):
+    """Cut by somebody else, an open file raises instead of ending the process."""
+    files.write("base-1", (b"x" * 9_000,))
+    file = files.open("base-1")
+    os.truncate(tmp_path / "index" / "base-1", 5_000)
+    assert b"x" == file.read(4_999, 1)
+    with pytest.raises(CorruptError):
+        file.read(4_000, 5_000)
+
+
+def test_a_disk_that_fails_is_unavailable(files, monkeypatch):
+    """An error of the disk while reading is told, and may pass."""
+    files.write("base-1", (b"x" * 9,))
+    file = files.open("base-1")
+
+    def fail(*_):
+        raise OSError(errno.EIO, "input/output error")
+
+    monkeypatch.setattr(index_files.os, "pread", fail)
+    with pytest.raises(UnavailableError):
+        file.read(0, 9)
+
+
 def test_a_failed_write_leaves_the_old_file(files, tmp_path, monkeypatch):
     """No room: the old file is there, no temporary one is left, the error says so."""
     files.write("base-1", (b"old",))
