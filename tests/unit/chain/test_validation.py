@@ -120,6 +120,15 @@ def test_a_changed_body_is_refused(busy) -> None:
             validate_block(alliance.state, reheaded(block, **body), alliance.header)
 
 
+def test_results_beside_a_true_header_are_refused(busy) -> None:
+    """The results in the body are compared, not only their root in the header."""
+    alliance, block = busy
+    for results in ((Result(True, ""), Result(True, "")), block.results[:1], ()):
+        wrong = msgspec.structs.replace(block, results=results)
+        with pytest.raises(InvalidError, match="results"):
+            validate_block(alliance.state, wrong, alliance.header)
+
+
 def test_signatures_are_checked_unless_known(busy) -> None:
     """A forged author is found; a digest this node verified before is not checked again."""
     alliance, _ = busy
