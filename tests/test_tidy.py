@@ -73,23 +73,56 @@ def test_each_module_has_a_test_file() -> None:
     assert missing == []
 
 
+def _imports(module: Path) -> set[str]:
+    """Return what a module imports, at its head or inside a function."""
+    found = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+    return found
+
+
+def _entries(names: set[str]) -> set[str]:
+    """Return where running and importing begin: commands, `python -m`, what documents import."""
+    nouns = re.findall(r'^    "([a-z]+)": "', (SOURCE / "cli/main.py").read_text(), re.MULTILINE)
+    client = (ROOT / "docs/client.md").read_text()
+    shown = re.findall(r"^\s*from (hansa[\w.]*) import", client, re.MULTILINE)
+    commands = {"hansa.cli.main", *(f"hansa.cli.{noun}" for noun in nouns)}
+    # The store in memory is the plain model that tests compare the others with.
+    shipped = {name for name in names if name.startswith("hansa.testing.")} | {
+        "hansa.storage.memory"
+    }
+    return commands | set(shown) | shipped | {n for n in names if n.endswith(".__main__")}
+
+
 def test_no_module_is_unreached() -> None:
-    """Every module is imported by another, or is an entry point."""
-    reached = set()
-    for module in MODULES:
-        for node in ast.walk(ast.parse(module.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                reached.add(node.module)
-                reached.update(f"{node.module}.{alias.name}" for alias in node.names)
-            elif isinstance(node, ast.Import):
-                reached.update(alias.name for alias in node.names)
-    nouns = set(re.findall(r'^    "([a-z]+)": "', (SOURCE / "cli/main.py").read_text(), re.M))
-    for module in MODULES:
-        parts = module.relative_to(SOURCE.parent).with_suffix("").parts
-        if parts[-1] in {"__init__", "__main__"} or parts[1] == "testing":
-            continue
-        is_entry = parts[:2] == ("hansa", "cli") and parts[-1] in nouns | {"main"}
-        assert is_entry or ".".join(parts) in reached, f"nothing imports {'.'.join(parts)}"
+    """Every module is reached from a command, a document's example or the kit for authors."""
+    modules = {
+        ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts): path for path in MODULES
+    }
+    names = {name.removesuffix(".__init__"): path for name, path in modules.items()}
+    waiting = [name for name in _entries(set(names)) if name in names]
+    reached: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            parents = {name.rsplit(".", depth)[0] for depth in range(1, name.count(".") + 1)}
+            waiting += [found for found in _imports(names[name]) | parents if found in names]
+    assert sorted(set(names) - reached) == []
+
+
+def test_requirements_are_locked_and_name_no_host() -> None:
+    """Each package has one version and hashes; where it comes from is the installer's affair."""
+    for path in (ROOT / "requirements").glob("*.txt"):
+        text = path.read_text()
+        assert "://" not in text
+        packages = re.split(r"\n(?=[a-z0-9])", text.strip())
+        assert all(re.match(r"[\w.-]+==\S+", package) for package in packages)
+        assert all("--hash=sha256:" in package for package in packages)
 
 
 def test_repository_speaks_of_hansa_alone() -> None:
@@ -106,7 +139,7 @@ def test_repository_speaks_of_hansa_alone() -> None:
 
 def test_readme_names_real_targets() -> None:
     """Each `make X` that the README tells exists."""
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"\bmake ([a-z-]+)", (ROOT / "README.md").read_text()))
     assert named >= {"demo", "test"}
     assert named <= targets
@@ -119,9 +152,7 @@ def test_sample_is_small_and_licensed() -> None:
     listed = {
         name for item in catalogue["datasets"] for version in item["versions"] for name in version
     }
-    files = {
-        str(path.relative_to(SAMPLE)) for path in SAMPLE.glob("*/*") if path.is_file()
-    }
+    files = {str(path.relative_to(SAMPLE)) for path in SAMPLE.glob("*/*") if path.is_file()}
     assert listed == files
     assert all(f"| {name} |" in licences for name in files)
     assert sum((SAMPLE / name).stat().st_size for name in files) <= SAMPLE_BYTES_MAX
