@@ -156,11 +156,13 @@ class Alliance:
         """Commit one transaction; return its reason code, empty if accepted."""
         return self.commit(self.sign(who, *operations, **changes))[0].code
 
-    def certify(self, header: Header, signers: tuple[bytes, ...] | None = None) -> Certificate:
+    def certify(
+        self, header: Header, signers: tuple[bytes, ...] | None = None, phase: str = "confirm"
+    ) -> Certificate:
         """Return a certificate of a header by a quorum of its set."""
         chosen = header.super_nodes
         vote = Vote(
-            header.alliance, header.epoch, header.height, header.round, "confirm", header.digest()
+            header.alliance, header.epoch, header.height, header.round, phase, header.digest()
         )
         keys = {key(f"{name} node").public: key(f"{name} node") for name in (*NAMES, "water")}
         by = chosen[: quorum_of(len(chosen))] if signers is None else signers

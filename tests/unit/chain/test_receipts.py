@@ -147,3 +147,30 @@ def test_a_set_cannot_name_itself(world, kit) -> None:
         verify_receipt(
             altered(data, set_changes=(forged, *receipt.set_changes[1:])), alliance.genesis
         )
+
+
+def test_reviews_are_no_decision(world) -> None:
+    """A quorum of well-signed reviews does not make a block."""
+    alliance, data = world
+    header = decode(Receipt, data).block.header
+    reviewed = CertifiedHeader(header, alliance.certify(header, phase="review"))
+    with pytest.raises(InvalidError, match="another block"):
+        verify_receipt(altered(data, block=reviewed), alliance.genesis)
+
+
+def test_changes_later_than_the_block_are_refused(kit) -> None:
+    """Even where the set came back to what it was, a receipt carries no later change."""
+    alliance = kit.Alliance(kit.make_genesis())
+    first = alliance.state.super_nodes()
+    for names in (NEW, kit.NAMES[:4]):
+        alliance.commit(*(alliance.sign(name, VoteSuperNodes(names)) for name in kit.NAMES))
+        while alliance.state.height % 8:
+            alliance.commit()
+    assert first == alliance.state.super_nodes()
+    data = build_receipt(alliance.genesis, alliance.blocks[0], 0, [])
+    later = tuple(
+        CertifiedHeader(certified.block.header, certified.certificate)
+        for certified in (alliance.blocks[7], alliance.blocks[15])
+    )
+    with pytest.raises(InvalidError, match="older"):
+        verify_receipt(altered(data, set_changes=later), alliance.genesis)
