@@ -10,6 +10,7 @@ from hansa.chain.genesis import Genesis, Parameters
 from hansa.chain.state import State
 from hansa.consensus import events
 from hansa.consensus.effects import (
+    AnnounceSealingKey,
     CancelTimer,
     CommitBlock,
     Effect,
@@ -103,6 +104,8 @@ class World:
         self.clients = [Client(member, self.alliance, self.chance) for member in self.members]
         self.settled: dict[Digest, SettleTransaction] = {}
         self.on_settled: Callable[[SettleTransaction], None] | None = None
+        self.drops: Callable[[PublicKey, PublicKey, bytes], bool] | None = None
+        """A script's say in what is lost: (sender, receiver, data)."""
         self.forgets_votes = False
         """A planted bug: promises are not written."""
         self.faults: list[tuple[PublicKey, ReportFault]] = []
@@ -223,6 +226,8 @@ class World:
                 self._send(node, to, encode_blocks(found))
             case ReportFault():
                 self.faults.append((node.key, effect))
+            case AnnounceSealingKey():
+                pass
 
     def _write(self, node: SimulatedNode, effect: PersistVotes | ResetVotes | CommitBlock) -> None:
         if isinstance(effect, PersistVotes):
@@ -263,6 +268,8 @@ class World:
             data = changed
         else:
             self.checkers.sent(node.key, data)
+        if self.drops is not None and self.drops(node.key, to, data):
+            return
         receiver = self.by_key[to]
         for delay in self.network.delays(node.key, to, len(data)):
             self.at(delay, self._arrival(node.key, receiver, receiver.life, data))
