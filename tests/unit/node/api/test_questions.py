@@ -1,0 +1,64 @@
+"""Tests of node.api.questions."""
+
+import pytest
+
+from hansa.errors import InvalidError
+from hansa.index import question as asked
+from hansa.node.api.questions import to_answer, to_question
+from hansa.rest import IndexStats, Question
+from hansa.types import Box, Height
+
+
+def test_to_question() -> None:
+    """Words, place, time and the rest reach the index in its own units."""
+    found = to_question(
+        Question(
+            words='bus "ring road" tram*', bbox=[8.4, 47.3, 8.6, 47.5], from_ms=5, like="ab" * 16
+        )
+    )
+    assert Box(8_400_000, 47_300_000, 8_600_000, 47_500_000) == found.box
+    assert (("tram",), (("ring", "road"),)) == (found.prefixes, found.phrases)
+    assert 5 == found.interval.start_ms < found.interval.end_ms
+    assert bytes.fromhex("ab" * 16) == found.like
+    assert to_question(Question()).interval is None
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        Question(bbox=[1.0, 2.0, 3.0]),
+        Question(bbox=[float("nan"), 0.0, 1.0, 1.0]),
+        Question(bbox=[1e300, 0.0, 1.0, 1.0]),
+        Question(like="xyz"),
+        Question(words="x" * 10_000),
+    ],
+)
+def test_nonsense(question: Question) -> None:
+    """Impossible parts are refused."""
+    with pytest.raises(InvalidError):
+        to_question(question)
+
+
+def test_to_answer() -> None:
+    """What was read is told as it is; owners are organisations here."""
+    told = asked.Explanation(
+        clusters=3, refusals=(asked.Refusal("c", "no word"),) * 60, bytes_read=7, refused_by=""
+    )
+    found = to_answer(asked.Answer(Height(9), 0, (), {"owner": {"health": 2}}, told))
+    assert (9, True, 60, 50) == (
+        found.height,
+        found.read_from_disk,
+        found.explanation.clusters_refused,
+        len(found.explanation.refusals),
+    )
+    assert {"organisation": {"health": 2}} == found.facets
+
+
+async def test_calls(live) -> None:
+    """An empty index answers without reading; features of a wrong length are refused."""
+    answer = await live.call("POST", "/v1/questions", json={"words": "nowhere"})
+    assert answer[0] == 200
+    stats = await live.get("/v1/index", IndexStats)
+    assert (0, 0) == (stats.datasets, len(stats.cluster_list))
+    status, body, _ = await live.call("POST", "/v1/index/nearest", json={"features": []})
+    assert status in {200, 400}, body

@@ -1,0 +1,81 @@
+"""Tests of node.catalogue: index and hash index table follow the chain."""
+
+import os
+from pathlib import Path
+
+from live_node import LiveNode, run_in_process
+
+from hansa.chain.transactions import RetireDataset
+from hansa.rest import Question, StoreStats
+
+
+async def publish(live: LiveNode, folder: Path, title: str, dataset: bytes | None = None):
+    """Publish a file as the member's user."""
+    path = folder / "file.bin"
+    if not path.exists():
+        path.write_bytes(os.urandom(200_000))
+    async with live.alliance.client(live.member) as client:
+        return await client.publish([path], title=title, dataset=dataset)
+
+
+async def found(live: LiveNode, words: str) -> list[tuple[str, int]]:
+    """Return ids and versions that answer a question, once the index is at height."""
+
+    async def is_there() -> bool:
+        return live.services.index.height == live.services.ledger.height()
+
+    await live.alliance.until(is_there)
+    async with live.alliance.client(live.member) as client:
+        answer = await client.find(Question(words=words))
+        return [(match.id, match.version) for match in answer.matches]
+
+
+async def test_follows_the_chain(live: LiveNode, tmp_path: Path) -> None:
+    """A registration is found and its chunks are duplicates; a new version replaces; a retired one goes."""
+    first = await publish(live, tmp_path, "Bridges of the city")
+    name = first.dataset.hex()
+    assert [(name, 1)] == await found(live, "bridges")
+    again = await publish(live, tmp_path, "Bridges of the town", first.dataset)
+    assert (first.dataset, 0) == (again.dataset, again.bytes_stored)
+    assert [(name, 2)] == await found(live, "bridges town")
+    assert [] == await found(live, "bridges city")
+    stats = await live.get("/v1/store", StoreStats)
+    assert (1, 2) == (stats.datasets, stats.versions)
+    await live.submit(RetireDataset(first.dataset))
+    assert [] == await found(live, "bridges")
+    stats = await live.get("/v1/store", StoreStats)
+    assert stats.versions == 0
+
+
+async def test_lost_caches_are_made_again(alliance, tmp_path: Path) -> None:
+    """Index and table thrown away between two runs are rebuilt from chain and manifests."""
+    async with run_in_process(alliance) as live:
+        first = await publish(live, tmp_path, "Bridges")
+        digest = (await found(live, "bridges"), live.services.index.digest())
+        folder = live.member.folder
+    for path in [*(folder / "index").iterdir(), folder / "table.mdb", folder / "table.mdb-lock"]:
+        path.unlink(missing_ok=True)
+    async with run_in_process(alliance) as live:
+        assert digest == (await found(live, "bridges"), live.services.index.digest())
+        again = await publish(live, tmp_path, "The same")
+        assert (0, True) == (again.bytes_stored, again.dataset != first.dataset)
+
+
+async def test_lost_manifest_is_told(alliance, tmp_path: Path) -> None:
+    """A living version without its manifest makes the node say that it is not well."""
+    async with run_in_process(alliance) as live:
+        await publish(live, tmp_path, "Bridges")
+        folder = live.member.folder
+    for path in (folder / "store" / "objects" / "manifests").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    (folder / "table.mdb").unlink()
+    (folder / "table.mdb-lock").unlink(missing_ok=True)
+    async with run_in_process(alliance) as live:
+
+        async def is_told() -> bool:
+            return live.services.health.look().reasons == [
+                "1 manifests of own versions are missing or damaged"
+            ]
+
+        await live.alliance.until(is_told)
