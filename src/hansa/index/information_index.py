@@ -18,7 +18,7 @@ import numpy as np
 
 from hansa import limits
 from hansa.codec import decode, digest, encode
-from hansa.errors import CorruptError, InvalidError, MissingError
+from hansa.errors import CorruptError, InvalidError, MissingError, UnavailableError
 from hansa.index.cells import filter_keys
 from hansa.index.clusters import Clusters, cluster_anew, next_clustering
 from hansa.index.data_index import DataIndex, stack_features, write_data_index
@@ -28,7 +28,7 @@ from hansa.index.filters import KeyFilter, hash_key
 from hansa.index.lookup import View, ask
 from hansa.index.pages import Page, Row, page_in_memory
 from hansa.index.question import Answer, Question
-from hansa.index.records import IndexChange, IndexRecord, validate_change
+from hansa.index.records import IndexChange, IndexRecord, settle_features, validate_change
 from hansa.types import DatasetId, Digest, Height
 
 INDEX_TAG = "hansa.index.1"
@@ -116,6 +116,7 @@ class InformationIndex:
         self._clock_us = clock_us
         self._state = _empty_state()
         self._digest: tuple[View, Digest] | None = None
+        self._is_damaged = False
 
     @classmethod
     def open(
@@ -142,8 +143,11 @@ class InformationIndex:
 
     @property
     def height(self) -> Height:
-        """Return the height up to which changes are taken in."""
-        return self._state.view.height
+        """Return the height up to which changes are taken in; 0 once a file was found damaged.
+
+        Whoever feeds blocks then begins anew at 1, and so rebuilds the index.
+        """
+        return Height(0) if self._is_damaged else self._state.view.height
 
     def apply(self, height: Height, changes: Sequence[IndexChange]) -> None:
         """Take in one block's changes, all or none; a height already taken in is a no-op.
@@ -154,32 +158,40 @@ class InformationIndex:
 
         Raises:
             InvalidError: a gap in heights, or a malformed change; nothing was taken in.
-            CorruptError: an index file is corrupt: `rebuild`.
             DiskFullError, UnavailableError: files could not be written; the index stays as it was.
+
+        A file found corrupt takes nothing in and lets `height` fall to 0.
         """
+        if self._is_damaged:
+            self._reset()
         if height <= self.height:
             return
         if height != self.height + 1:
             raise InvalidError(f"The index is at height {self.height}, not before {height}.")
-        for change in changes:
-            validate_change(change, self._parameters.feature_model)
         if not changes:
             self._state = _at_height(self._state, height)
             return
-        state = self._advance(self._state, height, changes)
-        anew = state.registered >= self._next_clustering(self._state.registered)
-        if anew or _is_fold_due(state.view):
-            # The file holds this block too: whole or not at all, and the old log goes with it.
-            rows = _living_rows(state.view)
-            self._fold(rows, height, state.registered, state.clusters, anew=anew)
-            return
-        entry = _LogEntry(1, height, tuple(_Change(c.dataset, c.record) for c in changes))
-        self._files.append(self._log_name(), encode(entry))
-        self._state = state
+        changes = self._settle(changes)
+        try:
+            self._take_in(height, changes)
+        except CorruptError:
+            self._is_damaged = True
 
     def ask(self, question: Question) -> Answer:
-        """Answer a question at the present height. See `lookup.ask`."""
-        return ask(self._state.view, question, self._clock_us)
+        """Answer a question at the present height. See `lookup.ask`.
+
+        Raises:
+            InvalidError: the question is malformed or of absurd size.
+            MissingError: `like` names a dataset that is not there.
+            UnavailableError: a file was found corrupt; the index is rebuilt with the next block.
+        """
+        if self._is_damaged:
+            raise _damaged()
+        try:
+            return ask(self._state.view, question, self._clock_us)
+        except CorruptError as error:
+            self._is_damaged = True
+            raise _damaged() from error
 
     def nearest_cluster(self, features: Sequence[int]) -> str:
         """Return the label of the cluster that features would join, or an empty text."""
@@ -191,11 +203,21 @@ class InformationIndex:
         """Return a digest of clusters and rows, equal on all nodes at equal height.
 
         Reads ids and digests of all rows once after each change.
+
+        Raises:
+            UnavailableError: a file was found corrupt; the index is rebuilt with the next block.
         """
         state = self._state
-        if self._digest is None or self._digest[0] is not state.view:
-            self._digest = (state.view, _compute_digest(state))
-        return self._digest[1]
+        known = self._digest
+        if self._is_damaged:
+            raise _damaged()
+        if known is None or known[0] is not state.view:
+            try:
+                self._digest = known = (state.view, _compute_digest(state))
+            except CorruptError as error:
+                self._is_damaged = True
+                raise _damaged() from error
+        return known[1]
 
     def stats(self) -> IndexStats:
         """Return figures about the index."""
@@ -241,7 +263,7 @@ class InformationIndex:
             InvalidError: heights do not rise, or a change is malformed.
         """
         self._reset()
-        blocks = [(height, tuple(changes)) for height, changes in history]
+        blocks = [(height, self._settle(changes)) for height, changes in history]
         start = 0
         living: dict[bytes, IndexRecord] = {}
         registered = 0
@@ -251,7 +273,6 @@ class InformationIndex:
                 raise InvalidError("The heights of a history must rise.")
             due = self._next_clustering(registered)
             for change in changes:
-                validate_change(change, self._parameters.feature_model)
                 if change.record is None:
                     living.pop(change.dataset, None)
                     continue
@@ -275,6 +296,25 @@ class InformationIndex:
             base.close()
 
     # --- how changes become the next state ------------------------------------------------------
+
+    def _settle(self, changes: Sequence[IndexChange]) -> tuple[IndexChange, ...]:
+        """Return changes that can be taken in; raise InvalidError for what no chain accepts."""
+        for change in changes:
+            validate_change(change)
+        return tuple(settle_features(change, self._parameters.feature_model) for change in changes)
+
+    def _take_in(self, height: Height, changes: Sequence[IndexChange]) -> None:
+        """Make the state after a block's changes durable in file or log, then current."""
+        state = self._advance(self._state, height, changes)
+        anew = state.registered >= self._next_clustering(self._state.registered)
+        if anew or _is_fold_due(state.view):
+            # The file holds this block too: whole or not at all, and the old log goes with it.
+            rows = _living_rows(state.view)
+            self._fold(rows, height, state.registered, state.clusters, anew=anew)
+            return
+        entry = _LogEntry(1, height, tuple(_Change(c.dataset, c.record) for c in changes))
+        self._files.append(self._log_name(), encode(entry))
+        self._state = state
 
     def _advance(self, state: _State, height: Height, changes: Sequence[IndexChange]) -> _State:
         """Return the state after a block's changes, before any folding."""
@@ -352,9 +392,7 @@ class InformationIndex:
             entry = decode(_LogEntry, data)
             if entry.height <= self.height:
                 raise CorruptError("The log of the index goes back in height.")
-            changes = [IndexChange(change.dataset, change.record) for change in entry.changes]
-            for change in changes:
-                validate_change(change, self._parameters.feature_model)
+            changes = self._settle([IndexChange(c.dataset, c.record) for c in entry.changes])
             self._state = self._advance(self._state, entry.height, changes)
 
     def _reset(self) -> None:
@@ -362,6 +400,7 @@ class InformationIndex:
         self.close()
         self._state = _empty_state()
         self._digest = None
+        self._is_damaged = False
         for name in self._files.list():
             self._files.delete(name)
 
@@ -382,6 +421,13 @@ def _at_height(state: _State, height: Height) -> _State:
     old = state.view
     view = View(height, old.base, old.whole, old.delta, old.delta_rows, old.dead)
     return _State(view, state.clusters, state.registered)
+
+
+def _damaged() -> UnavailableError:
+    return UnavailableError(
+        "A file of the index was found damaged.",
+        remedy="It is rebuilt from the chain; ask again soon, and check the disk if it comes again.",
+    )
 
 
 def _is_fold_due(view: View) -> bool:

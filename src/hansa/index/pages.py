@@ -42,7 +42,7 @@ _COLUMNS = np.dtype(
 """record: offset in the records block, length, CRC-32."""
 _HAS_BOX, _HAS_INTERVAL = 1, 2
 _STRONG, _PLAIN = 3, 1
-_NOWHERE = 1 << 62
+_NOWHERE = (1 << 63) - 1
 _postings = msgspec.msgpack.Decoder(tuple[list[bytes], list[bytes]])
 
 Reader = Callable[[int, int], bytes]

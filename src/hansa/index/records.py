@@ -7,14 +7,14 @@ import msgspec
 from hansa import limits
 from hansa.codec import digest, encode
 from hansa.errors import InvalidError
-from hansa.index.features import validate_features
+from hansa.index.features import FEATURES, validate_features
 from hansa.types import Box, DatasetId, Digest, Height, Interval, OrganisationName
 
 RECORD_TAG = "hansa.index.record.1"
 DATASET_ID_BYTES = 16
 _LONGITUDE_MAX = 180_000_000
 _LATITUDE_MAX = 90_000_000
-_TIME_MAX_MS = 1 << 62
+_TIME_MAX_MS = (1 << 63) - 1
 _WORD_CHARACTERS_MAX = 2 * limits.KEYWORD_CHARACTERS_MAX
 
 
@@ -59,7 +59,24 @@ class IndexChange:
     """None retires the dataset; a dataset that is not there may be retired."""
 
 
-def validate_change(change: IndexChange, feature_model: int) -> None:
+def settle_features(change: IndexChange, feature_model: int) -> IndexChange:
+    """Return the change with features that can be placed: all zero where they cannot be right.
+
+    What is on the chain cannot be sent back. A publisher whose features are of the wrong number or out
+    of range is found by words and facets like everyone, but is near to nothing; and no such record
+    stops the index of every node.
+    """
+    if change.record is None:
+        return change
+    try:
+        validate_features(change.record.features, feature_model)
+    except InvalidError:
+        placed = msgspec.structs.replace(change.record, features=(0,) * FEATURES)
+        return IndexChange(change.dataset, placed)
+    return change
+
+
+def validate_change(change: IndexChange) -> None:
     """Check a change before anything of its block is taken in.
 
     Raises:
@@ -72,7 +89,6 @@ def validate_change(change: IndexChange, feature_model: int) -> None:
         return
     if record.dataset != change.dataset:
         raise InvalidError("A change and its record name different datasets.")
-    validate_features(record.features, feature_model)
     if record.box is not None:
         validate_box(record.box)
     if record.interval is not None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hansa.errors import DiskFullError, InvalidError
+from hansa.errors import DiskFullError, InvalidError, UnavailableError
 from hansa.index import IndexChange, IndexParameters, InformationIndex, MemoryIndexFiles, Question
 from hansa.index.information_index import limits
 from hansa.types import Height
@@ -147,10 +147,19 @@ def test_a_malformed_change_takes_nothing_in(made):
     """One bad record refuses the whole block."""
     index = InformationIndex.open(MemoryIndexFiles(), PARAMETERS)
     good = made.make_record(1)
-    bad = made.make_record(2, features=(999,) * 20)
+    bad = made.make_record(2, version=0)
     with pytest.raises(InvalidError):
         index.apply(Height(1), [IndexChange(good.dataset, good), IndexChange(bad.dataset, bad)])
     assert (0, []) == (index.height, everything(index))
+
+
+def test_features_of_any_kind_never_stop_the_index(made):
+    """A publisher's odd features cannot halt every node's index: the dataset is found by its words."""
+    index = InformationIndex.open(MemoryIndexFiles(), PARAMETERS)
+    odd = made.make_record(1, features=(5,) * 3)
+    index.apply(Height(1), [IndexChange(odd.dataset, odd)])
+    assert [odd.dataset] == [m.dataset for m in index.ask(Question(words=odd.words[:2])).matches]
+    assert (0,) * 20 == everything(index)[0].features
 
 
 def test_corrupt_files_are_dropped_and_rebuilt(history):
@@ -167,6 +176,34 @@ def test_corrupt_files_are_dropped_and_rebuilt(history):
         index.rebuild(history)
         assert expected == index.digest()
         (name,) = files.files
+
+
+@pytest.mark.parametrize("found_by", ["ask", "digest", "apply"])
+def test_damage_found_at_work_heals_by_the_next_blocks(history, found_by):
+    """Height falls to 0, questions are refused, and feeding the blocks again makes it whole."""
+    files = MemoryIndexFiles()
+    expected = applied(history)
+    index = applied(history[:30], files)
+    base = index._state.view.base
+    entry = base.footer.pages[0]
+    damaged = bytearray(base._file._contents)
+    damaged[entry.columns.offset] ^= 1
+    base._file._contents = bytes(damaged)
+    if found_by == "apply":
+        gone = living_of(history[:20])
+        index.apply(Height(31), [IndexChange(record.dataset, None) for record in gone])
+    else:
+        with pytest.raises(UnavailableError):
+            getattr(index, found_by)(*([Question(limit=1_000)] if found_by == "ask" else []))
+    assert 0 == index.height
+    with pytest.raises(UnavailableError):
+        index.ask(Question())
+    with pytest.raises(UnavailableError):
+        index.digest()
+    for height, changes in history:
+        index.apply(height, changes)
+    assert expected.digest() == index.digest()
+    assert everything(expected) == everything(index)
 
 
 def test_a_log_that_lost_its_end_is_applied_again(history):

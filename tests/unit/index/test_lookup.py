@@ -6,6 +6,7 @@ import pytest
 
 from hansa.errors import CorruptError, InvalidError, MissingError
 from hansa.index import IndexChange, IndexParameters, InformationIndex, MemoryIndexFiles, Question
+from hansa.index.lookup import ask
 from hansa.types import Box, Interval
 
 
@@ -188,10 +189,11 @@ def test_a_corrupt_page_is_an_error_never_an_answer(made, records):
     damaged[entry.words.offset + 9] ^= 1
     damaged[entry.records.offset + 5] ^= 1
     file._contents = bytes(damaged)
+    view = index._state.view
     with pytest.raises(CorruptError):
-        index.ask(Question(limit=1_000))
+        ask(view, Question(limit=1_000), lambda: 0)
     with pytest.raises(CorruptError):
-        index.ask(Question(like_features=(0,) * 20, limit=1_000))
+        ask(view, Question(like_features=(0,) * 20, limit=1_000), lambda: 0)
 
 
 def test_empty_index_answers(made):
