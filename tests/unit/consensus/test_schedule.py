@@ -1,0 +1,71 @@
+"""Whose turn it is."""
+
+from hansa.consensus.schedule import RECENT_BLOCKS, Schedule, draw_order, window_start
+from hansa.types import Digest, Height, PublicKey
+
+MEMBERS = tuple(PublicKey(bytes([number]) * 32) for number in range(4))
+ALLIANCE = Digest(bytes(32))
+
+
+def grown(heights: int, *, step: int = 1) -> Schedule:
+    """Return a schedule after some blocks."""
+    schedule = Schedule(ALLIANCE, 8)
+    for height in range(1, heights + 1):
+        schedule.extend(height, Digest(bytes([height % 251]) * 32), height * step)
+    return schedule
+
+
+def test_windows_restart_at_epochs() -> None:
+    """An epoch of 8 holds two windows of 4."""
+    assert [1, 1, 1, 1, 5, 5, 5, 5, 9] == [window_start(height, 4, 8) for height in range(1, 10)]
+
+
+def test_each_leads_once_in_a_window() -> None:
+    """Round 0 of r heights gives each super node one turn."""
+    schedule = grown(20)
+    for start in (1, 5, 9, 13):
+        turns = {schedule.master(Height(start + offset), 0, MEMBERS) for offset in range(4)}
+        assert set(MEMBERS) == turns
+
+
+def test_each_gets_a_turn_within_r_rounds() -> None:
+    """Fallback rounds go through all, round 0's master last."""
+    schedule = grown(4)
+    turns = [schedule.master(Height(5), number, MEMBERS) for number in range(5)]
+    assert set(MEMBERS) == set(turns[1:])
+    assert turns[0] == turns[4]
+
+
+def test_the_count_of_transactions_moves_the_order() -> None:
+    """The paper's rule: the number of requests takes part; over many windows the orders differ."""
+    one, two = grown(100), grown(100, step=2)
+    heights = range(85, 101, 4)
+    assert [one.master(Height(item), 0, MEMBERS) for item in heights] != [
+        two.master(Height(item), 0, MEMBERS) for item in heights
+    ]
+
+
+def test_the_fallback_does_not_follow_the_batch_size() -> None:
+    """Whoever picks a batch size does not pick the fallback order."""
+    one, two = grown(100), grown(100, step=2)
+    for start in (89, 93, 97):
+        first = one.master(Height(start), 0, MEMBERS)
+        second = two.master(Height(start), 0, MEMBERS)
+        if first == second:
+            assert one.master(Height(start), 1, MEMBERS) == two.master(Height(start), 1, MEMBERS)
+
+
+def test_an_unknown_window_has_no_master() -> None:
+    """A window begins with a committed block."""
+    assert grown(2).master(Height(9), 0, MEMBERS) is None
+
+
+def test_old_headers_are_forgotten() -> None:
+    """Memory stays bounded."""
+    schedule = grown(3 * RECENT_BLOCKS)
+    assert len(schedule._marks) <= RECENT_BLOCKS + 1
+
+
+def test_orders_are_permutations() -> None:
+    """A draw loses nobody."""
+    assert set(MEMBERS) == set(draw_order(MEMBERS, "tag", b"seed"))
