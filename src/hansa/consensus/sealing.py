@@ -70,7 +70,8 @@ class SealingKeys:
             if (
                 notice.alliance != context.alliance
                 or notice.node_key == context.node
-                or not context.epoch - 1 <= notice.epoch <= context.epoch + 1
+                # A later epoch is taken too: a node that is behind will need it once it is not.
+                or notice.epoch < context.epoch - 1
                 or not context.state.is_member_node(notice.node_key)
                 or (known is not None and known.serial >= notice.serial)
             ):
