@@ -1,0 +1,115 @@
+"""The pool: verify first, bounds always, the new one is dropped and never an old one."""
+
+import msgspec
+import pytest
+
+from hansa import limits
+from hansa.consensus import intake
+from hansa.consensus.intake import STRIKES_MAX
+
+
+def pool_of(quiet, index: int = 0):
+    """Return a super node's pool."""
+    return quiet.world.nodes[index].replica._pool
+
+
+def test_a_sound_transaction_is_taken_once(quiet) -> None:
+    """The same again changes nothing."""
+    pool = pool_of(quiet)
+    _, sealed = quiet.sealed(5)
+    assert "" == pool.admit(sealed, quiet.world.members[5].node)
+    assert "" == pool.admit(sealed, quiet.world.members[5].node)
+    assert 1 == len(pool)
+    assert pool.has_work
+
+
+def test_what_does_not_open_is_refused(quiet) -> None:
+    """A damaged ciphertext, and one sealed to nobody here."""
+    pool = pool_of(quiet)
+    _, sealed = quiet.sealed(5)
+    damaged = msgspec.structs.replace(sealed, ciphertext=b"\x00" + sealed.ciphertext[1:])
+    assert "not-openable" == pool.admit(damaged, quiet.world.members[5].node)
+    assert "reseal" == pool.admit(
+        msgspec.structs.replace(sealed, wraps=()), quiet.world.members[5].node
+    )
+    assert 0 == len(pool)
+
+
+def test_a_false_envelope_is_refused(quiet) -> None:
+    """Author and expiry outside must be those inside."""
+    pool = pool_of(quiet)
+    _, sealed = quiet.sealed(5)
+    other = msgspec.structs.replace(sealed, expires=sealed.expires + 1)
+    assert "malformed" == pool.admit(other, quiet.world.members[5].node)
+
+
+def test_another_alliance_is_refused(quiet) -> None:
+    """Nothing is opened for it."""
+    _, sealed = quiet.sealed(5)
+    foreign = msgspec.structs.replace(sealed, alliance=bytes(32))
+    assert "malformed" == pool_of(quiet).admit(foreign, quiet.world.members[5].node)
+
+
+def test_expiry_has_two_sides(quiet) -> None:
+    """The last height it may be in is still good; the one after is not."""
+    pool = pool_of(quiet)
+    _, sealed = quiet.sealed(5)
+    pool._context.height = sealed.expires + 1
+    assert "expired" == pool.admit(sealed, quiet.world.members[5].node)
+
+
+def test_the_new_one_is_dropped(quiet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full pool keeps what it has."""
+    monkeypatch.setattr(limits, "POOL_TRANSACTIONS_MAX", 1)
+    pool = pool_of(quiet)
+    first, second = quiet.sealed(5)[1], quiet.sealed(5)[1]
+    assert "" == pool.admit(first, quiet.world.members[5].node)
+    assert "busy" == pool.admit(second, quiet.world.members[5].node)
+    assert first.transaction in pool
+
+
+def test_an_organisation_has_its_share(quiet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One flooding member does not lock the others out."""
+    monkeypatch.setattr(limits, "POOL_TRANSACTIONS_PER_ORGANISATION_MAX", 1)
+    pool = pool_of(quiet)
+    pool.admit(quiet.sealed(5)[1], quiet.world.members[5].node)
+    assert "busy" == pool.admit(quiet.sealed(5)[1], quiet.world.members[5].node)
+    assert "" == pool.admit(quiet.sealed(4)[1], quiet.world.members[4].node)
+
+
+def test_a_doubtful_one_is_no_reason_for_a_block(quiet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the present state refuses waits for a master to judge it, and is then refused."""
+    pool = pool_of(quiet)
+    monkeypatch.setattr(intake, "judge", lambda *_, **__: "unknown-user")
+    pool.admit(quiet.sealed(5)[1], quiet.world.members[5].node)
+    assert not pool.has_work
+    assert pool.needs_master
+    assert ["unknown-user"] == [code for _, code in pool.judge_doubtful()]
+    assert 0 == len(pool)
+
+
+def test_left_out_for_one_height(quiet) -> None:
+    """A rejected one comes back at the next height, and is given up after some strikes."""
+    pool = pool_of(quiet)
+    _, sealed = quiet.sealed(5)
+    pool.admit(sealed, quiet.world.members[5].node)
+    for strike in range(1, STRIKES_MAX + 1):
+        assert (strike == STRIKES_MAX) == pool.leave_out(sealed.transaction)
+        assert not pool.has_work
+        assert [] == pool.select()
+        pool._context.height += 1
+        pool.advance(())
+        assert pool.has_work
+
+
+def test_committed_and_expired_ones_go(quiet) -> None:
+    """Both ways out leave the counts at zero."""
+    pool = pool_of(quiet)
+    one, two = quiet.sealed(5)[1], quiet.sealed(5)[1]
+    for sealed in (one, two):
+        pool.admit(sealed, quiet.world.members[5].node)
+    pool.advance([one.transaction])
+    assert 1 == len(pool)
+    pool._context.height = two.expires + 1
+    pool.advance(())
+    assert (0, 0, {}) == (len(pool), pool._bytes, pool._by_organisation)

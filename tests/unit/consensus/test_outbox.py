@@ -1,0 +1,121 @@
+"""The outbox: kept until settled, sent to whom it concerns, not twice."""
+
+import msgspec
+
+from hansa.consensus.effects import Send, SettleTransaction
+from hansa.consensus.messages import Refusal, Submit, decode_message, sign_refusal
+from hansa.consensus.outbox import Outbox
+from hansa.types import Height, Signature
+
+
+def sent(context) -> list[tuple[bytes, Submit]]:
+    """Return what was sent in this step."""
+    effects = context.take_effects()
+    return [(item.to, decode_message(item.data)) for item in effects if isinstance(item, Send)]
+
+
+def refusal(quiet, context, index: int, transaction, code: str) -> Refusal:
+    """Return a super node's signed refusal."""
+    member = quiet.world.members[index]
+    return sign_refusal(
+        Refusal(
+            context.alliance,
+            transaction,
+            code,
+            Height(1),
+            bytes(32),
+            member.node,
+            Signature(b""),
+        ),
+        member.node_key,
+    )
+
+
+def test_a_master_gets_each_once(quiet, context) -> None:
+    """A new master gets all, the old one nothing again."""
+    outbox, master = Outbox(context), context.super_peers()[0]
+    for _ in range(2):
+        outbox.add(quiet.sealed(5)[1])
+    outbox.forward_fresh(master)
+    assert [2] == [len(message.sealed) for _, message in sent(context)]
+    outbox.forward_all(master)
+    assert [] == sent(context)
+    outbox.forward_all(context.super_peers()[1])
+    assert [2] == [len(message.sealed) for _, message in sent(context)]
+
+
+def test_a_lost_peer_gets_it_again(quiet, context) -> None:
+    """It may have restarted with an empty pool."""
+    outbox, master = Outbox(context), context.super_peers()[0]
+    outbox.add(quiet.sealed(5)[1])
+    outbox.forward_fresh(master)
+    sent(context)
+    outbox.forget_peer(master)
+    outbox.forward_all(master)
+    assert 1 == len(sent(context))
+
+
+def test_after_a_while_all_super_nodes_know(quiet, context) -> None:
+    """Only then can they move on from a dead master."""
+    outbox = Outbox(context)
+    outbox.add(quiet.sealed(5)[1])
+    outbox.spread()
+    assert [] == sent(context)
+    context.now = type(context.now)(context.now.wall_ms, 10_000)
+    outbox.spread()
+    assert set(context.super_peers()) == {to for to, _ in sent(context)}
+
+
+def test_the_masters_refusal_settles(quiet, context) -> None:
+    """Of one who was no master f+1 are needed."""
+    outbox = Outbox(context)
+    _, one = quiet.sealed(5)
+    _, two = quiet.sealed(5)
+    master = quiet.world.members[1].node
+    outbox.add(one)
+    outbox.forward_fresh(master)
+    outbox.add(two)
+    context.take_effects()
+    outbox.refused(refusal(quiet, context, 1, one.transaction, "not-owner"))
+    assert [SettleTransaction(one.transaction, "refused", "not-owner", 0)] == list(
+        context.take_effects()
+    )
+    outbox.refused(refusal(quiet, context, 2, two.transaction, "not-owner"))
+    assert two.transaction in outbox
+    outbox.refused(refusal(quiet, context, 3, two.transaction, "not-owner"))
+    assert two.transaction not in outbox
+
+
+def test_a_forged_refusal_is_ignored(quiet, context) -> None:
+    """It must be signed by a super node."""
+    outbox = Outbox(context)
+    _, sealed = quiet.sealed(5)
+    outbox.add(sealed)
+    outbox.forward_fresh(quiet.world.members[1].node)
+    good = refusal(quiet, context, 1, sealed.transaction, "not-owner")
+    outbox.refused(msgspec.structs.replace(good, code="expired"))
+    outbox.refused(refusal(quiet, context, 5, sealed.transaction, "not-owner"))
+    assert sealed.transaction in outbox
+
+
+def test_reseal_needs_more_than_one_voice(quiet, context) -> None:
+    """One restarted super node sends the others to help; f+1 send the client back."""
+    outbox = Outbox(context)
+    _, sealed = quiet.sealed(5)
+    outbox.add(sealed)
+    outbox.note_refusal(sealed.transaction, quiet.world.members[1].node, "reseal")
+    assert sealed.transaction in outbox
+    outbox.note_refusal(sealed.transaction, quiet.world.members[2].node, "reseal")
+    statuses = [
+        item.status for item in context.take_effects() if isinstance(item, SettleTransaction)
+    ]
+    assert ["reseal"] == statuses
+
+
+def test_settled_by_its_block_or_its_expiry(quiet) -> None:
+    """The world settles a committed one with its height."""
+    digest = quiet.submit(5)
+    quiet.world.run_for(1_000)
+    effect = quiet.world.settled[digest]
+    assert ("committed", 1) == (effect.status, effect.height)
+    assert 0 == quiet.world.nodes[5].replica.outbox_size

@@ -1,0 +1,67 @@
+"""Checking transactions and copies."""
+
+import msgspec
+import pytest
+
+from hansa.consensus import review
+
+
+def verifier_of(quiet):
+    """Return a super node's verifier."""
+    return quiet.world.nodes[0].replica._verifier
+
+
+def test_a_sound_transaction_is_verified_once(quiet) -> None:
+    """Its digest is remembered."""
+    transaction, sealed = quiet.sealed(5, confidential=True)
+    verifier = verifier_of(quiet)
+    found, code = verifier.admit(sealed)
+    assert (transaction, "") == (found, code)
+    assert transaction.digest() in verifier.verified
+
+
+def test_memory_of_the_verified_is_bounded(quiet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest is forgotten first."""
+    monkeypatch.setattr(review, "VERIFIED_MAX", 2)
+    verifier = verifier_of(quiet)
+    for number in range(3):
+        verifier.remember(bytes([number]) * 32)
+    assert [bytes([1]) * 32, bytes([2]) * 32] == list(verifier.verified)
+
+
+def test_a_public_transaction_needs_no_copy(quiet) -> None:
+    """Its block shows it whole."""
+    transaction, _ = quiet.sealed(5)
+    contents, code = verifier_of(quiet).check_copy(transaction.digest(), transaction, None)
+    assert "" == code
+    assert contents
+
+
+def test_a_missing_or_false_copy_is_rejected(quiet) -> None:
+    """No copy, another's copy, and a confidential part that its author did not sign for."""
+    verifier = verifier_of(quiet)
+    transaction, sealed = quiet.sealed(5, confidential=True)
+    _, other = quiet.sealed(5, confidential=True)
+    named = transaction.digest()
+    assert "" == verifier.check_copy(named, transaction, sealed)[1]
+    assert "copy-missing" == verifier.check_copy(named, transaction, None)[1]
+    assert "copy-missing" == verifier.check_copy(named, transaction, other)[1]
+    client, node = quiet.world.clients[5], quiet.world.nodes[5]
+    swapped = client.seal(transaction, node.replica.sealing_notices(), client.confidential())
+    assert "confidential-mismatch" == verifier.check_copy(named, transaction, swapped)[1]
+    assert "confidential-mismatch" == verifier.admit(swapped)[1]
+
+
+def test_a_malformed_confidential_part_is_rejected(quiet) -> None:
+    """Reviewers read a part of known shape, not bytes."""
+    client, node = quiet.world.clients[5], quiet.world.nodes[5]
+    transaction, _ = quiet.sealed(5)
+    sealed = client.seal(transaction, node.replica.sealing_notices(), b"no part")
+    assert (None, "malformed") == verifier_of(quiet).open(sealed)
+
+
+def test_an_unknown_wrap_asks_to_reseal(quiet) -> None:
+    """A restarted super node cannot open what was sealed to its old key."""
+    _, sealed = quiet.sealed(5)
+    bare = msgspec.structs.replace(sealed, wraps=())
+    assert (None, "reseal") == verifier_of(quiet).open(bare)
