@@ -1,0 +1,86 @@
+"""Synced or not, and blocks that prove themselves."""
+
+import msgspec
+
+from hansa.consensus.catchup import CatchUp
+from hansa.consensus.messages import Blocks
+
+
+def test_synced_takes_a_quorum_at_the_tip(context) -> None:
+    """Itself and two others no higher; one that is higher does not count."""
+    catch_up, peers = CatchUp(context), context.super_peers()
+    assert not catch_up.is_synced()
+    catch_up.note(peers[0], 0)
+    assert not catch_up.is_synced()
+    catch_up.note(peers[1], 1)
+    assert not catch_up.is_synced()
+    catch_up.note(peers[2], 0)
+    assert catch_up.is_synced()
+
+
+def test_one_request_at_a_time_and_another_peer_after_a_failure(context) -> None:
+    """A peer that does not answer is asked last."""
+    catch_up, peers = CatchUp(context), context.super_peers()
+    for peer in peers[:2]:
+        catch_up.note(peer, 5)
+    catch_up.request()
+    first = catch_up._asked
+    catch_up.request()
+    assert first == catch_up._asked
+    catch_up.give_up()
+    catch_up.request()
+    assert catch_up._asked in peers[:2]
+    assert first != catch_up._asked
+
+
+def test_an_answer_nobody_asked_for_is_dropped(context) -> None:
+    """And an empty one takes the claim back."""
+    catch_up, peer = CatchUp(context), context.super_peers()[0]
+    assert () == catch_up.take(peer, Blocks(()))
+    catch_up.note(peer, 5)
+    catch_up.request()
+    assert () == catch_up.take(peer, Blocks(()))
+    assert not catch_up.is_behind
+
+
+def test_only_certificates_prove(quiet, context) -> None:
+    """A true block is taken; another header, fewer signatures or another epoch is not."""
+    quiet.submit(5)
+    quiet.world.run_for(1_000)
+    certified = quiet.world.nodes[0].disk.blocks[0]
+    catch_up = CatchUp(context)
+    assert catch_up.is_proven(certified)
+    certificate = certified.certificate
+    vote, signatures = certificate.vote, certificate.signatures
+    header = msgspec.structs.replace(certified.block.header, time_ms=1)
+    forged = (
+        {"block": msgspec.structs.replace(certified.block, header=header)},
+        {"certificate": msgspec.structs.replace(certificate, signatures=signatures[:2])},
+        {
+            "certificate": msgspec.structs.replace(
+                certificate, vote=msgspec.structs.replace(vote, epoch=1)
+            )
+        },
+        {
+            "certificate": msgspec.structs.replace(
+                certificate, vote=msgspec.structs.replace(vote, phase="review")
+            )
+        },
+    )
+    for change in forged:
+        assert not catch_up.is_proven(msgspec.structs.replace(certified, **change))
+
+
+def test_a_node_that_was_away_catches_up(quiet) -> None:
+    """Blocks are fetched, and the node votes again only at the tip."""
+    world = quiet.world
+    world.crash(world.nodes[1])
+    for _ in range(5):
+        quiet.submit(5)
+        world.run_for(3_000)
+    assert world.nodes[1].disk.state.height < world.nodes[0].disk.state.height
+    world.start(world.nodes[1])
+    assert not world.nodes[1].replica.is_synced
+    world.run_for(3_000)
+    assert 1 == len(set(world.heights()))
+    assert world.nodes[1].replica.is_synced
