@@ -7,6 +7,7 @@ again a bounded number of times. Counterpart: `hansa.rest`, and the node's API.
 """
 
 import asyncio
+import io
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -326,7 +327,8 @@ class Transport:
                 method,
                 self._base_url + path,
                 params=query,
-                data=body,
+                # As a stream it is sent in pieces, and the event loop goes on meanwhile.
+                data=None if body is None else io.BytesIO(body),
                 headers={**headers, "Authorization": f"Bearer {self._caller.token()}"},
                 allow_redirects=False,
             ) as response:
