@@ -65,3 +65,31 @@ async def test_takes_up_what_was_not_settled(alliance) -> None:
         assert status.status == "reseal"
         done = await live.alliance.send(live.member, transaction)
         assert done.status == "committed"
+
+
+async def test_block_ahead_of_the_state_is_replayed(alliance) -> None:
+    """A block that was synced before its state could be written is there after the next start."""
+
+    def fail(*_arguments: object) -> None:
+        raise DiskFullError("The disk is full.")
+
+    digests = []
+
+    async def run_into_it() -> None:
+        async with run_in_process(alliance) as live:
+            await live.submit()
+            live.services.ledger._table.commit = fail
+            transaction = await live.alliance.sign(live.member)
+            digests.append(transaction.digest())
+            live.services.driver.submit(await live.alliance.seal(live.member, transaction))
+            async with asyncio.timeout(10):
+                await asyncio.Event().wait()
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await run_into_it()
+    assert isinstance(first_error(caught.value), DiskFullError)
+    async with run_in_process(alliance) as live:
+        status = live.services.statuses.get(digests[0])
+        assert status.status == "committed"
+        assert live.services.state().height >= status.height
+        assert (await live.submit()).height > status.height

@@ -21,6 +21,7 @@ from hansa.chain.transactions import (
 )
 from hansa.codec import decode, encode
 from hansa.errors import DeniedError, InvalidError, MissingError, UnavailableError
+from hansa.node import exchange as module
 from hansa.node.exchange import ReadCall, Slice, WrapsCall
 from hansa.rest import TransactionStatus, WrapSet, compute_wrap_digest
 from hansa.types import DatasetId, Height, Millis, RequestId
@@ -153,6 +154,15 @@ async def test_grant_opens_and_revocation_closes(scene: Scene) -> None:
     ):
         with pytest.raises(DeniedError):
             await scene.ask(method, call)
+
+
+async def test_wraps_are_the_requesters_alone(scene: Scene, monkeypatch) -> None:
+    """Even somebody who may read the dataset gets no keys wrapped for another request's author."""
+    await scene.act_as_reader(RequestAccess(scene.dataset, "planning"), CONFIDENTIAL)
+    await scene.grant()
+    monkeypatch.setattr(module, "require_grant", lambda *given: None)
+    with pytest.raises(DeniedError, match="another requester"):
+        await scene.ask("wraps", WrapsCall(scene.live.member.user.public, scene.request))
 
 
 async def test_retired_is_not_served(scene: Scene) -> None:
