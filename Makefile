@@ -46,8 +46,8 @@ bench: venv ## measure: agreement, publish and fetch, a node at rest
 torture: venv ## 200 random kills under load
 	HANSA_KILLS=200 $(VENV)/python -m pytest -p no:cacheprovider -s tests/e2e/test_torture.py --timeout 7200
 
-lock: venv ## resolve the dependencies anew (needs uv)
-	uv lock
+lock: ## resolve the dependencies anew (needs uv; LOCK=--upgrade for newer ones)
+	uv lock $(LOCK)
 	uv export --quiet --no-emit-project --no-header --no-dev -o requirements/runtime.txt
 	uv export --quiet --no-emit-project --no-header -o requirements/dev.txt
 

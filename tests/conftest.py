@@ -27,7 +27,6 @@ def own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("HOME", str(home))
         patch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
         patch.setenv("XDG_DATA_HOME", str(home / ".local" / "share"))
-        for name in [name for name in os.environ if name.startswith("HANSA_")]:
-            if name != "HANSA_KILLS":
-                patch.delenv(name)
+        for name in ("HANSA_HOME", "HANSA_PASSPHRASE", "HANSA_PROFILE"):
+            patch.delenv(name, raising=False)
         yield home
