@@ -140,7 +140,12 @@ class Daemon:
         return status is not None and status.status != PENDING
 
     async def _serve(self, server: ApiServer) -> None:
-        await server.serve(sockets=[self._listener])
+        try:
+            await server.serve(sockets=[self._listener])
+        finally:
+            # After a failure elsewhere the server was cancelled in the middle.
+            for listening in getattr(server, "servers", ()):
+                listening.close()
 
     async def _drain(self, server: ApiServer, serving: asyncio.Task[None]) -> None:
         """Let the API finish what it serves, for a bounded time."""
