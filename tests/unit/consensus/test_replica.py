@@ -1,0 +1,121 @@
+"""The face of the core: nothing a peer sends raises; views tell the truth."""
+
+import random
+
+import pytest
+
+from hansa.codec import encode
+from hansa.consensus.effects import ReportFault, SettleTransaction
+from hansa.consensus.events import (
+    MessageReceived,
+    Now,
+    PeerLost,
+    Started,
+    Stopped,
+    Submitted,
+    TimerFired,
+)
+from hansa.consensus.messages import BlockDecided, Blocks, Erase, GetBlocks, Submit, VotesAgain
+from hansa.sim.members import START_MS
+from hansa.types import Height
+
+
+def now(quiet) -> Now:
+    """The world's time."""
+    return Now(START_MS + quiet.world.now_ms, quiet.world.now_ms)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_garbage_never_raises(quiet, seed: int) -> None:
+    """Random bytes, and true messages with random damage, become reported faults at most."""
+    chance = random.Random(seed)
+    replica, sender = quiet.world.nodes[0].replica, quiet.world.nodes[1].key
+    quiet.submit(5)
+    quiet.world.run_for(1_000)
+    true = [
+        encode(message)
+        for message in (
+            BlockDecided(quiet.world.nodes[0].disk.blocks[0]),
+            Blocks((quiet.world.nodes[0].disk.blocks[0],)),
+            Erase(quiet.world.nodes[0].disk.blocks[0].certificate),
+            Submit(sender, 0, (quiet.sealed(5)[1],)),
+            GetBlocks(Height(1), 3),
+            VotesAgain(()),
+        )
+    ]
+    for _ in range(30):
+        data = bytearray(chance.choice(true) if chance.random() < 0.8 else chance.randbytes(80))
+        for _ in range(chance.randint(0, 3)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        effects = replica.step(MessageReceived(sender, bytes(data)), now(quiet))
+        assert all(item.who == sender for item in effects if isinstance(item, ReportFault))
+    assert [] == quiet.world.checkers.violations
+
+
+def test_strangers_are_not_heard(quiet) -> None:
+    """A key of no member gets no answer."""
+    replica = quiet.world.nodes[0].replica
+    effects = replica.step(MessageReceived(bytes(32), encode(GetBlocks(Height(1), 1))), now(quiet))
+    assert () == effects
+
+
+def test_odd_events_do_nothing(quiet) -> None:
+    """A timer nobody set, a peer nobody had."""
+    replica = quiet.world.nodes[0].replica
+    assert () == replica.step(TimerFired("propose"), now(quiet))
+    assert () == replica.step(PeerLost(bytes(32)), now(quiet))
+    assert replica.step(Started(), now(quiet))
+
+
+def test_an_expired_submission_is_settled_at_once(quiet) -> None:
+    """The submitter need not wait for what cannot come."""
+    node = quiet.world.nodes[5]
+    _, sealed = quiet.sealed(5)
+    node.replica._context.height = sealed.expires + 1
+    effects = node.replica.step(Submitted(sealed), now(quiet))
+    settled = [item for item in effects if isinstance(item, SettleTransaction)]
+    assert ["expired"] == [item.status for item in settled]
+
+
+def test_a_committed_submission_is_settled_again(quiet) -> None:
+    """A client that lost the answer asks once more."""
+    node = quiet.world.nodes[5]
+    _, sealed = quiet.sealed(5)
+    quiet.world.submit(5, Submitted(sealed))
+    quiet.world.run_for(1_000)
+    effects = node.replica.step(Submitted(sealed), now(quiet))
+    settled = [item for item in effects if isinstance(item, SettleTransaction)]
+    assert [("committed", 1)] == [(item.status, item.height) for item in settled]
+
+
+def test_a_refused_one_is_told_why(quiet) -> None:
+    """Step 2: the master's signed refusal reaches the submitter; no block is spent."""
+    world = quiet.world
+    client, node = world.clients[5], world.nodes[5]
+    body_time = START_MS - 10_000_000
+    transaction = client.sign(client.add_user(), height=0, time_ms=body_time)
+    sealed = client.seal(transaction, node.replica.sealing_notices())
+    world.submit(5, Submitted(sealed))
+    world.run_for(2_000)
+    effect = world.settled[transaction.digest()]
+    assert ("refused", "time-window", 0) == (effect.status, effect.code, effect.height)
+    assert {0} == set(world.heights())
+
+
+def test_views_tell_where_it_stands(quiet) -> None:
+    """What the node shows to people."""
+    replica = quiet.world.nodes[0].replica
+    why = replica.why()
+    assert (1, 0, True) == (why["height"], why["round"], why["is_synced"])
+    assert (0, 0, True) == (replica.height, replica.round, replica.is_super_node)
+    assert (0, 0, 0) == (replica.pool_size, replica.copies_held, replica.erasures_waiting)
+    assert replica.master() in replica.state.super_nodes()
+    assert replica.tip is None
+
+
+def test_shutdown_erases_the_vault(quiet) -> None:
+    """Copies and sealing keys go with the node."""
+    replica = quiet.world.nodes[0].replica
+    replica._vault.hold(1, 0, bytes(32), b"secret")
+    replica.step(Stopped(), now(quiet))
+    assert 0 == replica.copies_held
