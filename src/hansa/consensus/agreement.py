@@ -239,6 +239,8 @@ class Agreement:
         if propose is None:
             return False
         height.present.proposal = propose
+        # The own review is promised now: proposal and vote then share one write to the log.
+        self._promise("review", self._judge(propose)[0])
         context.broadcast(context.super_peers(), propose)
         return True
 
