@@ -1,5 +1,7 @@
 """Tests of hansa.net.listening."""
 
+import socket
+
 import pytest
 
 from hansa.errors import ConflictError, InvalidError
@@ -35,3 +37,15 @@ def test_a_port_is_had_once():
             open_listener("127.0.0.1", port)
     with pytest.raises(InvalidError, match="Cannot listen"):
         open_listener("192.0.2.1", 0)
+
+
+def test_what_is_accepted_sends_at_once():
+    """An accepted connection does not hold small sends back: no vote waits for a delayed ACK."""
+    with (
+        open_listener("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname(), timeout=5),
+    ):
+        listener.settimeout(5)
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0

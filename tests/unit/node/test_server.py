@@ -50,3 +50,15 @@ async def test_old_tls_is_refused(live) -> None:
 
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await live.services.workers.run(connect)
+
+
+def test_what_is_accepted_sends_at_once() -> None:
+    """An accepted connection does not hold small sends back: no answer waits for a delayed ACK."""
+    with (
+        bind("127.0.0.1", 0, "listen.api") as listener,
+        socket.create_connection(listener.getsockname(), timeout=5),
+    ):
+        listener.settimeout(5)
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
