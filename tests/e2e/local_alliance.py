@@ -24,6 +24,7 @@ from hansa.bootstrap import NewNode, install_genesis, prepare_node_folder
 from hansa.chain.genesis import SMALL, Genesis, Parameters
 from hansa.chain.sealed import SealedContents, SealedTransaction, SealingKeyNotice, seal_transaction
 from hansa.chain.transactions import (
+    Candidate,
     Operation,
     Transaction,
     TransactionBody,
@@ -113,13 +114,19 @@ class LocalAlliance:
 
     genesis: Genesis
     members: list[Member]
-    sessions: dict[str, aiohttp.ClientSession] = field(default_factory=dict)
+    candidates: list[Candidate] = field(default_factory=list)
 
     @classmethod
     def create(
-        cls, folder: Path, count: int = 4, *, super_nodes: int = 4, parameters: Parameters = SMALL
+        cls,
+        folder: Path,
+        count: int = 4,
+        *,
+        super_nodes: int = 4,
+        founders: int | None = None,
+        parameters: Parameters = SMALL,
     ) -> "LocalAlliance":
-        """Make folders, keys and genesis."""
+        """Make folders, keys and genesis; members beyond the founders are candidates only."""
         entropy = SystemEntropy()
         ports = free_ports(2 * count)
         members, candidates = [], []
@@ -152,12 +159,12 @@ class LocalAlliance:
             name="Test city",
             time_ms=Millis(int(time.time() * 1000)),
             parameters=msgspec.structs.replace(parameters, super_nodes=super_nodes),
-            organisations=tuple(candidates),
+            organisations=tuple(candidates[: founders or count]),
             super_nodes=tuple(sorted(member.name for member in members)[:super_nodes]),
         )
         for member in members:
             install_genesis(member.folder, encode(genesis))
-        return cls(genesis, members)
+        return cls(genesis, members, candidates)
 
     @contextlib.contextmanager
     def running(self) -> Iterator["LocalAlliance"]:

@@ -24,8 +24,10 @@ from hansa.node.statuses import PENDING
 from hansa.types import Digest
 
 NOTES_EVERY_S = 3
+SUSPENDED_LINK_S = 2
+"""How long a suspended member's link stays, so that it learns of its suspension."""
 STOP_S_MAX = 4
-MEMBERSHIP = (AdmitOrganisation, SuspendOrganisation, UpdateOrganisation)
+MEMBERSHIP = (AdmitOrganisation, UpdateOrganisation)
 
 
 class ReadyRecord(msgspec.Struct, frozen=True):
@@ -83,12 +85,17 @@ class Daemon:
         )
         services.catalogue.committed()
         self._notes.set()
-        if any(
-            isinstance(operation, MEMBERSHIP)
+        operations = [
+            operation
             for transaction in certified.block.transactions
             for operation in transaction.body.operations
-        ):
+        ]
+        if any(isinstance(operation, MEMBERSHIP) for operation in operations):
             services.peers.refresh()
+        if any(isinstance(operation, SuspendOrganisation) for operation in operations):
+            # The suspended node may still hear of the block that suspends it; what it asks for is
+            # refused from this block on all the same.
+            asyncio.get_running_loop().call_later(SUSPENDED_LINK_S, services.peers.refresh)
 
     def stop(self) -> None:
         """Ask the node to end."""
