@@ -142,7 +142,11 @@ class Context:
     def take_timer(self, name: str) -> bool:
         """Tell whether a timer that fired is still wanted; it is then spent."""
         at = self._timers.get(name)
-        if at is None or at > self.now.monotonic_ms:
+        if at is None:
+            return False
+        if at > self.now.monotonic_ms:
+            # Fired a moment early, or set anew meanwhile: it must not be lost.
+            self._effects.append(SetTimer(name, at))
             return False
         del self._timers[name]
         return True

@@ -39,7 +39,7 @@ def test_a_stale_timer_is_ignored(context) -> None:
     context.cancel_timer("propose")
     context.cancel_timer("propose")
     kinds = [type(item) for item in context.take_effects()]
-    assert [SetTimer, SetTimer, CancelTimer] == kinds
+    assert [SetTimer, SetTimer, SetTimer, CancelTimer] == kinds, "an early one is set again"
 
 
 def test_sets_and_numbers_come_from_the_state(context) -> None:
