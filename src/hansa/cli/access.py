@@ -71,6 +71,7 @@ def ls(acting: Acting, role: str, status: str | None) -> None:
             )
             for item in shown
         ),
+        none="no requests",
     )
 
 

@@ -1,24 +1,35 @@
 """What every command shares: the acting profile, --json, errors as exit codes, running a client."""
 
-import asyncio
+import errno
 import functools
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
 import msgspec
 
-from hansa.client.client import HansaClient
-from hansa.client.profile import Profile, load_profile
-from hansa.errors import HansaError
-from hansa.system import SystemClock, SystemEntropy, WorkerPool
+from hansa.client.profile import Profile, load_profile, passphrase_from_environment
+from hansa.errors import (
+    DeniedError,
+    DiskFullError,
+    HansaError,
+    InvalidError,
+    MissingError,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:  # the client brings the network and the ciphers; --help and usage need neither
+    from hansa.client.client import HansaClient
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 INTERRUPTED = 130
+PIPE_CLOSED = 141
+"""What a shell reports of a program that wrote into a pipe nobody reads any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +47,7 @@ class Acting:
         """
         return load_profile(self.profile_name)
 
-    def run(self, call: Callable[[HansaClient], Awaitable[T]]) -> T:
+    def run(self, call: "Callable[[HansaClient], Awaitable[T]]") -> T:
         """Open a client for the profile, await `call(client)`, close it."""
         return run_client(self.profile(), call)
 
@@ -45,8 +56,12 @@ class Acting:
         click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
-def run_client(profile: Profile, call: Callable[[HansaClient], Awaitable[T]]) -> T:
+def run_client(profile: Profile, call: "Callable[[HansaClient], Awaitable[T]]") -> T:
     """Run one piece of client work from start to end on its own event loop."""
+    import asyncio  # noqa: PLC0415 - with the client, see the head
+
+    from hansa.client.client import HansaClient  # noqa: PLC0415
+    from hansa.system import SystemClock, SystemEntropy, WorkerPool  # noqa: PLC0415
 
     async def work() -> T:
         with WorkerPool() as workers:
@@ -75,6 +90,12 @@ def acting(
             function(Acting(named or outer, as_json), *args, **options)
         except HansaError as error:
             fail(error, as_json=as_json)
+        except BrokenPipeError:
+            leave_pipe()
+        except OSError as error:
+            fail(of_disk(error), as_json=as_json)
+        except ExceptionGroup as group:
+            fail(first_expected(group), as_json=as_json)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             sys.exit(INTERRUPTED)
@@ -85,15 +106,63 @@ def acting(
 def fail(error: HansaError, *, as_json: bool) -> NoReturn:
     """Print an expected failure on standard error and leave with its exit code."""
     if as_json:
-        problem = {
-            "error": error.code,
-            "detail": error.message,
-            "remedy": error.remedy,
-            "retryable": error.retryable,
-        }
-        click.echo(msgspec.json.encode(problem).decode(), err=True)
+        print_problem(error.code, error.message, error.remedy, retryable=error.retryable)
     else:
         click.secho(f"Error: {error.message}", fg="red", err=True)
-        if error.remedy:
-            click.echo(f"  {error.remedy}", err=True)
+        for line in error.remedy.splitlines():
+            click.echo(f"  {line}", err=True)
     sys.exit(error.exit_code)
+
+
+def print_problem(code: str, detail: str, remedy: str, *, retryable: bool) -> None:
+    """Print a failure on standard error as one JSON object."""
+    problem = {"error": code, "detail": detail, "remedy": remedy, "retryable": retryable}
+    click.echo(msgspec.json.encode(problem).decode(), err=True)
+
+
+def leave_pipe() -> NoReturn:
+    """Leave quietly: who read our output, such as `head`, has seen enough."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())  # what is still buffered goes nowhere, without complaint
+    sys.exit(PIPE_CLOSED)
+
+
+def of_disk(error: OSError) -> HansaError:
+    """Return what the operating system refused, as an expected failure that says what to do."""
+    what = f"{error.filename}: " if error.filename else ""
+    message = f"{what}{error.strerror or error}."
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return DiskFullError(message, remedy="Make room, or choose a place that has some.")
+    if isinstance(error, FileNotFoundError):
+        return MissingError(message, remedy="Check the path.")
+    if isinstance(error, PermissionError):
+        return DeniedError(message, remedy="Choose a place where you may read and write.")
+    if isinstance(error, IsADirectoryError | NotADirectoryError | FileExistsError):
+        return InvalidError(message, remedy="Check the path.")
+    return UnavailableError(message, remedy="Check the disk and the path.")
+
+
+def first_expected(group: ExceptionGroup) -> HansaError:
+    """Return the first expected failure of calls that ran at once.
+
+    Raises:
+        ExceptionGroup: as given, if there is something unexpected among them.
+    """
+    expected, unexpected = group.split(HansaError)
+    if unexpected is not None or expected is None:
+        raise group
+    inner: BaseException = expected
+    while isinstance(inner, ExceptionGroup):
+        inner = inner.exceptions[0]
+    assert isinstance(inner, HansaError)
+    return inner
+
+
+def warn_of_bare_keys() -> None:
+    """Warn on standard error if keys about to be made will have no passphrase."""
+    if passphrase_from_environment() is None:
+        click.echo(
+            "Warning: the new keys are protected by file modes only (0600);"
+            " set HANSA_PASSPHRASE to protect them by a passphrase.",
+            err=True,
+        )

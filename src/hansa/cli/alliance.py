@@ -7,7 +7,7 @@ import msgspec
 
 from hansa import rest
 from hansa.chain.genesis import FULL
-from hansa.cli.acting import Acting, acting
+from hansa.cli.acting import Acting, acting, warn_of_bare_keys
 from hansa.cli.founding import Place, complete_member, create_member, found_alliance, read_candidate
 from hansa.cli.show import print_fields, print_table
 from hansa.client.profile import list_profiles, passphrase_from_environment, profile_path
@@ -119,12 +119,7 @@ def join(
     if organisation:
         if not (peer and api):
             raise click.UsageError("A new member needs --peer and --api.")
-        passphrase = passphrase_from_environment()
-        if passphrase is None:
-            click.echo(
-                "Warning: the keys are protected by file modes only; set HANSA_PASSPHRASE.",
-                err=True,
-            )
+        warn_of_bare_keys()
         place = Place(peer, api, store, listen_peer, listen_api)
         create_member(
             folder,
@@ -132,7 +127,7 @@ def join(
             title or organisation,
             place,
             entropy=SystemEntropy(),
-            passphrase=passphrase,
+            passphrase=passphrase_from_environment(),
         )
         told["candidate"] = str(folder / f"{organisation}.candidate")
     elif genesis is None:
@@ -187,4 +182,5 @@ def status(acting: Acting) -> None:
             (item.organisation, "yes" if item.connected else "no", item.height, item.address)
             for item in view.peers
         ),
+        none="no other nodes",
     )

@@ -4,7 +4,7 @@ import click
 
 from hansa import rest
 from hansa.cli.acting import Acting, acting
-from hansa.cli.show import print_fields, print_table, time_text
+from hansa.cli.show import print_fields, print_table, short, time_text
 
 
 @click.group()
@@ -34,7 +34,7 @@ def ls(acting: Acting, limit: int, before: int | None) -> None:
                 item.epoch,
                 item.transactions,
                 item.erasures,
-                item.digest,
+                short(item.digest),
             )
             for item in blocks
         ),
@@ -77,6 +77,7 @@ def show(acting: Acting, height: int) -> None:
             )
             for item in detail.transactions
         ),
+        none="no transactions",
     )
     print_table(
         ("erased by", "height", "round", "outcome", "copies"),
@@ -84,4 +85,5 @@ def show(acting: Acting, height: int) -> None:
             (item.organisation, item.height, item.round, item.outcome, item.copies)
             for item in detail.erasures
         ),
+        none="no erasures",
     )

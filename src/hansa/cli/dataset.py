@@ -111,6 +111,7 @@ def find(acting: Acting, /, **options: Any) -> None:
             )
             for item in answer.matches
         ),
+        none="Nothing found.",
     )
     read = "the disk was read" if answer.read_from_disk else "nothing was read from disk"
     click.echo(f"{answer.total} found at height {answer.height}; {read}.")
@@ -156,6 +157,7 @@ def show(acting: Acting, dataset_id: str) -> None:
             )
             for item in view.versions
         ),
+        none="no version",
     )
 
 
@@ -185,6 +187,7 @@ def ls(acting: Acting, organisation: str | None, retired: bool) -> None:
             )
             for item in views
         ),
+        none="no datasets",
     )
 
 

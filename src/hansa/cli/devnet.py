@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from hansa.cli.acting import Acting, acting
+from hansa.cli.acting import Acting, acting, warn_of_bare_keys
 from hansa.cli.local_alliance import LocalAlliance
 from hansa.cli.show import print_table
 from hansa.errors import InvalidError, UnavailableError
@@ -48,6 +48,7 @@ def up(
         names = [name.strip() for name in (organisations or "").split(",") if name.strip()]
         if not names:
             raise click.UsageError("A new devnet needs --organisations.")
+        warn_of_bare_keys()
         seats = super_nodes or (4 if len(names) >= 4 else 1)
         alliance = LocalAlliance.create(folder, names, seats, url)
     alliance.install_profiles()

@@ -11,7 +11,6 @@ A member's folder:
 from dataclasses import dataclass
 from pathlib import Path
 
-from hansa.bootstrap import NewNode, install_genesis, prepare_node_folder
 from hansa.chain.genesis import (
     Genesis,
     Parameters,
@@ -64,6 +63,9 @@ def create_member(
         ConflictError: the folder is not empty.
         InvalidError: a name or an address cannot be right.
     """
+    # The node's parts are heavy, and few commands make a member.
+    from hansa.bootstrap import NewNode, prepare_node_folder  # noqa: PLC0415
+
     if folder.exists() and any(folder.iterdir()):
         raise ConflictError(
             f"{folder} is not empty.",
@@ -157,6 +159,8 @@ def complete_member(folder: Path, genesis_data: bytes, profile_file: Path | None
         MissingError: the folder holds no member.
         ConflictError: the member has the genesis of another alliance.
     """
+    from hansa.bootstrap import install_genesis  # noqa: PLC0415 - as in `create_member`
+
     genesis = decode_genesis(genesis_data)
     candidates = sorted(folder.glob("*.candidate"))
     if len(candidates) != 1:

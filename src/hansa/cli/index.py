@@ -38,6 +38,7 @@ def stats(acting: Acting) -> None:
     print_table(
         ("cluster", "datasets", "telling words"),
         ((item.label, item.rows, " ".join(item.words)) for item in view.cluster_list),
+        none="no clusters",
     )
 
 
@@ -67,4 +68,8 @@ def explain(acting: Acting, /, **options: Any) -> None:
             ("data index", f"{told.data_us} µs"),
         )
     )
-    print_table(("cluster", "why not"), ((item.cluster, item.reason) for item in told.refusals))
+    print_table(
+        ("cluster", "why not"),
+        ((item.cluster, item.reason) for item in told.refusals),
+        none="no cluster refused",
+    )

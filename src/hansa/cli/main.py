@@ -2,6 +2,9 @@
 
 import importlib
 import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import click
 from typing_extensions import override
@@ -28,7 +31,7 @@ NOUNS = {
 EXIT_CODES = """\b
 Exit codes: 0 done; 1 unexpected; 2 wrong usage; 3 invalid; 4 denied;
 5 missing; 6 conflict; 7 unavailable, try later; 8 corrupt;
-9 protocol; 130 interrupted."""
+9 protocol; 130 interrupted; 141 the reader of a pipe went away."""
 
 EXAMPLES = """\b
 Examples:
@@ -55,10 +58,66 @@ class LazyGroup(click.Group):
         return command
 
     @override
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command and leave with its exit code; the one place where a fault ends a command."""
+        words = list(sys.argv[1:] if args is None else args)
+        run = super().main
+        if not standalone_mode:
+            return run(words, prog_name, complete_var, standalone_mode=False, **extra)
+        try:
+            code = run(words, prog_name, complete_var, standalone_mode=False, **extra)
+        except click.ClickException as error:
+            _refuse_usage(error, as_json="--json" in words)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("Interrupted.", err=True)
+            sys.exit(130)
+        except Exception as error:  # noqa: BLE001 - the task root of every command
+            _tell_fault(error, as_json="--json" in words)
+        sys.exit(code if isinstance(code, int) else 0)
+
+    @override
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         # The texts stand here, so that --help imports no noun.
         with formatter.section("Commands"):
             formatter.write_dl(list(NOUNS.items()))
+
+
+def _refuse_usage(error: click.ClickException, *, as_json: bool) -> NoReturn:
+    """Say what is wrong with the words of a command, as text or as JSON."""
+    if as_json:
+        from hansa.cli.acting import print_problem  # noqa: PLC0415 - --help needs none of it
+
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "hansa"
+        detail = error.format_message()
+        print_problem("usage", detail, f"Look at `{path} --help`.", retryable=False)
+    else:
+        error.show()
+    sys.exit(error.exit_code)
+
+
+def _tell_fault(error: Exception, *, as_json: bool) -> NoReturn:
+    """Say that Hansa itself is at fault; the trace is for whoever mends it."""
+    detail = f"{type(error).__name__}: {error}"
+    remedy = "This is a fault of Hansa, not of what you gave; report it with the lines above."
+    if as_json:
+        from hansa.cli.acting import print_problem  # noqa: PLC0415 - --help needs none of it
+
+        trace = "".join(traceback.format_exception(error)[-3:])
+        print_problem("error", f"{detail}\n{trace}", remedy, retryable=False)
+    else:
+        traceback.print_exception(error)
+        click.secho(f"Error: unexpected {detail}", fg="red", err=True)
+        click.echo(f"  {remedy}", err=True)
+    sys.exit(1)
 
 
 @click.group(

@@ -6,6 +6,7 @@ import click
 
 from hansa import rest
 from hansa.cli.acting import Acting, acting
+from hansa.cli.founding import read_candidate
 from hansa.cli.show import print_table
 from hansa.cli.waiting import print_settled, wait_option
 
@@ -51,8 +52,10 @@ def admit(acting: Acting, candidate: Path, wait: bool) -> None:
 
     The candidate is a member once more than half of the active organisations have voted for it.
     """
-    status = acting.run(lambda client: client.admit(candidate.read_bytes(), wait=wait))
-    print_settled(acting, status)
+    data = candidate.read_bytes()
+    found = read_candidate(candidate)  # refused here, before anything is sent
+    status = acting.run(lambda client: client.admit(data, wait=wait))
+    print_settled(acting, status, organisation=found.name)
 
 
 @organisation.command(
@@ -68,4 +71,4 @@ def suspend(acting: Acting, name: str, reason: str, wait: bool) -> None:
     It is suspended once more than half of the other active organisations have voted for it.
     """
     status = acting.run(lambda client: client.suspend(name, reason, wait=wait))
-    print_settled(acting, status)
+    print_settled(acting, status, organisation=name)

@@ -9,7 +9,7 @@ from hansa.chain.receipts import verify_receipt
 from hansa.cli.acting import Acting, acting
 from hansa.cli.show import print_fields, time_text
 from hansa.cli.values import DIGEST
-from hansa.errors import ConflictError
+from hansa.errors import ConflictError, HansaError
 
 
 @click.group()
@@ -52,7 +52,13 @@ def export(acting: Acting, transaction: str, output: Path | None) -> None:
 def verify(acting: Acting, file: Path, genesis: Path | None) -> None:
     """Verify a receipt offline: only the genesis is trusted, nothing is asked of any node."""
     trusted = decode_genesis((genesis or acting.profile().genesis_file).read_bytes())
-    verified = verify_receipt(file.read_bytes(), trusted)
+    try:
+        verified = verify_receipt(file.read_bytes(), trusted)
+    except HansaError as error:
+        raise type(error)(
+            f"{file} is no valid receipt of {trusted.name!r}: {error.message}",
+            remedy=error.remedy or "Export it again, and verify it with its alliance's genesis.",
+        ) from error
     told = {
         "transaction": verified.transaction.digest().hex(),
         "height": verified.header.height,

@@ -1,37 +1,62 @@
 """How answers look to people: tables, sizes, times; nothing coloured when not on a terminal."""
 
+import re
+import shutil
 import sys
+import textwrap
+import unicodedata
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.table import Table
+import click
+
+if TYPE_CHECKING:  # rich takes a tenth of a second to import, and few commands draw with it
+    from rich.progress import Progress
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+_ID = re.compile(r"[0-9a-f]{12,}|https?://\S+")
+_GAP = "  "
+COLUMN_WIDTH_MIN = 12
+"""No column of words is made narrower than this many cells; a wide table then runs over."""
+WITHOUT_TERMINAL = 1_000_000
+"""Cells in a line when a program reads along: nothing is wrapped."""
 
 
-def console() -> Console:
-    """Return a console on standard output."""
-    return Console(soft_wrap=True)
+def clean(text: str) -> str:
+    """Return a text without characters that would steer the terminal; others wrote most texts."""
+    return "".join(
+        character if character.isprintable() else " " if character.isspace() else "\ufffd"
+        for character in text
+    )
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows under headings; ids and keys are never cut."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
-    console().print(table)
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, none: str = "none"
+) -> None:
+    """Print rows under headings, as wide as the terminal; ids, keys and addresses stay whole.
+
+    Args:
+        columns: headings.
+        rows: cells; None is empty.
+        none: what to print if there is no row.
+    """
+    cells = [[clean("" if cell is None else str(cell)) for cell in row] for row in rows]
+    if not cells:
+        click.echo(none)
+        return
+    widths = _fit([list(columns), *cells], _line_width())
+    click.secho(_line(list(columns), widths), bold=True)
+    for row in cells:
+        wrapped = [
+            textwrap.wrap(cell, width, break_long_words=not _ID.search(cell)) or [""]
+            for cell, width in zip(row, widths, strict=True)
+        ]
+        for number in range(max(map(len, wrapped))):
+            click.echo(
+                _line([part[number] if number < len(part) else "" for part in wrapped], widths)
+            )
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:
@@ -40,7 +65,7 @@ def print_fields(fields: Iterable[tuple[str, object]]) -> None:
     width = max((len(name) for name, _ in pairs), default=0)
     for name, value in pairs:
         text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-        sys.stdout.write(f"{name.ljust(width)}  {text}\n")
+        click.echo(f"{name.ljust(width)}  {clean(text)}")
 
 
 def bytes_text(count: int) -> str:
@@ -60,8 +85,23 @@ def time_text(time_ms: int | None) -> str:
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def transfer_progress(*, hidden: bool) -> AbstractContextManager[Progress]:
+def short(digest: str) -> str:
+    """Return the head of a digest, where no command takes the whole."""
+    return f"{digest[:12]}…" if len(digest) > 12 else digest
+
+
+def transfer_progress(*, hidden: bool) -> "AbstractContextManager[Progress]":
     """Return a progress display for bytes on standard error; silent when hidden or no terminal."""
+    from rich.console import Console  # noqa: PLC0415 - see the head
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -72,3 +112,42 @@ def transfer_progress(*, hidden: bool) -> AbstractContextManager[Progress]:
         transient=True,
         disable=hidden or not sys.stderr.isatty(),
     )
+
+
+# --- laying out a table -------------------------------------------------------------------------
+
+
+def _line_width() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WITHOUT_TERMINAL
+
+
+def _cells(text: str) -> int:
+    """Return how many cells of the terminal a text takes; East Asian characters take two."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )
+
+
+def _fit(rows: list[list[str]], line: int) -> list[int]:
+    """Return a width for each column: the widest column of words gives way first."""
+    widths = [max(_cells(cell) for cell in column) for column in zip(*rows, strict=True)]
+    floors = [
+        max([COLUMN_WIDTH_MIN, *(len(word) for cell in column for word in _ID.findall(cell))])
+        for column in zip(*rows, strict=True)
+    ]
+    over = sum(widths) + len(_GAP) * (len(widths) - 1) - line
+    while over > 0:
+        room = [width - floor for width, floor in zip(widths, floors, strict=True)]
+        widest = max(range(len(widths)), key=lambda i: widths[i] if room[i] > 0 else -1)
+        if room[widest] <= 0:
+            break
+        widths[widest] -= 1
+        over -= 1
+    return widths
+
+
+def _line(parts: list[str], widths: list[int]) -> str:
+    return _GAP.join(
+        part + " " * max(0, width - _cells(part)) for part, width in zip(parts, widths, strict=True)
+    ).rstrip()

@@ -46,6 +46,7 @@ def show(acting: Acting, transaction: str) -> None:
             (item.organisation, item.copies, item.outcome, item.recorded_at or "not yet")
             for item in detail.erasures
         ),
+        none="No erasure of its copies is known yet.",
     )
     if detail.not_acknowledged:
         click.echo(f"Not yet acknowledged by: {', '.join(detail.not_acknowledged)}")

@@ -13,7 +13,6 @@ from typing_extensions import TypedDict
 from hansa import limits
 from hansa.chain.transactions import Description
 from hansa.errors import InvalidError
-from hansa.index.features import Described, compute_features, compute_words
 from hansa.rest import DatasetView
 from hansa.types import Box, Interval, Millis
 
@@ -86,6 +85,13 @@ def describe(subject: Subject, sniffed: Sniffed, model: int) -> Description:
     Raises:
         InvalidError: a text is missing or too long, a box or an interval is impossible.
     """
+    # The index brings numpy, which only publishing needs of all that a client does.
+    from hansa.index.features import (  # noqa: PLC0415
+        Described,
+        compute_features,
+        compute_words,
+    )
+
     title = _clean("title", subject.title, limits.TITLE_CHARACTERS_MAX)
     if not title:
         raise InvalidError("A dataset needs a title.", remedy="Give --title.")
