@@ -119,3 +119,20 @@ def test_a_proposal_is_compared_field_by_field(quiet, context, hearing) -> None:
     assert "" == hearing._find_problem(propose)
     hearing.take_propose(propose.proposal.master, propose)
     assert propose == hearing.height.present.proposal
+
+
+def test_an_order_to_erase_needs_its_proof(quiet, context, hearing) -> None:
+    """Too few signatures are reported; a quorum's nil confirms count."""
+    from hansa.chain.blocks import Certificate, CertificateSignature
+    from hansa.consensus.messages import Erase
+
+    votes = [vote(quiet, context, index, NO_DIGEST, phase="confirm") for index in range(3)]
+    parts = sorted(CertificateSignature(item.voter, item.signature).voter for item in votes)
+    by_voter = {item.voter: item for item in votes}
+    signatures = tuple(CertificateSignature(key, by_voter[key].signature) for key in parts)
+    sender = quiet.world.members[1].node
+    hearing.take_erase(sender, Erase(Certificate(votes[0].vote, signatures[:2])))
+    assert ["malformed"] == kinds(context)
+    assert {} == hearing.height.rounds
+    hearing.take_erase(sender, Erase(Certificate(votes[0].vote, signatures)))
+    assert hearing.height.round_state(0).confirms.has_nil_quorum

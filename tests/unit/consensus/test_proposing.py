@@ -2,7 +2,11 @@
 
 import pytest
 
+from hansa.consensus.effects import Send
+from hansa.consensus.events import Now
+from hansa.consensus.messages import Refusal, decode_message
 from hansa.consensus.rounds import HeightState
+from hansa.sim.members import START_MS
 
 
 @pytest.fixture
@@ -51,3 +55,30 @@ def test_in_block_order_follows_arrival(quiet, master) -> None:
     height = HeightState(master._context.height, master._context.members)
     propose = master._proposer.propose(height, is_due=False)
     assert digests[:limit] == [item.digest() for item in propose.block.transactions]
+
+
+def test_two_that_contradict_go_into_one_block(quiet, master) -> None:
+    """Each is good by itself: the block says which came second, and why."""
+    client, node = quiet.world.clients[5], quiet.world.nodes[5]
+    operation = client.add_user()
+    for _ in range(2):
+        transaction = client.sign(operation, height=0, time_ms=START_MS)
+        sealed = client.seal(transaction, node.replica.sealing_notices())
+        assert "" == master._pool.admit(sealed, node.key)
+    height = HeightState(master._context.height, master._context.members)
+    propose = master._proposer.propose(height, is_due=False)
+    assert [True, False] == [result.accepted for result in propose.block.results]
+
+
+def test_what_the_state_refuses_meanwhile_is_not_proposed(quiet, master) -> None:
+    """It was good when it came; now it gets a signed refusal, and its copy is erased."""
+    _, sealed = quiet.sealed(5, confidential=True)
+    assert "" == master._pool.admit(sealed, quiet.world.members[5].node)
+    age = master._context.parameters.transaction_age_ms_max
+    master._context.now = Now(START_MS + age + 10_000, 0)
+    height = HeightState(master._context.height, master._context.members)
+    assert master._proposer.propose(height, is_due=False) is None
+    sent = [item for item in master._context.take_effects() if isinstance(item, Send)]
+    refusals = [decode_message(item.data) for item in sent]
+    assert ["time-window"] == [item.code for item in refusals if isinstance(item, Refusal)]
+    assert (0, 0) == (len(master._pool), master.copies_held)
