@@ -66,7 +66,11 @@ def run_client(profile: Profile, call: "Callable[[HansaClient], Awaitable[T]]") 
     async def work() -> T:
         with WorkerPool() as workers:
             async with HansaClient(
-                profile, clock=SystemClock(), entropy=SystemEntropy(), workers=workers
+                profile,
+                clock=SystemClock(),
+                entropy=SystemEntropy(),
+                workers=workers,
+                passphrase=ask_passphrase,
             ) as client:
                 return await call(client)
 
@@ -156,6 +160,22 @@ def first_expected(group: ExceptionGroup) -> HansaError:
         inner = inner.exceptions[0]
     assert isinstance(inner, HansaError)
     return inner
+
+
+@functools.cache
+def ask_passphrase() -> bytes | None:
+    """Return the passphrase of key files: HANSA_PASSPHRASE, or what is typed at a terminal, once."""
+    given = passphrase_from_environment()
+    if given is None and sys.stdin.isatty() and sys.stderr.isatty():
+        typed = click.prompt(
+            "Passphrase of the keys (empty for none)",
+            default="",
+            show_default=False,
+            hide_input=True,
+            err=True,
+        )
+        given = typed.encode() or None
+    return given
 
 
 def warn_of_bare_keys() -> None:

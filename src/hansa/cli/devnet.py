@@ -68,7 +68,7 @@ def down(acting: Acting, folder: Path) -> None:
     if acting.as_json:
         acting.print_json({"stopped": stopped})
     else:
-        click.echo(f"{stopped} nodes stopped.")
+        click.echo(f"{stopped} node{'' if stopped == 1 else 's'} stopped.")
 
 
 @devnet.command("status", epilog="\b\nExample:\n  hansa devnet status --dir city --json")

@@ -1,12 +1,15 @@
 """`hansa node`: run the own organisation's node, and ask it how it is."""
 
+import os
 from pathlib import Path
 
 import click
 
 from hansa import rest
-from hansa.cli.acting import Acting, acting
+from hansa.cli.acting import Acting, acting, ask_passphrase
 from hansa.cli.show import print_fields
+from hansa.keyfile import is_protected
+from hansa.node.config import KEY_FILE, PASSPHRASE_VARIABLE, load_config, read_passphrase
 
 
 @click.group()
@@ -25,9 +28,21 @@ def node() -> None:
 @acting
 def start(acting: Acting, folder: Path) -> None:  # noqa: ARG001 - the frame gives it to all
     """Run the node in the foreground until SIGTERM or Ctrl-C."""
-    from hansa.bootstrap import run_node  # noqa: PLC0415 - heavy, and only this command needs it
+    # Heavy, and only this command needs it.
+    from hansa.bootstrap import run_node  # noqa: PLC0415
 
+    _ask_for_passphrase(folder)
     raise SystemExit(run_node(folder))
+
+
+def _ask_for_passphrase(folder: Path) -> None:
+    """Ask at a terminal if the node's key needs a passphrase and none is set."""
+    key = folder / KEY_FILE
+    if not key.exists() or not is_protected(key):
+        return
+    if read_passphrase(load_config(folder), folder) is None and (typed := ask_passphrase()):
+        # The node and its store read it from there; the process's own environment is shown to nobody.
+        os.environ[PASSPHRASE_VARIABLE] = typed.decode()
 
 
 @node.command("status", epilog="\b\nExample:\n  hansa node status")

@@ -18,8 +18,8 @@ if TYPE_CHECKING:  # rich takes a tenth of a second to import, and few commands 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _ID = re.compile(r"[0-9a-f]{12,}|https?://\S+")
 _GAP = "  "
-COLUMN_WIDTH_MIN = 12
-"""No column of words is made narrower than this many cells; a wide table then runs over."""
+WORD_CELLS_MAX = 40
+"""Longer words may be broken to keep a table within the line; ids, keys and addresses never."""
 WITHOUT_TERMINAL = 1_000_000
 """Cells in a line when a program reads along: nothing is wrapped."""
 
@@ -50,7 +50,10 @@ def print_table(
     click.secho(_line(list(columns), widths), bold=True)
     for row in cells:
         wrapped = [
-            textwrap.wrap(cell, width, break_long_words=not _ID.search(cell)) or [""]
+            textwrap.wrap(
+                cell, width, break_on_hyphens=False, break_long_words=not _ID.search(cell)
+            )
+            or [""]
             for cell, width in zip(row, widths, strict=True)
         ]
         for number in range(max(map(len, wrapped))):
@@ -129,13 +132,18 @@ def _cells(text: str) -> int:
     )
 
 
+def _word_cells(text: str) -> int:
+    """Return how many cells the longest part of a text takes that is not to be broken."""
+    return max(
+        (_cells(w) if _ID.search(w) else min(_cells(w), WORD_CELLS_MAX) for w in text.split()),
+        default=0,
+    )
+
+
 def _fit(rows: list[list[str]], line: int) -> list[int]:
     """Return a width for each column: the widest column of words gives way first."""
     widths = [max(_cells(cell) for cell in column) for column in zip(*rows, strict=True)]
-    floors = [
-        max([COLUMN_WIDTH_MIN, *(len(word) for cell in column for word in _ID.findall(cell))])
-        for column in zip(*rows, strict=True)
-    ]
+    floors = [max(map(_word_cells, column)) for column in zip(*rows, strict=True)]
     over = sum(widths) + len(_GAP) * (len(widths) - 1) - line
     while over > 0:
         room = [width - floor for width, floor in zip(widths, floors, strict=True)]

@@ -1,5 +1,7 @@
 """`hansa tx`: one transaction, its result, and who acknowledged that its copies are gone."""
 
+from collections.abc import Iterator, Mapping
+
 import click
 
 from hansa import rest
@@ -38,7 +40,7 @@ def show(acting: Acting, transaction: str) -> None:
     )
     for operation in detail.operations:
         click.echo()
-        print_fields((name, value) for name, value in operation.items())
+        print_fields(_flat(operation))
     click.echo()
     print_table(
         ("copies erased by", "copies", "outcome", "on the chain at"),
@@ -50,3 +52,12 @@ def show(acting: Acting, transaction: str) -> None:
     )
     if detail.not_acknowledged:
         click.echo(f"Not yet acknowledged by: {', '.join(detail.not_acknowledged)}")
+
+
+def _flat(value: Mapping[str, object], within: str = "") -> Iterator[tuple[str, object]]:
+    """Yield the parts of an operation, those inside others by their path."""
+    for name, part in value.items():
+        if isinstance(part, Mapping):
+            yield from _flat(part, f"{within}{name}.")
+        else:
+            yield f"{within}{name}", part

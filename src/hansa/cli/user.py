@@ -3,7 +3,7 @@
 import click
 
 from hansa import rest
-from hansa.cli.acting import Acting, acting, warn_of_bare_keys
+from hansa.cli.acting import Acting, acting, ask_passphrase, warn_of_bare_keys
 from hansa.cli.show import print_table
 from hansa.cli.values import DIGEST
 from hansa.cli.waiting import print_settled, wait_option
@@ -43,7 +43,8 @@ def ls(acting: Acting, organisation: str | None) -> None:
 @acting
 def add(acting: Acting, name: str, roles: tuple[str, ...], new_profile: str, wait: bool) -> None:
     """Register a user: makes keys and a profile on this machine, and puts the keys on the chain."""
-    warn_of_bare_keys()
+    if ask_passphrase() is None:
+        warn_of_bare_keys()
     added = acting.run(
         lambda client: client.add_user(name, roles, profile_name=new_profile, wait=wait)
     )
