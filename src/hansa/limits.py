@@ -90,8 +90,11 @@ CHUNK_BYTES_MEAN = 64 * KIB
 CHUNK_BYTES_MAX = 256 * KIB
 SEALED_CHUNK_BYTES_MAX = CHUNK_BYTES_MAX + KIB
 PACK_BYTES_MAX = 128 * MIB
+PACK_QUIET_S = 300
+"""Chunks that have waited this long in the journal are sealed into a pack, however few."""
 JOURNAL_SEGMENTS_MAX = 64
-MANIFEST_BYTES_MAX = 1024 * MIB
+MANIFEST_BYTES_MAX = 256 * MIB
+"""About 1.7 million chunks, 110 GB: a manifest is sent and opened whole."""
 FILES_PER_VERSION_MAX = 1_000_000
 FILE_NAME_BYTES_MAX = 4_096
 LOOKUP_DIGESTS_MAX = 4_096

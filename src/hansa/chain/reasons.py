@@ -9,6 +9,12 @@ REASONS: dict[str, str] = {
     "replayed": "This transaction is in a block already; nothing needs to be done.",
     "time-window": "The transaction's time is too far from the block's; set the clock, sign again.",
     "bad-signature": "The signature does not match author and contents; sign it again.",
+    # --- on its way to a block ---
+    "reseal": "It is not sealed to the super nodes' present keys; fetch them, seal and send again.",
+    "not-openable": "It does not open with the key it is sealed to; seal and send it again.",
+    "confidential-mismatch": "The confidential part is not what was signed; make the transaction again.",
+    "copy-missing": "The master sent no copy of it to the reviewers; it is tried again by itself.",
+    "busy": "The node has all the waiting transactions it can hold; try again in a while.",
     # --- who acts ---
     "unknown-user": "The author's key is not registered; ask an admin of your organisation to add it.",
     "user-revoked": "The author's key was revoked; ask an admin of your organisation for a new user.",

@@ -222,7 +222,7 @@ class Dialogue:
         if code == "replayed":
             return False
         is_final = code in SEALING_CODES or self._agreement.master() == self._context.node
-        if is_final or code in {"malformed", "confidential-mismatch", "busy"}:
+        if is_final or code in {"malformed", "bad-signature", "confidential-mismatch", "busy"}:
             self._proposer.refuse(sealed.transaction, submitter, code)
         return False
 

@@ -19,6 +19,7 @@ from hansa.chain.state import State
 from hansa.chain.transactions import AdmitOrganisation, SuspendOrganisation, UpdateOrganisation
 from hansa.errors import HansaError
 from hansa.node.api.services import Services
+from hansa.node.packing import PackSealer
 from hansa.node.server import ApiServer
 from hansa.node.statuses import PENDING
 from hansa.types import Digest
@@ -67,6 +68,7 @@ class Daemon:
         self._make_server = server
         self._listener = listener
         self._ready_file = ready_file
+        self._packing = PackSealer(services.versions.chunks, services.workers, services.log)
         self._stop = asyncio.Event()
         self._notes = asyncio.Event()
 
@@ -119,6 +121,7 @@ class Daemon:
                 group.create_task(services.driver.run())
                 group.create_task(services.catalogue.run())
                 group.create_task(self._carry_notes())
+                group.create_task(self._packing.run())
                 serving = group.create_task(self._serve(server))
                 group.create_task(self._announce(server))
                 await self._stop.wait()

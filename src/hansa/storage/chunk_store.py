@@ -145,6 +145,13 @@ class ChunkStore:
                     sealed += 1
         return sealed
 
+    def waiting_bytes(self) -> int:
+        """Return the bytes of the journal's records: what is durable, and in no pack yet."""
+        with self._lock:
+            return sum(
+                segment.size for segment in self.journal.segments.values() if segment.records
+            )
+
     # --- out ------------------------------------------------------------------------------------
 
     def locate(self, sealed_digest: bytes) -> StoredChunk:

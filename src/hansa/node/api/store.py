@@ -32,7 +32,7 @@ from hansa.types import ChunkId, Signature
 
 AnyRequest = Request[object, object, AppState]
 LEASE_MS = 3_600_000
-MANIFEST_BODY_BYTES_MAX = 256 * limits.MIB
+MANIFEST_BODY_BYTES_MAX = limits.MANIFEST_BYTES_MAX + limits.MIB
 PROBLEMS_MAX = 1_000
 
 
