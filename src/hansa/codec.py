@@ -50,7 +50,7 @@ def decode(kind: type[T], data: bytes, *, bytes_max: int | None = None) -> T:
     return value
 
 
-def digest(tag: str, *parts: bytes) -> Digest:
+def digest(tag: str, *parts: bytes | bytearray) -> Digest:
     """Return SHA-256 over a domain tag and length-prefixed parts, 32 bytes.
 
     The tag separates uses, so a digest of one kind is never one of another; the lengths make the

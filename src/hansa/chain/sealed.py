@@ -11,9 +11,10 @@ from typing import Literal
 import msgspec
 
 from hansa import limits
-from hansa.codec import decode, digest, encode
+from hansa.chain.opened import OpenedTransaction, split_contents
+from hansa.codec import digest, encode
 from hansa.crypto.envelope import DecryptionKey, wrap
-from hansa.crypto.sealing import open_sealed, seal
+from hansa.crypto.sealing import open_into_buffer, seal
 from hansa.crypto.signing import SigningKey, is_signed
 from hansa.errors import InvalidError, MissingError
 from hansa.types import (
@@ -101,7 +102,7 @@ class OwnerNote(_Value, frozen=True):
     """HPKE of the confidential part's bytes to that user's encryption key."""
 
 
-def confidential_digest(confidential: bytes) -> Digest:
+def confidential_digest(confidential: bytes | bytearray) -> Digest:
     """Return what stands on the chain for a confidential part; NO_DIGEST for none."""
     return digest(CONFIDENTIAL_TAG, confidential) if confidential else NO_DIGEST
 
@@ -192,8 +193,8 @@ def add_wraps(
 
 def open_transaction(
     sealed: SealedTransaction, node_key: PublicKey, sealing_key: DecryptionKey
-) -> SealedContents:
-    """Open a sealed transaction as one super node. The caller checks the contents.
+) -> OpenedTransaction:
+    """Open a sealed transaction as one super node. The caller checks the contents, and erases them.
 
     Raises:
         MissingError: no wrap for this node and sealing key (the client must reseal).
@@ -201,10 +202,14 @@ def open_transaction(
         InvalidError: what was inside is malformed or has another digest.
     """
     content_key = unwrap_content_key(sealed, node_key, sealing_key)
-    opened = open_sealed(
-        content_key, sealed.ciphertext, _associated(sealed.alliance, sealed.transaction)
+    if len(sealed.ciphertext) > limits.SEALED_TRANSACTION_BYTES_MAX:
+        raise InvalidError("The sealed transaction is too long.")
+    contents = split_contents(
+        open_into_buffer(
+            content_key, sealed.ciphertext, _associated(sealed.alliance, sealed.transaction)
+        )
     )
-    contents = decode(SealedContents, opened, bytes_max=limits.SEALED_TRANSACTION_BYTES_MAX)
     if digest("hansa.transaction.1", contents.transaction) != sealed.transaction:
+        contents.erase()
         raise InvalidError("The sealed transaction holds another than it names.")
     return contents

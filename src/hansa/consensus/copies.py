@@ -6,6 +6,7 @@ persisted or sent. What CPython itself may leave behind is named in the threat m
 """
 
 from hansa import limits
+from hansa.chain.opened import erase
 from hansa.errors import UnavailableError
 from hansa.types import Digest
 
@@ -28,19 +29,25 @@ class CopyVault:
         """Bytes held now."""
         return self._bytes
 
-    def hold(self, height: int, round_number: int, transaction: Digest, contents: bytes) -> None:
-        """Take one transaction's opened contents.
+    def hold(
+        self, height: int, round_number: int, transaction: Digest, contents: bytes | bytearray
+    ) -> None:
+        """Take one transaction's opened contents; a bytearray is taken over, not copied.
 
         Raises:
             UnavailableError: the vault is full; the reviewer must reject.
         """
         copies = self._rounds.setdefault((height, round_number), {})
+        buffer = contents if isinstance(contents, bytearray) else bytearray(contents)
         if transaction in copies:
+            if copies[transaction] is not buffer:
+                erase(buffer)
             return
-        if self._bytes + len(contents) > self._bytes_max:
+        if self._bytes + len(buffer) > self._bytes_max:
+            erase(buffer)
             raise UnavailableError("The vault of copies is full.", remedy="Try again later.")
-        copies[transaction] = bytearray(contents)
-        self._bytes += len(contents)
+        copies[transaction] = buffer
+        self._bytes += len(buffer)
 
     def held(self, height: int, round_number: int) -> int:
         """Return how many copies of a round are held."""
@@ -51,7 +58,7 @@ class CopyVault:
         copies = self._rounds.pop((height, round_number), {})
         for buffer in copies.values():
             self._bytes -= len(buffer)
-            buffer[:] = bytes(len(buffer))
+            erase(buffer)
         assert self._bytes >= 0
         return len(copies)
 
@@ -60,7 +67,7 @@ class CopyVault:
         buffer = self._rounds.get((height, round_number), {}).pop(transaction, None)
         if buffer is not None:
             self._bytes -= len(buffer)
-            buffer[:] = bytes(len(buffer))
+            erase(buffer)
 
     def erase_all(self) -> int:
         """Overwrite and drop everything, at shutdown; return how many there were."""

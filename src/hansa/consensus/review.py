@@ -9,16 +9,12 @@ signature, so what was sound once is sound for good.
 from collections.abc import Collection
 
 from hansa import limits
-from hansa.chain.sealed import (
-    ConfidentialPart,
-    SealedContents,
-    SealedTransaction,
-    confidential_digest,
-)
-from hansa.chain.transactions import Transaction, decode_transaction
+from hansa.chain.opened import OpenedTransaction, is_confidential_sound
+from hansa.chain.sealed import SealedTransaction, confidential_digest
+from hansa.chain.transactions import Transaction, is_author_signature, validate_form
 from hansa.codec import decode
 from hansa.consensus.sealing import SealingKeys
-from hansa.errors import CorruptError, HansaError, InvalidError, MissingError
+from hansa.errors import CorruptError, InvalidError, MissingError
 from hansa.types import NO_DIGEST, Digest
 
 VERIFIED_MAX = 2 * limits.POOL_TRANSACTIONS_MAX
@@ -45,11 +41,11 @@ class Verifier:
         if len(self._verified) > VERIFIED_MAX:
             del self._verified[next(iter(self._verified))]
 
-    def open(self, sealed: SealedTransaction) -> tuple[SealedContents | None, str]:
+    def open(self, sealed: SealedTransaction) -> tuple[OpenedTransaction | None, str]:
         """Open a sealed transaction and check that its confidential part is well formed.
 
         Returns:
-            The contents and "", or None and a reason code.
+            The contents, which the caller erases, and ""; or None and a reason code.
         """
         try:
             contents = self._keys.open(sealed)
@@ -59,7 +55,8 @@ class Verifier:
             return None, "not-openable"
         except InvalidError:
             return None, "malformed"
-        if contents.confidential and not _is_confidential_sound(contents.confidential):
+        if contents.confidential and not is_confidential_sound(contents.confidential):
+            contents.erase()
             return None, "malformed"
         return contents, ""
 
@@ -72,26 +69,33 @@ class Verifier:
         contents, code = self.open(sealed)
         if contents is None:
             return None, code
+        confidential = confidential_digest(contents.confidential)
+        contents.erase()
         try:
-            transaction = decode_transaction(contents.transaction)
+            transaction = decode(
+                Transaction, contents.transaction, bytes_max=limits.TRANSACTION_BYTES_MAX
+            )
+            validate_form(transaction)
         except InvalidError:
             return None, "malformed"
+        if not is_author_signature(transaction):
+            return None, "bad-signature"
         body = transaction.body
         if (body.author, body.expires) != (sealed.author, sealed.expires):
             return None, "malformed"
-        if confidential_digest(contents.confidential) != body.confidential:
+        if confidential != body.confidential:
             return None, "confidential-mismatch"
         self.remember(sealed.transaction)
         return transaction, ""
 
     def check_copy(
         self, named: Digest, transaction: Transaction, sealed: SealedTransaction | None
-    ) -> tuple[bytes, str]:
+    ) -> tuple[bytes | bytearray, str]:
         """Check a copy against the public part that a block shows.
 
         Returns:
-            What the vault must hold (the opened confidential part, or the public bytes where there
-            is none) and "", or nothing and a reason code.
+            What the vault must hold (the opened confidential part, in a buffer that the vault
+            takes over, or public bytes where there is none) and "", or nothing and a reason code.
         """
         if transaction.body.confidential == NO_DIGEST:
             return named, ""
@@ -101,14 +105,6 @@ class Verifier:
         if contents is None:
             return b"", code
         if confidential_digest(contents.confidential) != transaction.body.confidential:
+            contents.erase()
             return b"", "confidential-mismatch"
         return contents.confidential, ""
-
-
-def _is_confidential_sound(data: bytes) -> bool:
-    """Tell whether opened confidential bytes are a part within its bounds."""
-    try:
-        part = decode(ConfidentialPart, data, bytes_max=limits.CONFIDENTIAL_BYTES_MAX)
-    except HansaError:
-        return False
-    return len(part.salt) == 32 and len(part.justification) <= limits.JUSTIFICATION_CHARACTERS_MAX

@@ -8,8 +8,8 @@ closed for good.
 from collections.abc import Iterable
 
 from hansa import limits
+from hansa.chain.opened import OpenedTransaction
 from hansa.chain.sealed import (
-    SealedContents,
     SealedTransaction,
     SealingKeyNotice,
     add_wraps,
@@ -90,7 +90,7 @@ class SealingKeys:
             if (notice := self._known.get(key)) is not None and notice.epoch >= epoch - 1
         )
 
-    def open(self, sealed: SealedTransaction) -> SealedContents:
+    def open(self, sealed: SealedTransaction) -> OpenedTransaction:
         """Open a sealed transaction with whichever own key it is sealed to.
 
         Raises:

@@ -44,3 +44,23 @@ def open_sealed(key: bytes, sealed: bytes, associated: bytes) -> bytes:
         raise CorruptError(
             "Sealed bytes do not open: wrong key, wrong place or damaged."
         ) from error
+
+
+def open_into_buffer(key: bytes, sealed: bytes, associated: bytes) -> bytearray:
+    """Return the plaintext of what `seal` made, in a buffer that its reader can overwrite.
+
+    Raises:
+        CorruptError: as `open_sealed`.
+    """
+    assert len(key) == KEY_BYTES
+    if len(sealed) < OVERHEAD_BYTES:
+        raise CorruptError("Sealed bytes are too short to be whole.")
+    plain = bytearray(len(sealed) - OVERHEAD_BYTES)
+    try:
+        AESGCM(key).decrypt_into(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], associated, plain)
+    except InvalidTag as error:
+        plain[:] = bytes(len(plain))
+        raise CorruptError(
+            "Sealed bytes do not open: wrong key, wrong place or damaged."
+        ) from error
+    return plain

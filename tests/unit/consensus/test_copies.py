@@ -64,3 +64,19 @@ def test_shutdown_erases_all() -> None:
     vault.hold(2, 3, TWO, b"b")
     assert 2 == vault.erase_all()
     assert () == vault.rounds()
+
+
+def test_a_buffer_is_taken_over() -> None:
+    """No second copy is made; what the vault does not keep, it overwrites."""
+    vault = CopyVault(bytes_max=6)
+    kept, again, too_much = bytearray(b"secret"), bytearray(b"secret"), bytearray(b"more")
+    vault.hold(1, 0, ONE, kept)
+    assert vault._rounds[(1, 0)][ONE] is kept
+    vault.hold(1, 0, ONE, kept)
+    assert b"secret" == kept
+    vault.hold(1, 0, ONE, again)
+    with pytest.raises(UnavailableError):
+        vault.hold(1, 0, TWO, too_much)
+    assert (bytes(6), bytes(4)) == (again, too_much)
+    vault.erase(1, 0)
+    assert bytes(6) == kept

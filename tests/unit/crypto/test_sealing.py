@@ -2,7 +2,7 @@
 
 import pytest
 
-from hansa.crypto.sealing import OVERHEAD_BYTES, open_sealed, seal
+from hansa.crypto.sealing import OVERHEAD_BYTES, open_into_buffer, open_sealed, seal
 from hansa.errors import CorruptError
 
 VECTORS = [
@@ -62,3 +62,15 @@ def test_lengths_are_our_own_duty() -> None:
         seal(bytes(16), bytes(12), b"", b"")
     with pytest.raises(AssertionError):
         seal(bytes(32), bytes(8), b"", b"")
+
+
+def test_opened_into_a_buffer() -> None:
+    """The same plaintext, in bytes that can be overwritten; what is damaged or short does not open."""
+    key, nonce = bytes(32), bytes(12)
+    sealed = seal(key, nonce, b"secret", b"use")
+    found = open_into_buffer(key, sealed, b"use")
+    assert isinstance(found, bytearray)
+    assert b"secret" == found
+    for damaged, use in ((sealed, b"other"), (sealed[:-1], b"use"), (sealed[:20], b"use")):
+        with pytest.raises(CorruptError):
+            open_into_buffer(key, damaged, use)
