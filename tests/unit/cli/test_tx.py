@@ -1,0 +1,34 @@
+"""`hansa tx show`: the result, the operations by their parts, who erased the copies."""
+
+from hansa.errors import MissingError
+from tests.unit.cli.conftest import ID, TX, Desk, detail
+
+PATH = f"/v1/transactions/{TX}/detail"
+
+
+def test_show(desk: Desk) -> None:
+    """Parts inside others are told by their path; erasures with the block that carries them."""
+    desk.answers[PATH] = detail()
+    text = desk("tx", "show", TX).stdout
+    assert "7, number 0" in text
+    assert "inner.a" in text
+    assert ID in text
+    assert "Not yet" not in text
+    told = desk.json("tx", "show", TX)
+    assert (told["accepted"], told["erasures"][0]["recorded_at"]) == (True, 8)
+
+
+def test_who_has_not_acknowledged_is_named(desk: Desk) -> None:
+    """A super node from whom no erasure is known stands there by name."""
+    desk.answers[PATH] = detail(erasures=[], not_acknowledged=["energy"], accepted=False, code="x")
+    text = desk("tx", "show", TX).stdout
+    assert "Not yet acknowledged by: energy" in text
+    assert "refused: x" in text
+
+
+def test_unknown_and_malformed(desk: Desk) -> None:
+    """What is not there is 5; what is no id is 2, and nothing is asked."""
+    desk.answers[PATH] = MissingError("No such transaction.")
+    assert desk("tx", "show", TX).exit_code == 5
+    assert desk("tx", "show", "12").exit_code == 2
+    assert len(desk.client.calls) == 1
