@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from hansa import limits
 from hansa.crypto.signing import SigningKey
@@ -104,7 +105,8 @@ class PeerNetwork:
         self._connected: set[PublicKey] = set()
         self._problems: dict[PublicKey, HansaError] = {}
         self._group: asyncio.TaskGroup | None = None
-        self._strangers = 0
+        self._strangers: dict[asyncio.Task[None], None] = {}
+        """Greetings under way, oldest first."""
 
     # --- for those above ------------------------------------------------------------------------
 
@@ -227,11 +229,20 @@ class PeerNetwork:
             except OSError:  # out of descriptors, or gone before it was taken
                 await asyncio.sleep(TICK_S)
                 continue
-            if self._strangers >= limits.PEER_STRANGERS_MAX:
-                connection.close()
-                continue
-            self._strangers += 1
-            self._group.create_task(self._welcome(connection))
+            if len(self._strangers) >= limits.PEER_STRANGERS_MAX:
+                # The oldest goes: who holds connections open must not shut members out.
+                oldest = next(iter(self._strangers))
+                del self._strangers[oldest]
+                oldest.cancel()
+            task = self._group.create_task(self._welcome(connection))
+            self._strangers[task] = None
+            task.add_done_callback(partial(self._welcomed, connection))
+
+    def _welcomed(self, connection: socket.socket, done: asyncio.Task[None]) -> None:
+        """Forget a greeting; one cancelled, perhaps before its first step, leaves no socket open."""
+        self._strangers.pop(done, None)
+        if done.cancelled():
+            connection.close()
 
     async def _welcome(self, connection: socket.socket) -> None:
         """Give a stranger a few seconds to prove who it is."""
@@ -249,8 +260,9 @@ class PeerNetwork:
                 await link.settled.wait()
         except (OSError, TimeoutError):
             link.abort(ProtocolError("The other side did not prove who it is."))
-        finally:
-            self._strangers -= 1
+        except asyncio.CancelledError:
+            link.abort(UnavailableError("Too many others wait to prove who they are."))
+            raise
 
     # --- dialling -------------------------------------------------------------------------------
 

@@ -11,9 +11,9 @@ from typing_extensions import override
 from uvicorn._types import ASGIApplication
 
 from hansa.errors import ConflictError, InvalidError
+from hansa.node.connection import IDLE_S_MAX, ApiConnection
 
 BACKLOG = 256
-KEEP_ALIVE_S = 30
 STOP_S_MAX = 3
 HEAD_BYTES_MAX = 32_768
 
@@ -75,13 +75,14 @@ def make_server(app: ASGIApplication, context: ssl.SSLContext) -> ApiServer:
     """Return a server for an ASGI application."""
     config = uvicorn.Config(
         app,
+        http=ApiConnection,
         log_config=None,
         access_log=False,
         lifespan="off",
         ws="none",
         server_header=False,
         date_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_keep_alive=IDLE_S_MAX,
         timeout_graceful_shutdown=STOP_S_MAX,
         h11_max_incomplete_event_size=HEAD_BYTES_MAX,
         proxy_headers=False,

@@ -1,5 +1,6 @@
 """The application: routes, the guard before /v1, problem documents, one log line for each request."""
 
+import asyncio
 import re
 from typing import cast
 
@@ -11,6 +12,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from uvicorn._types import (
     ASGI3Application,
     ASGIReceiveCallable,
+    ASGIReceiveEvent,
     ASGISendCallable,
     ASGISendEvent,
     HTTPScope,
@@ -19,7 +21,7 @@ from uvicorn._types import (
 
 import hansa
 from hansa import limits
-from hansa.errors import HansaError, UnavailableError
+from hansa.errors import HansaError, InvalidError, UnavailableError
 from hansa.node.api import (
     blocks,
     datasets,
@@ -43,6 +45,8 @@ from hansa.node.api.problems import (
 from hansa.node.api.services import Services
 
 IN_FLIGHT_MAX = 512
+BODY_PAUSE_S_MAX = 20
+SEND_S_MAX = 60
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -82,14 +86,16 @@ class Gateway:
                     *((name, value) for name, value in HEADERS if name not in present),
                     (b"x-request-id", request_id.encode()),
                 ]
-            await send(message)
+            # Whoever stops reading does not keep a place for ever.
+            async with asyncio.timeout(SEND_S_MAX):
+                await send(message)
 
         self._in_flight += 1
         try:
             if self._in_flight > IN_FLIGHT_MAX:
                 await _refuse(send_marked, request_id)
             else:
-                await self._app(scope, receive, send_marked)
+                await self._app(scope, _hurry(receive), send_marked)
         finally:
             self._in_flight -= 1
             took_ms = services.clock.monotonic_ms() - start_ms
@@ -108,6 +114,33 @@ class Gateway:
                 if REQUEST_ID.fullmatch(text):
                     return str(text)
         return self._services.entropy.random_bytes(8).hex()
+
+
+class SlowBodyError(InvalidError):
+    """The caller stopped in the middle of a body."""
+
+    http_status = 408
+
+
+def _hurry(receive: ASGIReceiveCallable) -> ASGIReceiveCallable:
+    """Bound the wait for each next part of a body; what follows a whole body may take its time."""
+    is_whole = False
+
+    async def receive_soon() -> ASGIReceiveEvent:
+        nonlocal is_whole
+        if is_whole:
+            return await receive()
+        try:
+            async with asyncio.timeout(BODY_PAUSE_S_MAX):
+                message = await receive()
+        except TimeoutError as error:
+            raise SlowBodyError(
+                f"Nothing more of the body came in {BODY_PAUSE_S_MAX} s.", remedy="Send it again."
+            ) from error
+        is_whole = message["type"] != "http.request" or not message["more_body"]
+        return message
+
+    return receive_soon
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})

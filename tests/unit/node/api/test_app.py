@@ -1,5 +1,6 @@
 """Tests of node.api.app: what holds for every request."""
 
+import asyncio
 import json
 
 import pytest
@@ -58,3 +59,18 @@ async def test_no_secret_is_logged(live) -> None:
     log = (live.member.folder / "log" / "node.log").read_text()
     assert "Bearer" not in log
     assert live.member.token().split(".")[0] not in log
+
+
+async def test_a_body_that_stops_is_given_up(live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller that sends half a body does not keep its place; a whole one may wait for an answer."""
+    monkeypatch.setattr(module, "BODY_PAUSE_S_MAX", 0.1)
+
+    async def half():
+        yield b"\x93"
+        await asyncio.sleep(10)
+
+    headers = {"Content-Type": "application/octet-stream", "Content-Length": "100"}
+    found = await live.refused("POST", "/v1/transactions", data=half(), headers=headers)
+    assert (408, "invalid") == (found["status"], found["code"])
+    status, _, _ = await live.call("GET", f"/v1/transactions/{'0' * 64}?wait_ms=300")
+    assert 404 == status
