@@ -8,10 +8,13 @@ A member's folder:
     profile.toml        who acts, once the genesis is there
 """
 
+import contextlib
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from hansa.chain.genesis import (
+    NAME_PATTERN,
     Genesis,
     Parameters,
     decode_genesis,
@@ -61,16 +64,39 @@ def create_member(
 
     Raises:
         ConflictError: the folder is not empty.
-        InvalidError: a name or an address cannot be right.
+        InvalidError: a name or an address cannot be right; nothing is left behind.
     """
-    # The node's parts are heavy, and few commands make a member.
-    from hansa.bootstrap import NewNode, prepare_node_folder  # noqa: PLC0415
-
     if folder.exists() and any(folder.iterdir()):
         raise ConflictError(
             f"{folder} is not empty.",
             remedy="Choose another folder; with --genesis an existing member is completed.",
         )
+    if not NAME_PATTERN.fullmatch(name):
+        raise InvalidError(
+            f"{name!r} is no organisation name.",
+            remedy="Use a lower-case letter, then letters, digits or hyphens, 2 to 32 in all.",
+        )
+    try:
+        return _make_member(folder, name, title, place, entropy, passphrase)
+    except BaseException:  # it was empty, so all that is in it was made now, and is of no use
+        shutil.rmtree(folder / "user", ignore_errors=True)
+        shutil.rmtree(folder / "node", ignore_errors=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        raise
+
+
+def _make_member(
+    folder: Path,
+    name: str,
+    title: str,
+    place: Place,
+    entropy: Entropy,
+    passphrase: bytes | None,
+) -> Candidate:
+    # The node's parts are heavy, and few commands make a member.
+    from hansa.bootstrap import NewNode, prepare_node_folder  # noqa: PLC0415
+
     user = folder / "user"
     user.mkdir(parents=True, mode=0o700)
     signing = SigningKey(entropy.random_bytes(32))

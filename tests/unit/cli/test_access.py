@@ -22,9 +22,7 @@ def _opened(status: str = "open", justification: str = "Heat plan") -> OpenedReq
 
 def test_request_prints_what_grant_takes(desk: Desk) -> None:
     """The id of the request stands under `request`; the purpose reaches the client as it is."""
-    desk.answers["request_access"] = SimpleNamespace(
-        request=bytes.fromhex(ID), status=committed()
-    )
+    desk.answers["request_access"] = SimpleNamespace(request=bytes.fromhex(ID), status=committed())
     told = desk.json("access", "request", OTHER, "--purpose", "Why not", "--contact", "me")
     assert told == {
         "request": ID, "dataset": OTHER, "transaction": TX, "status": "committed", "height": 7,
