@@ -2,22 +2,33 @@
 
 The agreement's core holds them in memory and forwards them to each new master; this is their second
 leg: a node that dies between its answer and the block takes them up again. What is kept is the
-ciphertext that came in, nothing opened. Submissions that come together share one write.
+ciphertext that came in, nothing opened. Submissions that come together share one write, and all of
+them return in the turn of the loop that follows it.
 
     sealed/<transaction>    SealedTransaction
 """
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 from hansa import limits
 from hansa.chain.sealed import SealedTransaction
 from hansa.codec import decode, encode
-from hansa.errors import InvalidError, UnavailableError
+from hansa.errors import HansaError, InvalidError, UnavailableError
 from hansa.ports import Table, Workers
 from hansa.types import Digest
 
 SEALED = b"sealed/"
+
+
+@dataclass(slots=True, eq=False)
+class _Batch:
+    """Submissions that share one write; the first to come writes for all."""
+
+    items: list[SealedTransaction] = field(default_factory=list)
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+    error: HansaError | None = None
 
 
 class DurableOutbox:
@@ -27,11 +38,11 @@ class DurableOutbox:
         self._table = table
         self._workers = workers
         self._kept = {Digest(key[len(SEALED) :]) for key, _ in table.scan(SEALED)}
-        self._waiting: list[SealedTransaction] = []
+        self._batch = _Batch()
         self._writing = asyncio.Lock()
 
     def __len__(self) -> int:
-        return len(self._kept) + len(self._waiting)
+        return len(self._kept) + len(self._batch.items)
 
     async def keep(self, sealed: SealedTransaction) -> None:
         """Make a transaction durable; again is harmless. A cancel leaves it kept or not.
@@ -43,15 +54,34 @@ class DurableOutbox:
             raise UnavailableError(
                 "Too many transactions wait at this node.", remedy="Try again in a few seconds."
             )
-        self._waiting.append(sealed)
-        async with self._writing:
-            # Whoever came first has written for all who waited.
-            if sealed.transaction in self._kept and sealed not in self._waiting:
+        while True:
+            batch = self._batch
+            batch.items.append(sealed)
+            if len(batch.items) == 1:
+                await self._write(batch)
                 return
-            batch, self._waiting = self._waiting, []
-            rows = [(SEALED + item.transaction, encode(item)) for item in batch]
-            await self._workers.run(self._table.write, rows)
-            self._kept.update(item.transaction for item in batch)
+            await batch.done.wait()
+            if batch.error is not None:
+                raise batch.error
+            if sealed.transaction in self._kept:
+                return
+            # Whoever should have written was cancelled: once more, with those who still wait.
+
+    async def _write(self, batch: _Batch) -> None:
+        """Write a batch once the one before it is written, and wake all of it at once."""
+        try:
+            async with self._writing:
+                self._batch = _Batch()  # who comes from now on shares the next write
+                rows = [(SEALED + item.transaction, encode(item)) for item in batch.items]
+                await self._workers.run(self._table.write, rows)
+                self._kept.update(item.transaction for item in batch.items)
+        except HansaError as error:
+            batch.error = error
+            raise
+        finally:
+            if self._batch is batch:
+                self._batch = _Batch()
+            batch.done.set()
 
     def kept(self) -> list[SealedTransaction]:
         """Return what is kept, to be submitted again after a restart; what is damaged is dropped."""

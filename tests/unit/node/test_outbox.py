@@ -89,3 +89,42 @@ async def test_failures() -> None:
     }
     with pytest.raises(UnavailableError):
         await outbox.keep(sealed(2))
+
+
+async def test_a_failed_write_fails_all_who_shared_it() -> None:
+    """Nobody is told "kept" by a write that failed; the next write serves those who come then."""
+    table = CountingTable()
+    outbox = DurableOutbox(table, Direct())
+    table.is_full = True
+    tried = [asyncio.ensure_future(outbox.keep(sealed(number))) for number in range(5)]
+    done, _ = await asyncio.wait(tried, timeout=5)
+    assert 5 == sum(isinstance(task.exception(), DiskFullError) for task in done)
+    assert len(outbox) == 0
+    table.is_full = False
+    await outbox.keep(sealed(7))
+    assert [sealed(7)] == outbox.kept()
+
+
+async def test_all_of_a_batch_return_together() -> None:
+    """No turn of the loop for each: who shared a write goes on in the turn after it."""
+    turns = 0
+    outbox = DurableOutbox(MemoryTable(), Direct())
+    tried = [asyncio.ensure_future(outbox.keep(sealed(number))) for number in range(200)]
+    while not all(task.done() for task in tried):
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns < 20
+
+
+async def test_a_cancelled_writer_leaves_nobody_behind() -> None:
+    """Who waits for a write whose first comer was cancelled is kept all the same."""
+    table = CountingTable()
+    outbox = DurableOutbox(table, Direct())
+    tried = [asyncio.ensure_future(outbox.keep(sealed(number))) for number in range(4)]
+    await asyncio.sleep(0)
+    tried[0].cancel()
+    await asyncio.wait(tried, timeout=5)
+    assert [sealed(1), sealed(2), sealed(3)] == [
+        item for item in outbox.kept() if item != sealed(0)
+    ]
+    assert all(task.exception() is None for task in tried[1:])
