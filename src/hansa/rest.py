@@ -533,7 +533,7 @@ class StoreStats(_Json, frozen=True):
     stored_bytes: int
     """Sealed bytes of distinct chunks."""
     duplicate_bytes: int
-    """Plain bytes that were not stored again."""
+    """Sealed bytes that were not stored again; the node does not know the plain ones."""
     packs: int
     journal_bytes: int
     free_bytes: int

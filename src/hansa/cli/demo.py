@@ -90,7 +90,11 @@ def _run(
 
 async def _tell(alliance: LocalAlliance, checks: Checks, scratch: Path) -> None:
     """Start the alliance and tell every step of the story."""
-    checks.console.print("[bold]Starting six nodes …[/bold]")
+    checks.console.print(
+        "[bold]Six organisations of a city share data: all on this machine, each with its own node."
+        "[/bold]\n    Each ✔ is something that was checked just now; ✘ would be one that failed.\n"
+    )
+    checks.console.print("[bold] 0  Six nodes start[/bold]")
     await alliance.up(checks.tell)
     async with alliance.clients() as clients:
         stage = Stage(alliance, clients, checks, scratch, load_sample())

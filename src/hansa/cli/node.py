@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from hansa.cli.acting import Acting, acting, ask_passphrase
 from hansa.cli.show import print_fields
 from hansa.keyfile import is_protected
 from hansa.node.config import KEY_FILE, PASSPHRASE_VARIABLE, load_config, read_passphrase
+
+if TYPE_CHECKING:
+    from hansa.client.client import HansaClient
 
 
 @click.group()
@@ -69,8 +73,5 @@ def status(acting: Acting) -> None:
     )
 
 
-async def _ask(client: object) -> tuple[rest.Health, rest.NodeStatus]:
-    from hansa.client.client import HansaClient  # noqa: PLC0415 - for the type alone
-
-    assert isinstance(client, HansaClient)
+async def _ask(client: "HansaClient") -> tuple[rest.Health, rest.NodeStatus]:
     return await client.health(), await client.get("/v1/status", rest.NodeStatus)

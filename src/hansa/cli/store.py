@@ -27,7 +27,7 @@ def stats(acting: Acting) -> None:
             ("datasets, versions", f"{view.datasets}, {view.versions}"),
             ("data, as published", bytes_text(view.logical_bytes)),
             ("stored, sealed", bytes_text(view.stored_bytes)),
-            ("duplicates dropped", bytes_text(view.duplicate_bytes)),
+            ("not stored again, sealed", bytes_text(view.duplicate_bytes)),
             ("chunks", view.chunks),
             ("packs", view.packs),
             ("waiting for a pack", bytes_text(view.journal_bytes)),

@@ -23,10 +23,12 @@ class Checks:
     made: list[Check] = field(default_factory=list)
     step: str = ""
 
-    def begin(self, step: str) -> None:
-        """Start a step of the story."""
+    def begin(self, step: str, about: str = "") -> None:
+        """Start a step of the story; say in a sentence what it is about."""
         self.step = step
         self.console.print(f"\n[bold]{len({c.step for c in self.made}) + 1:>2}  {step}[/bold]")
+        if about:
+            self.tell(about)
 
     def tell(self, text: str) -> None:
         """Print a line that claims nothing."""

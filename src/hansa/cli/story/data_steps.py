@@ -9,10 +9,15 @@ from hansa.cli.story.stage import MARKER, ORGANISATIONS, SUPER_NODES, Stage
 async def elected(stage: Stage) -> None:
     """Six processes, four super nodes elected by votes."""
     checks = stage.checks
-    checks.begin("An alliance of six organisations, four of them elected super nodes")
+    checks.begin(
+        "An alliance of six organisations, four of them elected super nodes",
+        "Each organisation runs a node of its own. Super nodes review and agree on every change.",
+    )
     pids = {view.pid for view in stage.alliance.views() if view.running}
     checks.that(
-        len(pids) == len(ORGANISATIONS), "six node processes run", f"pids {sorted(map(str, pids))}"
+        len(pids) == len(ORGANISATIONS),
+        "six node processes run",
+        f"process ids {', '.join(sorted(map(str, pids)))}",
     )
     view = await stage.clients["energy"].get("/v1/super-nodes", rest.SuperNodesView)
     seated = [item for item in view.candidates if item.is_super_node]
@@ -22,14 +27,19 @@ async def elected(stage: Stage) -> None:
         ", ".join(f"{item.organisation} {item.votes}" for item in seated),
     )
     checks.that(
-        view.quorum == 3 and view.faults == 1, "three agree, one may fail", f"epoch {view.epoch}"
+        view.quorum == 3 and view.faults == 1,
+        "a block needs three of the four; one of them may fail or lie",
+        f"epoch {view.epoch}",
     )
 
 
 async def publish(stage: Stage) -> None:
     """Publish the first version of every dataset of the sample."""
     checks = stage.checks
-    checks.begin("Real open city data is published")
+    checks.begin(
+        "Real open city data is published",
+        "Cut into chunks and encrypted by the publisher; its own node stores what it cannot read.",
+    )
     bytes_in = bytes_stored = 0
     total = sum(path.stat().st_size for item in stage.sample for path in item.paths(1))
     with transfer_progress(hidden=False) as progress:
@@ -56,39 +66,53 @@ async def publish(stage: Stage) -> None:
         "every organisation sees all of them",
         f"{len(views)} datasets, {', '.join(formats)}",
     )
-    checks.that(bytes_in == total, "every byte went in", bytes_text(bytes_in))
+    checks.that(bytes_in == total, "every byte of the files went in", bytes_text(bytes_in))
     checks.that(
-        bytes_stored < bytes_in, "compressed and sealed", f"{bytes_text(bytes_stored)} stored"
+        bytes_stored < bytes_in,
+        "stored compressed and encrypted",
+        f"{bytes_text(bytes_stored)} on the disks",
     )
 
 
 async def duplicates(stage: Stage) -> None:
     """Publish the later versions; and one file a second time under another name."""
     checks = stage.checks
-    checks.begin("Later versions: duplicates are dropped")
+    checks.begin(
+        "Later versions are published: duplicates are dropped",
+        "A chunk that the publisher's store holds already is not stored a second time.",
+    )
+    known_bytes = 0
     for item in stage.sample:
         for number in range(2, len(item.versions) + 1):
             published = await stage.clients[item.organisation].publish(
                 item.paths(number), dataset=bytes.fromhex(stage.datasets[item.title])
             )
             stage.transactions.append(published.status.transaction)
+            known_bytes += published.duplicate_bytes
             checks.that(
                 published.version == number,
                 f"{item.title}, version {number}",
                 f"{bytes_text(published.bytes_in)} in, {bytes_text(published.bytes_stored)} stored,"
                 f" {published.duplicates} of {published.chunks} chunks known",
             )
-    await _publish_twice(stage, next(item for item in stage.sample if "Sunshine" in item.title))
+    known_bytes += await _publish_twice(
+        stage, next(item for item in stage.sample if "Sunshine" in item.title)
+    )
     stats = await stage.clients["environment"].get("/v1/store", rest.StoreStats)
     checks.that(
         stats.duplicate_bytes > 0,
-        "the store of environment kept each chunk once",
-        f"{bytes_text(stats.logical_bytes)} published, {bytes_text(stats.duplicate_bytes)} dropped",
+        "environment's store holds each of its chunks once",
+        f"{stats.chunks} chunks, {bytes_text(stats.stored_bytes)} encrypted",
+    )
+    checks.that(
+        known_bytes > 0,
+        "what was known already was dropped",
+        f"{bytes_text(known_bytes)} of the files published in this step",
     )
 
 
-async def _publish_twice(stage: Stage, item: SampleDataset) -> None:
-    """A marked copy of known data: nearly all of it is a duplicate."""
+async def _publish_twice(stage: Stage, item: SampleDataset) -> int:
+    """Publish a marked copy of known data; return how many plain bytes were duplicates."""
     original = item.paths(len(item.versions))[0].read_bytes()
     copy = stage.scratch / "sunshine-copy.csv"
     copy.write_bytes(original + f"\n{MARKER}\n".encode())
@@ -102,12 +126,16 @@ async def _publish_twice(stage: Stage, item: SampleDataset) -> None:
         "the same data again with one line more",
         f"{bytes_text(published.bytes_in)} in, {bytes_text(published.bytes_stored)} stored",
     )
+    return published.duplicate_bytes
 
 
 async def find(stage: Stage) -> None:
     """Find by words, place, time and theme, asking another organisation's node."""
     checks = stage.checks
-    checks.begin("Health looks for data: by words, place, time, theme, likeness")
+    checks.begin(
+        "Health looks for data: by words, place, time, theme, likeness",
+        "Health asks its own node; every node keeps an index of all descriptions, not of the data.",
+    )
     client = stage.clients["health"]
     ids = stage.datasets
     asked = [
@@ -136,7 +164,10 @@ async def find(stage: Stage) -> None:
 async def absent(stage: Stage) -> None:
     """Ask for what is not there; the node's own counters say that no file was read."""
     checks = stage.checks
-    checks.begin("A question for what is not there")
+    checks.begin(
+        "A question for what is not there",
+        "A small table in memory knows which words, places and times occur nowhere.",
+    )
     client = stage.clients["health"]
     before = stage.files_read("health")
     answers = [
@@ -144,7 +175,9 @@ async def absent(stage: Stage) -> None:
         for word in ("volcano", "submarine timetable", "glacier melt", "xylophone")
     ]
     after = stage.files_read("health")
-    checks.that(all(answer.total == 0 for answer in answers), "answered: not here", "4 questions")
+    checks.that(
+        all(answer.total == 0 for answer in answers), "each is answered “not here”", "4 questions"
+    )
     checks.that(
         not any(answer.read_from_disk or answer.explanation.bytes_read for answer in answers),
         "no row and no byte of the data index was read",

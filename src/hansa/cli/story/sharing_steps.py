@@ -20,13 +20,16 @@ POLL_S = 0.1
 
 async def refused(stage: Stage) -> None:
     """A read without a grant is refused, with the reason."""
-    stage.checks.begin("Safety reads without a grant")
+    stage.checks.begin(
+        "Safety reads without a grant",
+        "Everybody may find a dataset; only who was granted access may read it.",
+    )
     dataset = bytes.fromhex(stage.datasets["copy"])
     output = stage.scratch / "refused"
     try:
         await stage.clients["safety"].fetch(dataset, output)
     except DeniedError as error:
-        stage.checks.that(True, "refused", error.message)
+        stage.checks.that(True, "refused, with the reason", error.message)
     else:
         stage.checks.that(False, "refused", "it was served")
     written = list(output.rglob("*")) if output.exists() else []
@@ -36,13 +39,18 @@ async def refused(stage: Stage) -> None:
 async def shared(stage: Stage) -> None:
     """Request with a confidential purpose, grant, fetch, compare."""
     checks = stage.checks
-    checks.begin("Safety asks with a purpose, environment grants, safety fetches")
+    checks.begin(
+        "Safety asks with a purpose, environment grants, safety fetches",
+        "Request and grant are agreed on in blocks; the data key goes sealed to the requester alone.",
+    )
     dataset = bytes.fromhex(stage.datasets["copy"])
     purpose = f"Compare with the {MARKER}"
     asked = await stage.clients["safety"].request_access(dataset, purpose=purpose)
     stage.transactions.append(asked.status.transaction)
     checks.that(
-        asked.status.status == "committed", "request agreed on", f"block {asked.status.height}"
+        asked.status.status == "committed",
+        "the request is agreed on",
+        f"block {asked.status.height}",
     )
     opened = [
         item
@@ -52,12 +60,16 @@ async def shared(stage: Stage) -> None:
     checks.that(
         len(opened) == 1 and purpose in opened[0].justification,
         "the owner reads the confidential purpose",
-        f"public word: {opened[0].view.purpose}" if opened else "no request seen",
+        f"everybody else sees the word “{opened[0].view.purpose}”" if opened else "no request seen",
     )
     granted = await stage.clients["environment"].grant_access(asked.request)
     stage.transactions.append(granted.status.transaction)
     stage.grant_transaction = granted.status.transaction
-    checks.that(granted.status.status == "committed", "granted", f"block {granted.status.height}")
+    checks.that(
+        granted.status.status == "committed",
+        "the grant is agreed on",
+        f"block {granted.status.height}",
+    )
     with transfer_progress(hidden=False) as progress:
         task = progress.add_task("fetching", total=None)
         fetched = await stage.clients["safety"].fetch(
@@ -76,12 +88,15 @@ async def shared(stage: Stage) -> None:
 async def master_killed(stage: Stage) -> None:
     """Kill the master's process; go on; bring it back; compare."""
     checks = stage.checks
-    checks.begin("The master is killed with kill -9")
+    checks.begin(
+        "The master is killed with kill -9",
+        "The master is the super node whose turn it is to propose the next block.",
+    )
     watcher = "energy"
     master = (await stage.status(watcher)).master
     height = (await stage.status(watcher)).height
     pid = processes.kill_process(stage.alliance.node_folder(master))
-    checks.tell(f"{master} (process {pid}) was the master of the next block after {height}")
+    checks.tell(f"killed: {master} (process {pid}), master of the block after {height}")
     actor = next(name for name in ORGANISATIONS if name not in (master, watcher))
     sample = next(item for item in stage.sample if item.organisation == actor)
     status = await stage.clients[actor].publish(
@@ -114,7 +129,10 @@ async def _converged(stage: Stage) -> str | None:
 async def copies_erased(stage: Stage) -> None:
     """Copies of every transaction erased and acknowledged."""
     checks = stage.checks
-    checks.begin("Copies of every transaction are erased and acknowledged")
+    checks.begin(
+        "Copies of every transaction are erased and acknowledged",
+        "Super nodes hold a copy only while they decide; each signs that its copy is gone.",
+    )
     missing: list[str] = []
     acknowledged = 0
     try:
@@ -129,10 +147,10 @@ async def copies_erased(stage: Stage) -> None:
     checks.that(
         not missing,
         f"{len(stage.transactions)} transactions, each acknowledged by a quorum on the chain",
-        f"{acknowledged} signed receipts",
+        f"{acknowledged} signed acknowledgements",
     )
     held = [(await stage.status(name)).copies_held for name in ORGANISATIONS]
-    checks.that(sum(held) == 0, "no node holds a copy now", f"{held}")
+    checks.that(sum(held) == 0, "no node holds a copy now", f"{sum(held)} copies on six nodes")
 
 
 async def _count_erasures(stage: Stage) -> tuple[list[str], int]:
@@ -151,7 +169,10 @@ async def _count_erasures(stage: Stage) -> tuple[list[str], int]:
 async def proved(stage: Stage) -> None:
     """Export a receipt; verify it offline in another process that has only the genesis."""
     checks = stage.checks
-    checks.begin("A receipt is exported and verified offline")
+    checks.begin(
+        "A receipt is exported and verified offline",
+        "Proof that the grant stands on the chain, for somebody who can ask no node.",
+    )
     data = await stage.clients["safety"].export_receipt(bytes.fromhex(stage.grant_transaction))
     receipt = stage.scratch / "grant.receipt"
     receipt.write_bytes(data)
@@ -182,11 +203,14 @@ def _verify_offline(scratch: Path, receipt: Path, genesis: Path) -> tuple[int, d
 async def nothing_in_clear(stage: Stage) -> None:
     """Look for the planted words in every file of every node."""
     checks = stage.checks
-    checks.begin("Nothing in clear at any node")
+    checks.begin(
+        "Nothing in clear at any node",
+        "The demo planted the same words in a published file and in the confidential purpose.",
+    )
     files, size, found = await asyncio.to_thread(_search, stage)
     checks.that(
         not found and files > 0,
-        "words planted in a published file and in a purpose are in no node's folder, store or log",
+        "the words are in no node's folder, store or log",
         f"{files} files, {bytes_text(size)} searched{': ' + ', '.join(found) if found else ''}",
     )
 

@@ -1,0 +1,96 @@
+"""An alliance in one folder, as files: made whole or not at all, found again, profiles by name."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hansa.cli import processes
+from hansa.cli.local_alliance import LocalAlliance
+from hansa.client.profile import list_profiles, load_profile, profile_path
+from hansa.errors import ConflictError, InvalidError, MissingError
+
+NAMES = ["zoo", "air"]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Profiles of a home of their own."""
+    monkeypatch.setenv("HANSA_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("HANSA_PASSPHRASE", raising=False)
+    return tmp_path / "home"
+
+
+def test_create_and_open(tmp_path: Path) -> None:
+    """Members, genesis and state; each node has ports and a store of its own."""
+    made = LocalAlliance.create(tmp_path / "city", NAMES, 1, "")
+    found = LocalAlliance.open(tmp_path / "city")
+    assert found.state == made.state
+    assert found.state.organisations == NAMES
+    ports = [port for pair in found.state.ports.values() for port in pair]
+    assert len(set(ports)) == 4
+    for name in NAMES:
+        assert (found.node_folder(name) / "genesis.hansa").exists()
+        assert found.profile(name).organisation == name
+
+
+def test_each_store_url_has_a_folder_below(tmp_path: Path) -> None:
+    """One URL for all becomes one root for each."""
+    made = LocalAlliance.create(tmp_path / "city", NAMES, 1, f"file://{tmp_path}/stores/")
+    for name in NAMES:
+        config = (made.node_folder(name) / "node.toml").read_text()
+        assert f"{tmp_path}/stores/{name}" in config
+
+
+@pytest.mark.parametrize(
+    ("names", "seats", "told"),
+    [(["air", "air"], 1, "twice"), (["air", "B"], 1, "no organisation name"), (NAMES, 4, "seats")],
+)
+def test_what_cannot_be_made_leaves_nothing(
+    tmp_path: Path, names: list[str], seats: int, told: str
+) -> None:
+    """A half-made devnet would refuse the next try."""
+    with pytest.raises(InvalidError, match=told):
+        LocalAlliance.create(tmp_path / "city", names, seats, "")
+    assert not (tmp_path / "city").exists()
+
+
+def test_folders_that_are_not_ours(tmp_path: Path) -> None:
+    """Not empty, no devnet, damaged: each told for what it is."""
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ConflictError, match="not empty"):
+        LocalAlliance.create(tmp_path, NAMES, 1, "")
+    with pytest.raises(MissingError, match="holds no devnet"):
+        LocalAlliance.open(tmp_path)
+    (tmp_path / "devnet.json").write_text("{")
+    with pytest.raises(InvalidError, match="damaged"):
+        LocalAlliance.open(tmp_path)
+
+
+def test_profiles_by_name(tmp_path: Path) -> None:
+    """Installed for each; another devnet's are replaced, one made by hand never."""
+    first = LocalAlliance.create(tmp_path / "one", NAMES, 1, "")
+    first.install_profiles()
+    assert sorted(list_profiles()) == sorted(NAMES)
+    second = LocalAlliance.create(tmp_path / "two", NAMES, 1, "")
+    second.install_profiles()
+    assert load_profile("air").alliance == second.profile("air").alliance
+    assert second.profile("air").alliance != first.profile("air").alliance
+
+    profile_path("air").write_text("by hand")
+    with pytest.raises(ConflictError, match="no devnet made"):
+        first.install_profiles()
+    assert profile_path("air").read_text() == "by hand"
+    assert load_profile("zoo").alliance == second.profile("zoo").alliance, "none was touched"
+
+
+def test_views_of_what_does_not_run(tmp_path: Path) -> None:
+    """A process file whose process is another one's does not count as running."""
+    made = LocalAlliance.create(tmp_path / "city", NAMES, 1, "")
+    record = made.node_folder("zoo") / processes.PROCESS_FILE
+    record.write_text(json.dumps([1, 0.0]))
+    views = made.views()
+    assert [view.organisation for view in views] == NAMES
+    assert all(view.pid is None and not view.running for view in views)
+    assert views[0].node_url == f"https://127.0.0.1:{made.state.ports['zoo'][1]}"
+    assert made.stop() == 0
