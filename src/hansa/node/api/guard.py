@@ -2,8 +2,10 @@
 
 The token (RFC 7519, EdDSA) names the user's key (`kid`), this node's key (`aud`), `iat` and `exp`.
 Membership and revocation are looked up at each request, so a revoked user is out with the block.
+A client sends one token with many requests: its signature is checked once, its times each time.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import jwt
@@ -22,6 +24,7 @@ from hansa.types import PublicKey
 
 CLOCK_SKEW_S = 30
 TOKEN_CHARACTERS_MAX = 4_096
+TOKENS_REMEMBERED_MAX = 256
 SCHEME = "bearer "
 
 
@@ -45,11 +48,39 @@ class Caller:
             )
 
 
-def authenticate(header: str, *, audience: PublicKey, now_s: float) -> PublicKey:
-    """Return the key that signed the token of an Authorization header.
+class Doorkeeper:
+    """Checks tokens for one node, and remembers those whose signature it has found sound."""
+
+    def __init__(self, audience: PublicKey) -> None:
+        """Take the node's key, which tokens must name."""
+        self._audience = audience
+        self._sound: OrderedDict[str, tuple[PublicKey, object, object]] = OrderedDict()
+        """Whole header → key, iat, exp; the one used longest ago first."""
+
+    def authenticate(self, header: str, *, now_s: float) -> PublicKey:
+        """Return the key that signed the token of an Authorization header.
+
+        Raises:
+            UnauthenticatedError: no token, malformed, for another node, expired or wrongly signed.
+        """
+        known = self._sound.get(header)
+        if known is None:
+            known = check_token(header, audience=self._audience)
+            self._sound[header] = known
+            if len(self._sound) > TOKENS_REMEMBERED_MAX:
+                self._sound.popitem(last=False)
+        else:
+            self._sound.move_to_end(header)
+        key, issued, expires = known
+        _validate_times(issued, expires, now_s)
+        return key
+
+
+def check_token(header: str, *, audience: PublicKey) -> tuple[PublicKey, object, object]:
+    """Return who signed the token of an Authorization header, and its iat and exp, not yet checked.
 
     Raises:
-        UnauthenticatedError: no token, malformed, for another node, expired or wrongly signed.
+        UnauthenticatedError: no token, malformed, for another node or wrongly signed.
     """
     if header[: len(SCHEME)].lower() != SCHEME or len(header) > TOKEN_CHARACTERS_MAX:
         raise UnauthenticatedError(
@@ -80,8 +111,7 @@ def authenticate(header: str, *, audience: PublicKey, now_s: float) -> PublicKey
         ) from error
     except (jwt.PyJWTError, ValueError) as error:
         raise UnauthenticatedError("The token is malformed or wrongly signed.") from error
-    _validate_times(claims["iat"], claims["exp"], now_s)
-    return PublicKey(key)
+    return PublicKey(key), claims["iat"], claims["exp"]
 
 
 def _validate_times(issued: object, expires: object, now_s: float) -> None:
@@ -124,17 +154,18 @@ def authorise(state: State, organisation: str, key: PublicKey) -> UserRecord:
     return user
 
 
-def require_user(
+async def require_user(
     connection: ASGIConnection[BaseRouteHandler, object, object, AppState],
     _handler: BaseRouteHandler,
 ) -> None:
     """Guard: let the request on only with a valid token of an own, active user."""
-    services: Services = connection.app.state.services
-    key = authenticate(
-        connection.headers.get("authorization", ""),
-        audience=services.key.public,
-        now_s=services.clock.now_ms() / 1000,
-    )
+    state = connection.app.state
+    services: Services = state.services
+    keeper = state.get("doorkeeper")
+    if keeper is None:
+        keeper = state["doorkeeper"] = Doorkeeper(services.key.public)
+    header = connection.headers.get("authorization", "")
+    key = keeper.authenticate(header, now_s=services.clock.now_ms() / 1000)
     user = authorise(services.state(), services.organisation, key)
     connection.scope["hansa_caller"] = Caller(key, user)  # type: ignore[typeddict-unknown-key]
 

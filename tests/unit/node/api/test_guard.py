@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hansa.crypto.signing import SigningKey
 from hansa.errors import DeniedError, UnauthenticatedError
-from hansa.node.api.guard import Caller, authenticate, authorise
+from hansa.node.api.guard import TOKENS_REMEMBERED_MAX, Caller, Doorkeeper, authorise
 from hansa.types import PublicKey
 
 USER = SigningKey(b"u" * 32)
@@ -28,9 +28,9 @@ def token(key: SigningKey = USER, *, headers: dict | None = None, **changes: obj
 def test_let_in() -> None:
     """A fresh token proves its key; small differences of clocks are borne."""
     for now in (NOW, NOW + 60, NOW + 85, NOW - 25):
-        assert USER.public == authenticate(token(), audience=NODE, now_s=now)
-    assert USER.public == authenticate(
-        token().replace("Bearer", "bearer"), audience=NODE, now_s=NOW
+        assert USER.public == Doorkeeper(NODE).authenticate(token(), now_s=now)
+    assert USER.public == Doorkeeper(NODE).authenticate(
+        token().replace("Bearer", "bearer"), now_s=NOW
     )
 
 
@@ -64,7 +64,33 @@ def test_let_in() -> None:
 def test_kept_out(header: str) -> None:
     """Anything but a fresh token for this node, signed by the key it names."""
     with pytest.raises(UnauthenticatedError):
-        authenticate(header, audience=NODE, now_s=NOW)
+        Doorkeeper(NODE).authenticate(header, now_s=NOW)
+
+
+def test_a_remembered_token_ends_all_the_same() -> None:
+    """What was sound is judged by its times each time, and its key alone is let in by it."""
+    keeper = Doorkeeper(NODE)
+    header = token()
+    for now in (NOW, NOW + 10):
+        assert USER.public == keeper.authenticate(header, now_s=now)
+    with pytest.raises(UnauthenticatedError, match="expired"):
+        keeper.authenticate(header, now_s=NOW + 200)
+    assert USER.public == keeper.authenticate(header, now_s=NOW + 10)
+    changed = header[:-4] + ("AAAA" if header[-4:] != "AAAA" else "BBBB")
+    with pytest.raises(UnauthenticatedError, match="signed"):
+        keeper.authenticate(changed, now_s=NOW)
+    other = token(SigningKey(b"o" * 32))
+    assert USER.public != keeper.authenticate(other, now_s=NOW)
+
+
+def test_tokens_remembered_are_bounded() -> None:
+    """Many tokens take no more memory than the bound; refused ones take none."""
+    keeper = Doorkeeper(NODE)
+    for number in range(TOKENS_REMEMBERED_MAX + 10):
+        keeper.authenticate(token(jti=str(number)), now_s=NOW)
+    with pytest.raises(UnauthenticatedError):
+        keeper.authenticate("Bearer a.b.c", now_s=NOW)
+    assert len(keeper._sound) == TOKENS_REMEMBERED_MAX
 
 
 def state(user: object, member: object) -> object:
