@@ -69,11 +69,11 @@ class LazyGroup(click.Group):
     ) -> Any:
         """Run a command and leave with its exit code; the one place where a fault ends a command."""
         words = list(sys.argv[1:] if args is None else args)
-        run = super().main
+        run, name = super().main, prog_name or "hansa"
         if not standalone_mode:
-            return run(words, prog_name, complete_var, standalone_mode=False, **extra)
+            return run(words, name, complete_var, standalone_mode=False, **extra)
         try:
-            code = run(words, prog_name, complete_var, standalone_mode=False, **extra)
+            code = run(words, name, complete_var, standalone_mode=False, **extra)
         except click.ClickException as error:
             _refuse_usage(error, as_json="--json" in words)
         except (click.Abort, KeyboardInterrupt):

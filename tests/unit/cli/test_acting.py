@@ -1,17 +1,20 @@
 """What every command shares: who acts, and errors as messages and exit codes."""
 
+import errno
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from hansa.cli.acting import Acting, acting
-from hansa.errors import ERRORS_BY_CODE, HansaError
+from hansa.cli.acting import Acting, acting, ask_passphrase
+from hansa.errors import ERRORS_BY_CODE, HansaError, MissingError
 
 
-def _command(error: HansaError | None = None) -> click.Command:
+def _command(error: BaseException | None = None) -> click.Command:
     @click.command()
     @acting
     def command(acting: Acting) -> None:
@@ -58,3 +61,72 @@ def test_missing_profile_says_what_to_do(tmp_path: Path, monkeypatch: pytest.Mon
     done = CliRunner().invoke(main, ["alliance", "status"])
     assert done.exit_code == 5
     assert "devnet up" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "exit_code"),
+    [
+        (errno.ENOSPC, "disk-full", 7),
+        (errno.EFBIG, "disk-full", 7),
+        (errno.ENOENT, "missing", 5),
+        (errno.EACCES, "denied", 4),
+        (errno.EISDIR, "invalid", 3),
+        (errno.EIO, "unavailable", 7),
+    ],
+)
+def test_what_the_disk_refuses(number: int, code: str, exit_code: int) -> None:
+    """The path and what to do, no trace of the program."""
+    done = CliRunner().invoke(_command(OSError(number, "Refused", "a/path")), ["--json"])
+    assert done.exit_code == exit_code
+    told = json.loads(done.stderr)
+    assert (told["error"], told["detail"]) == (code, "a/path: Refused.")
+    assert told["remedy"]
+
+
+def test_failures_of_calls_that_ran_at_once() -> None:
+    """The first expected one is told; with something unexpected among them, it is a fault."""
+    group = ExceptionGroup("", [ExceptionGroup("", [MissingError("Gone.")]), MissingError("Too.")])
+    done = CliRunner().invoke(_command(group), [])
+    assert done.exit_code == 5
+    assert "Gone." in done.stderr
+    mixed = ExceptionGroup("", [MissingError("Gone."), ZeroDivisionError()])
+    assert CliRunner().invoke(_command(mixed), []).exit_code == 1
+
+
+def test_interrupted() -> None:
+    """130, and one word."""
+    done = CliRunner().invoke(_command(KeyboardInterrupt()), [])
+    assert (done.exit_code, done.stderr) == (130, "Interrupted.\n")
+
+
+def test_a_reader_that_goes_away() -> None:
+    """`hansa … | head` ends quietly, also where the rest is still buffered."""
+    code = (
+        "import click\nfrom hansa.cli.acting import acting\n"
+        "@click.command()\n@acting\ndef command(acting):\n"
+        "    for _ in range(100_000):\n        click.echo('a line')\n"
+        "command()"
+    )
+    writer = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert writer.stdout is not None
+    assert writer.stderr is not None
+    writer.stdout.readline()
+    writer.stdout.close()
+    told = writer.stderr.read()
+    writer.stderr.close()
+    assert (writer.wait(20), told) == (141, b"")
+
+
+def test_passphrase_comes_from_the_environment_or_nowhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without a terminal nobody is asked."""
+    ask_passphrase.cache_clear()
+    monkeypatch.setenv("HANSA_PASSPHRASE", "a word")
+    assert ask_passphrase() == b"a word"
+    ask_passphrase.cache_clear()
+    monkeypatch.delenv("HANSA_PASSPHRASE")
+    assert ask_passphrase() is None
+    ask_passphrase.cache_clear()

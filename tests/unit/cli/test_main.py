@@ -1,5 +1,6 @@
 """The entry point: help without imports, every noun there, every verb with an example."""
 
+import json
 import subprocess
 import sys
 
@@ -8,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 import hansa
-from hansa.cli.main import NOUNS, main
+from hansa.cli.acting import Acting
+from hansa.cli.main import NOUNS, LazyGroup, main
 
 
 def test_help_lists_nouns_and_exit_codes() -> None:
@@ -75,3 +77,51 @@ def test_version_and_unknown_noun() -> None:
     runner = CliRunner()
     assert hansa.__version__ in runner.invoke(main, ["--version"]).output
     assert runner.invoke(main, ["dance"]).exit_code == 2
+
+
+def test_wrong_usage_as_json() -> None:
+    """With --json, wrong words are told as any other failure, with where to look."""
+    done = CliRunner().invoke(main, ["dataset", "get", "zzz", "-o", "x", "--json"])
+    assert done.exit_code == 2
+    told = json.loads(done.stderr)
+    assert (told["error"], told["retryable"]) == ("usage", False)
+    assert "hansa dataset get --help" in told["remedy"]
+    assert json.loads(CliRunner().invoke(main, ["dance", "--json"]).stderr)["error"] == "usage"
+
+
+def test_a_fault_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug ends with exit code 1 and says whose fault it is; the trace is there for who mends it."""
+
+    def fail(_self: object) -> None:
+        raise ZeroDivisionError("deep inside")
+
+    monkeypatch.setattr(Acting, "profile", fail)
+    done = CliRunner().invoke(main, ["block", "ls"])
+    assert done.exit_code == 1
+    assert "Traceback" in done.stderr
+    assert "This is a fault of Hansa" in done.stderr
+    told = json.loads(CliRunner().invoke(main, ["block", "ls", "--json"]).stderr)
+    assert told["error"] == "error"
+    assert "ZeroDivisionError: deep inside" in told["detail"]
+
+
+def test_interrupted_while_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C before the command has begun has the same exit code as one within it."""
+
+    def interrupted(_self: object, _context: object, _name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LazyGroup, "get_command", interrupted)
+    done = CliRunner().invoke(main, ["block", "ls"])
+    assert done.exit_code == 130
+    assert "Traceback" not in done.stderr
+
+
+def test_client_commands_load_no_node() -> None:
+    """A command of a user imports neither the server nor numpy."""
+    code = (
+        "import sys, hansa.cli.dataset, hansa.cli.alliance, hansa.cli.access, hansa.client.client\n"
+        "assert not {'litestar', 'uvicorn', 'numpy', 'lmdb', 'rich'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
