@@ -36,13 +36,20 @@ Example:
 )
 @click.option("--name", required=True, help="Name of the alliance, for people.")
 @click.option("--super-nodes", type=int, default=4, show_default=True, help="1, 4, 7, … seats.")
-@click.option("--epoch-blocks", type=int, default=FULL.epoch_blocks, show_default=True)
+@click.option(
+    "--epoch-blocks",
+    type=int,
+    default=FULL.epoch_blocks,
+    show_default=True,
+    help="Blocks between two elections of super nodes.",
+)
 @click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("genesis.hansa"),
     show_default=True,
+    help="File to write; one that is there is kept.",
 )
 @acting
 def init(
@@ -85,7 +92,13 @@ Examples:
   hansa alliance join --dir /srv/hansa --genesis genesis.hansa
 """,
 )
-@click.option("--dir", "folder", required=True, type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--dir",
+    "folder",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The member's folder: its node, its first user's keys, its candidate file.",
+)
 @click.option("--organisation", help="Name of the member: lower-case letters, digits, hyphens.")
 @click.option("--title", help="Its name for people.")
 @click.option("--peer", help="host:port where its node is reached by other nodes.")

@@ -18,8 +18,16 @@ _OPTIONS = (
     click.option("--organisation", default="", help="Published by this organisation."),
     click.option("--title", "title", default="", help="Has exactly this title."),
     click.option("--like", type=ID, default=None, help="Like this dataset; the nearest first."),
-    click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True),
-    click.option("--offset", type=click.IntRange(0), default=0),
+    click.option(
+        "--limit",
+        type=click.IntRange(1, 1000),
+        default=20,
+        show_default=True,
+        help="At most so many.",
+    ),
+    click.option(
+        "--offset", type=click.IntRange(0), default=0, help="Leave out the first so many."
+    ),
 )
 
 

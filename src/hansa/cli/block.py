@@ -13,7 +13,9 @@ def block() -> None:
 
 
 @block.command("ls", epilog="\b\nExample:\n  hansa block ls --limit 5")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many."
+)
 @click.option("--before", type=click.IntRange(1), help="Only blocks below this height.")
 @acting
 def ls(acting: Acting, limit: int, before: int | None) -> None:

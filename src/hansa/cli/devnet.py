@@ -12,7 +12,11 @@ from hansa.cli.show import print_table
 from hansa.errors import InvalidError, UnavailableError
 
 _folder = click.option(
-    "--dir", "folder", required=True, type=click.Path(file_okay=False, path_type=Path)
+    "--dir",
+    "folder",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the devnet; it holds everything, members, keys and stores.",
 )
 
 

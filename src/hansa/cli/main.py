@@ -121,6 +121,7 @@ def _tell_fault(error: Exception, *, as_json: bool) -> NoReturn:
 
 
 @click.group(
+    "hansa",
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EXAMPLES + "\n\n" + EXIT_CODES,

@@ -37,7 +37,14 @@ def ls(acting: Acting, organisation: str | None) -> None:
     "add", epilog="\b\nExample:\n  hansa user add 'Planning desk' --role reader --new-profile desk"
 )
 @click.argument("name")
-@click.option("--role", "roles", type=click.Choice(ROLES), multiple=True, required=True)
+@click.option(
+    "--role",
+    "roles",
+    type=click.Choice(ROLES),
+    multiple=True,
+    required=True,
+    help="May be given many times.",
+)
 @click.option("--new-profile", required=True, metavar="NAME", help="Profile to make for the user.")
 @wait_option
 @acting
