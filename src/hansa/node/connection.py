@@ -14,7 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from hansa.errors import InvalidError
 from hansa.node.api.problems import PROBLEM_TYPE, encode_problem, problem_of
 
-CONNECTIONS_MAX = 2_048
+CONNECTIONS_MAX = 1_024
 IDLE_S_MAX = 30
 """From the start or the last answer to the whole head of the next request."""
 

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import ssl
+from asyncio import sslproto
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hansa.node.connection import IDLE_S_MAX, ApiConnection
 BACKLOG = 256
 STOP_S_MAX = 3
 HEAD_BYTES_MAX = 32_768
+READ_BUFFER_BYTES = 65_536
 
 
 class ApiServer(uvicorn.Server):
@@ -87,6 +89,9 @@ def make_server(app: ASGIApplication, context: ssl.SSLContext) -> ApiServer:
         h11_max_incomplete_event_size=HEAD_BYTES_MAX,
         proxy_headers=False,
     )
+    # asyncio keeps a buffer of this size for each TLS connection: a thousand silent callers would
+    # cost 256 MiB by its default.
+    sslproto.SSLProtocol.max_size = READ_BUFFER_BYTES
     config.load()
     config.ssl = context
     return ApiServer(config)

@@ -4,11 +4,13 @@ import asyncio
 import re
 from typing import cast
 
-from litestar import Litestar, Response, Router
+from litestar import Litestar, Request, Response, Router
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from typing_extensions import override
 from uvicorn._types import (
     ASGI3Application,
     ASGIReceiveCallable,
@@ -154,6 +156,24 @@ async def _refuse(send: ASGISendCallable, request_id: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+class ApiRequest(Request[object, object, State]):
+    """A request whose JSON body is refused, not a defect, where the parser itself gives up."""
+
+    @override
+    async def json(self) -> object:
+        """Return the body's JSON value.
+
+        Raises:
+            InvalidError: nested beyond all reason, or no UTF-8.
+        """
+        try:
+            return await super().json()
+        except RecursionError as error:
+            raise InvalidError("The body is nested too deeply.") from error
+        except UnicodeDecodeError as error:
+            raise InvalidError("The body is not UTF-8.") from error
+
+
 def create_app(services: Services) -> Gateway:
     """Return the ASGI application of a node."""
 
@@ -186,6 +206,7 @@ def create_app(services: Services) -> Gateway:
             HTTPException: answer_framework,
             Exception: answer_defect,
         },
+        request_class=ApiRequest,
         request_max_body_size=limits.REQUEST_BODY_BYTES_MAX,
         openapi_config=OpenAPIConfig(
             title="Hansa node",

@@ -74,3 +74,11 @@ async def test_a_body_that_stops_is_given_up(live, monkeypatch: pytest.MonkeyPat
     assert (408, "invalid") == (found["status"], found["code"])
     status, _, _ = await live.call("GET", f"/v1/transactions/{'0' * 64}?wait_ms=300")
     assert 404 == status
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"words": "\xff"}', b"{"])
+async def test_json_that_no_parser_follows_is_refused(live, body: bytes) -> None:
+    """Nested too deeply, no UTF-8, cut off: the caller's fault, not a defect of the node."""
+    headers = {"Content-Type": "application/json"}
+    found = await live.refused("POST", "/v1/questions", data=body, headers=headers)
+    assert (400, "invalid") == (found["status"], found["code"])
