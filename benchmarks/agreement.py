@@ -18,7 +18,7 @@ OPEN_RATE = 50
 class Plan:
     """How much is measured."""
 
-    seconds: float = 8
+    seconds: float = 6
     repeats: int = 3
     loads: tuple[int, ...] = (1, 8, 64, 256)
     is_whole: bool = True

@@ -19,9 +19,9 @@ CATCH_UP_S_MAX = 120
 class Plan:
     """How far the node is behind, and how many nodes there are besides it."""
 
-    blocks: int = 400
+    blocks: int = 300
     in_flight: int = 16
-    repeats: int = 3
+    repeats: int = 2
     super_nodes: int = 4
 
 
