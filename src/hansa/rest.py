@@ -28,7 +28,7 @@ is proved by a self-signed JSON Web Token (RFC 7519, EdDSA).
     GET  /v1/index                                      → IndexStats
     POST /v1/index/nearest                              NearestRequest → NearestAnswer (pack hint)
     POST /v1/store/lookups                              LookupRequest (octets) → LookupAnswer (octets)
-    POST /v1/store/chunks                               ChunkUpload (octets) → 200 ChunkUploadAnswer (octets)
+    POST /v1/store/chunks                               ChunkUpload (octets) → 204
     POST /v1/store/manifests                            ManifestUpload (octets) → ManifestAnswer (octets)
     GET  /v1/store                                      → StoreStats
     POST /v1/store/check                                CheckRequest → CheckReport
@@ -47,7 +47,7 @@ import msgspec
 from hansa.chain.sealed import OwnerNote, SealedTransaction
 from hansa.chain.transactions import Attestation
 from hansa.codec import digest, encode
-from hansa.types import Address, Digest
+from hansa.types import Digest
 
 WRAPS_TAG = "hansa.wraps.1"
 
@@ -452,14 +452,13 @@ class LookupRequest(_Octets, frozen=True):
 class KnownChunk(_Octets, frozen=True):
     """A chunk that the own store already holds."""
 
-    address: Address
     dataset: bytes
     """A living dataset version that uses it, 16 bytes: its manifest gives the chunk key."""
     version: int
 
 
 class LookupAnswer(_Octets, frozen=True):
-    """For each chunk asked, where it lies, or None if new."""
+    """For each chunk asked, in order, who uses it, or None if it is to be uploaded."""
 
     known: tuple[KnownChunk | None, ...]
 
@@ -480,12 +479,6 @@ class ChunkUpload(_Octets, frozen=True):
     cluster: str
     """Hint: which run of packs they belong to."""
     items: tuple[ChunkItem, ...]
-
-
-class ChunkUploadAnswer(_Octets, frozen=True):
-    """Where each chunk of the batch lies, in its order."""
-
-    addresses: tuple[Address, ...]
 
 
 class ManifestUpload(_Octets, frozen=True):

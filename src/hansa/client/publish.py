@@ -48,7 +48,6 @@ from hansa.errors import (
 from hansa.rest import (
     ChunkItem,
     ChunkUpload,
-    ChunkUploadAnswer,
     DatasetView,
     LookupAnswer,
     LookupRequest,
@@ -219,13 +218,11 @@ class _Intake:
     ) -> None:
         try:
             items = tuple(ChunkItem(item.chunk, item.fingerprint, item.sealed) for item in batch)
-            answer = await self._session.transport.post_octets(
-                "/v1/store/chunks", ChunkUpload(cluster, items), ChunkUploadAnswer
+            await self._session.transport.send_octets(
+                "POST", "/v1/store/chunks", ChunkUpload(cluster, items)
             )
         finally:
             slots.release()
-        if len(answer.addresses) != len(batch):
-            raise ProtocolError("The node did not answer for every chunk that was uploaded.")
 
     def _look_up_from_thread(self, chunks: Sequence[ChunkId], /) -> Sequence[KnownChunk | None]:
         """Have the event loop ask the node; called by the pipeline in its worker thread.

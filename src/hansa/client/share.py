@@ -197,7 +197,7 @@ async def grant(
         bytes.fromhex(view.requester_encryption_key),
         data_keys,
     )
-    await session.transport.put_octets(f"/v1/requests/{view.id}/wraps", wraps)
+    await session.transport.send_octets("PUT", f"/v1/requests/{view.id}/wraps", wraps)
     operation = GrantAccess(identity, compute_wrap_digest(wraps), Millis(expires_ms))
     status = await act(session, [operation], wait=wait)
     return Granted(identity, DatasetId(bytes.fromhex(dataset.id)), len(data_keys), status)

@@ -239,9 +239,9 @@ class Transport:
         """POST a value in the canonical encoding for a JSON answer; sending it twice is harmless."""
         return _from_json(await self.call("POST", path, body=encode(body), content=OCTETS), kind)
 
-    async def put_octets(self, path: str, body: object) -> None:
-        """PUT a value in the canonical encoding; sending it twice is harmless."""
-        await self.call("PUT", path, body=encode(body), content=OCTETS)
+    async def send_octets(self, method: str, path: str, body: object) -> None:
+        """Send a value in the canonical encoding, for no answer; sending it twice is harmless."""
+        await self.call(method, path, body=encode(body), content=OCTETS)
 
     async def get_octets(self, path: str, *, bytes_max: int) -> bytes:
         """GET bytes, refusing more than `bytes_max`."""

@@ -195,7 +195,7 @@ async def test_puts_and_submissions(tmp_path, clock):
     """Both send the canonical encoding."""
     async with _serving(tmp_path, clock) as (server, transport):
         server.answers = [web.Response(status=204), web.json_response(HEALTH)]
-        await transport.put_octets("/w", LookupRequest((b"a",)))
+        await transport.send_octets("PUT", "/w", LookupRequest((b"a",)))
         assert (await transport.submit("/t", LookupRequest(()), Health)).ready
         assert server.requests[0][:3] == ("PUT", "/w", b"\x91\x91\xc4\x01a")
         server.answers = [web.json_response(HEALTH)]

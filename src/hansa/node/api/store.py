@@ -12,13 +12,12 @@ from hansa.chain.transactions import Attestation, sign_attestation
 from hansa.data.pipeline import UploadChunk
 from hansa.errors import ConflictError, InvalidError
 from hansa.node.api.guard import provide_caller
-from hansa.node.api.octets import OctetsBothOperation, answer_octets, read_octets
+from hansa.node.api.octets import OctetsBothOperation, OctetsOperation, answer_octets, read_octets
 from hansa.node.api.services import Given
 from hansa.rest import (
     CheckReport,
     CheckRequest,
     ChunkUpload,
-    ChunkUploadAnswer,
     KnownChunk,
     LookupAnswer,
     LookupRequest,
@@ -46,37 +45,28 @@ async def lookups(services: Given, request: AnyRequest) -> Response[bytes]:
 
     def look() -> LookupAnswer:
         chunks = [ChunkId(chunk) for chunk in asked.chunks]
-        index = services.versions.chunks.index
-        known: list[KnownChunk | None] = []
-        for chunk, version in zip(chunks, services.versions.lookup(chunks), strict=True):
-            entry = index.lookup([chunk])[0] if version is not None else None
-            stored = index.locate(entry.sealed_digest) if entry is not None else None
-            if version is None or stored is None:
-                known.append(None)
-            else:
-                known.append(KnownChunk(stored.address, version.dataset, version.number))
-        return LookupAnswer(tuple(known))
+        return LookupAnswer(
+            tuple(
+                KnownChunk(version.dataset, version.number) if version is not None else None
+                for version in services.versions.lookup(chunks)
+            )
+        )
 
     return answer_octets(await services.workers.run(look))
 
 
-@post("/store/chunks", status_code=200, operation_class=OctetsBothOperation)
-async def chunks(services: Given, request: AnyRequest) -> Response[bytes]:
+@post("/store/chunks", status_code=204, operation_class=OctetsOperation)
+async def chunks(services: Given, request: AnyRequest) -> None:
     """Take a batch of new sealed chunks; they are durable when this answers."""
     provide_caller(request.scope).require_role("publisher")
     upload = await read_octets(request, ChunkUpload)
     if len(upload.items) > limits.LOOKUP_DIGESTS_MAX:
         raise InvalidError(f"At most {limits.LOOKUP_DIGESTS_MAX} chunks are taken at once.")
-
-    def take() -> ChunkUploadAnswer:
-        store = services.versions.chunks
-        items = [
-            UploadChunk(ChunkId(item.chunk), item.fingerprint, item.sealed) for item in upload.items
-        ]
-        digests = store.put(items, cluster_number(upload.cluster))
-        return ChunkUploadAnswer(tuple(store.locate(digest).address for digest in digests))
-
-    return answer_octets(await services.workers.run(take))
+    items = [
+        UploadChunk(ChunkId(item.chunk), item.fingerprint, item.sealed) for item in upload.items
+    ]
+    cluster = cluster_number(upload.cluster)
+    await services.workers.run(services.versions.chunks.put, items, cluster)
 
 
 def cluster_number(label: str) -> int:

@@ -33,4 +33,6 @@ async def test_description(live) -> None:
     assert told["openapi"].startswith("3.")
     upload = told["paths"]["/v1/store/chunks"]["post"]
     assert "application/octet-stream" in upload["requestBody"]["content"]
-    assert "application/octet-stream" in upload["responses"]["200"]["content"]
+    assert "204" in upload["responses"]
+    lookup = told["paths"]["/v1/store/lookups"]["post"]
+    assert "application/octet-stream" in lookup["responses"]["200"]["content"]

@@ -13,7 +13,6 @@ from hansa.rest import (
     CheckReport,
     ChunkItem,
     ChunkUpload,
-    ChunkUploadAnswer,
     LookupAnswer,
     LookupRequest,
     ManifestUpload,
@@ -39,15 +38,18 @@ def test_cluster_numbers() -> None:
 
 
 async def test_chunks(live) -> None:
-    """Chunks sent twice are stored once, at the same address; unknown ones are not known."""
+    """Chunks sent twice are stored once; what no version uses is not known."""
     items = tuple(
         ChunkItem(chunk=os.urandom(32), fingerprint=os.urandom(36), sealed=os.urandom(500))
         for _ in range(3)
     )
-    first = await octets(live, "/v1/store/chunks", ChunkUpload("", items), ChunkUploadAnswer)
-    again = await octets(live, "/v1/store/chunks", ChunkUpload("", items), ChunkUploadAnswer)
-    assert first == again
-    assert [500] * 3 == [address.length for address in first.addresses]
+    sizes = []
+    for _ in range(2):
+        data = encode(ChunkUpload("", items))
+        status, body, _ = await live.call("POST", "/v1/store/chunks", data=data, headers=OCTETS)
+        assert (204, b"") == (status, body)
+        sizes.append((await live.get("/v1/store", StoreStats)).journal_bytes)
+    assert sizes[0] == sizes[1] > 1_500
     asked = LookupRequest(tuple(item.chunk for item in items))
     answer = await octets(live, "/v1/store/lookups", asked, LookupAnswer)
     assert (None, None, None) == answer.known, "no living version uses them yet"
@@ -61,6 +63,7 @@ async def test_chunks(live) -> None:
         ("/v1/store/chunks", ChunkUpload("", (ChunkItem(bytes(32), b"", b""),))),
         ("/v1/store/lookups", LookupRequest((b"short",))),
         ("/v1/store/lookups", LookupRequest((bytes(32),) * 4_097)),
+        ("/v1/store/chunks", ChunkUpload("", (ChunkItem(bytes(32), b"", b"x"),) * 4_097)),
         ("/v1/store/manifests", ManifestUpload(b"", b"nonsense", b"wrap", 0, 0)),
     ],
 )
@@ -71,7 +74,7 @@ async def test_nonsense(live, path: str, value: object) -> None:
     assert (await live.get("/v1/store", StoreStats)).journal_bytes == 0
 
 
-async def test_publish_and_check(live, tmp_path) -> None:
+async def test_publish_and_check(live, tmp_path, monkeypatch) -> None:
     """A published version is attested, counted, found by look-up, and found sound."""
     (tmp_path / "f.bin").write_bytes(os.urandom(200_000))
     attested = []
@@ -96,3 +99,10 @@ async def test_publish_and_check(live, tmp_path) -> None:
     assert status == 200
     report = msgspec.json.decode(body, type=CheckReport)
     assert ([], []) == (report.problems, report.damaged_datasets)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a chunk that a living version uses was uploaded again")
+
+    monkeypatch.setattr(live.services.versions.chunks, "put", refuse)
+    async with live.alliance.client(live.member) as client:
+        await client.publish([tmp_path / "f.bin"], title="The same file again")
