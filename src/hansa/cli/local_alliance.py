@@ -133,12 +133,12 @@ class LocalAlliance:
                     )
                 )
             genesis = encode(found_alliance("devnet", candidates, parameters, clock=clock))
-        except HansaError:
+            (folder / "genesis.hansa").write_bytes(genesis)
+            for name in organisations:
+                complete_member(folder / "members" / name, genesis)
+        except BaseException:  # Ctrl-C too: half a devnet would refuse the next try
             _remove_made(folder)
             raise
-        (folder / "genesis.hansa").write_bytes(genesis)
-        for name in organisations:
-            complete_member(folder / "members" / name, genesis)
         state = DevnetState(
             organisations=organisations, super_nodes=super_nodes, ports=pairs, store=store
         )
@@ -315,5 +315,6 @@ def _remove_made(folder: Path) -> None:
     import shutil  # noqa: PLC0415 - only on this path
 
     shutil.rmtree(folder / "members", ignore_errors=True)
+    (folder / "genesis.hansa").unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()

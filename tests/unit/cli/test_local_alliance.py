@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hansa.cli import processes
+from hansa.cli import local_alliance, processes
 from hansa.cli.local_alliance import LocalAlliance
 from hansa.client.profile import list_profiles, load_profile, profile_path
 from hansa.errors import ConflictError, InvalidError, MissingError
@@ -52,6 +52,18 @@ def test_what_cannot_be_made_leaves_nothing(
     """A half-made devnet would refuse the next try."""
     with pytest.raises(InvalidError, match=told):
         LocalAlliance.create(tmp_path / "city", names, seats, "")
+    assert not (tmp_path / "city").exists()
+
+
+def test_interrupted_while_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C half way leaves nothing either."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(local_alliance, "complete_member", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        LocalAlliance.create(tmp_path / "city", NAMES, 1, "")
     assert not (tmp_path / "city").exists()
 
 
