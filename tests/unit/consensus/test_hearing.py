@@ -3,10 +3,19 @@
 import msgspec
 import pytest
 
-from hansa.chain.blocks import Vote, sign_vote
+from hansa.chain.blocks import Certificate, CertificateSignature, Vote, sign_vote
 from hansa.consensus.effects import ReportFault
 from hansa.consensus.faults import FaultLog
-from hansa.consensus.hearing import Hearing
+from hansa.consensus.hearing import VOTES_AGAIN_MAX, Hearing
+from hansa.consensus.messages import (
+    Certified,
+    Erase,
+    Response,
+    Review,
+    Verdict,
+    VotesAgain,
+    sign_proposal,
+)
 from hansa.types import NO_DIGEST, Digest
 
 BLOCK = Digest(b"b" * 32)
@@ -123,16 +132,177 @@ def test_a_proposal_is_compared_field_by_field(quiet, context, hearing) -> None:
 
 def test_an_order_to_erase_needs_its_proof(quiet, context, hearing) -> None:
     """Too few signatures are reported; a quorum's nil confirms count."""
-    from hansa.chain.blocks import Certificate, CertificateSignature
-    from hansa.consensus.messages import Erase
-
-    votes = [vote(quiet, context, index, NO_DIGEST, phase="confirm") for index in range(3)]
-    parts = sorted(CertificateSignature(item.voter, item.signature).voter for item in votes)
-    by_voter = {item.voter: item for item in votes}
-    signatures = tuple(CertificateSignature(key, by_voter[key].signature) for key in parts)
     sender = quiet.world.members[1].node
-    hearing.take_erase(sender, Erase(Certificate(votes[0].vote, signatures[:2])))
+    poor = certificate_of(quiet, context, NO_DIGEST, voters=2, phase="confirm")
+    hearing.take_erase(sender, Erase(poor))
     assert ["malformed"] == kinds(context)
     assert {} == hearing.height.rounds
-    hearing.take_erase(sender, Erase(Certificate(votes[0].vote, signatures)))
+    hearing.take_erase(sender, Erase(certificate_of(quiet, context, NO_DIGEST, phase="confirm")))
     assert hearing.height.round_state(0).confirms.has_nil_quorum
+
+
+def certificate_of(quiet, context, named: Digest, *, voters: int = 3, **changes) -> Certificate:
+    """Return a certificate of the first super nodes for one vote."""
+    votes = [vote(quiet, context, index, named, **changes) for index in range(voters)]
+    parts = [CertificateSignature(item.voter, item.signature) for item in votes]
+    return Certificate(votes[0].vote, tuple(sorted(parts, key=lambda part: part.voter)))
+
+
+def test_a_proposal_that_is_over_is_taken_only_if_it_was_decided(quiet, context, hearing) -> None:
+    """A late proposal of a past round matters only where a quorum confirmed just that block."""
+    propose = proposal_of(quiet)
+    hearing.height.enter(1)
+    hearing.take_propose(propose.proposal.master, propose)
+    assert {} == hearing.height.candidates
+    named = propose.proposal.digest
+    for index in range(3):
+        signed = vote(quiet, context, index, named, phase="confirm")
+        assert hearing.take_vote(signed.voter, signed)
+    hearing.take_propose(propose.proposal.master, propose)
+    assert {named} == set(hearing.height.candidates)
+
+
+@pytest.mark.parametrize("number", [-1, 2**20])
+def test_a_proposal_of_an_absurd_round_is_dropped(quiet, context, hearing, number) -> None:
+    """It reaches no table."""
+    propose = proposal_of(quiet)
+    far = msgspec.structs.replace(propose.proposal, round=number)
+    hearing.take_propose(far.master, msgspec.structs.replace(propose, proposal=far))
+    assert ({}, []) == (hearing.height.rounds, kinds(context))
+
+
+def test_a_false_proposal_is_reported_and_not_kept(quiet, context, hearing) -> None:
+    """Whoever sends it is named; the round stays open for the true one."""
+    propose = proposal_of(quiet)
+    unsigned = msgspec.structs.replace(propose.proposal, signature=bytes(64))
+    sender = quiet.world.members[2].node
+    hearing.take_propose(sender, msgspec.structs.replace(propose, proposal=unsigned))
+    assert ["malformed"] == kinds(context)
+    assert hearing.height.present.proposal is None
+    padded = msgspec.structs.replace(propose, copies=(quiet.sealed(5)[1],) * 2)
+    assert "more copies" in hearing._find_problem(padded)
+
+
+def test_two_proposals_for_one_round_prove_their_master_faulty(quiet, context, hearing) -> None:
+    """The first counts; the second proves its master's fault."""
+    propose = proposal_of(quiet)
+    hearing.take_propose(propose.proposal.master, propose)
+    header = msgspec.structs.replace(propose.block.header, time_ms=propose.block.header.time_ms + 1)
+    master = next(
+        item for item in quiet.world.members if item.node == propose.proposal.master
+    ).node_key
+    other = sign_proposal(msgspec.structs.replace(propose.proposal, digest=header.digest()), master)
+    block = msgspec.structs.replace(propose.block, header=header)
+    second = msgspec.structs.replace(propose, proposal=other, block=block)
+    hearing.take_propose(propose.proposal.master, propose)
+    assert [] == kinds(context), "the same again is no fault"
+    hearing.take_propose(propose.proposal.master, second)
+    assert ["double-proposal"] == kinds(context)
+    assert propose == hearing.height.present.proposal
+
+
+def test_what_a_proposal_must_carry_and_must_not(quiet, context, hearing) -> None:
+    """A new block has no certificate; one proposed again has that of its valid round."""
+    propose = proposal_of(quiet)
+    named = propose.proposal.digest
+    sound = certificate_of(quiet, context, named)
+    cases = [
+        (-1, sound, "for a new block"),
+        (0, None, "without a certificate"),
+        (1, sound, "without a certificate"),
+        (0, certificate_of(quiet, context, BLOCK), "another round or block"),
+        (0, certificate_of(quiet, context, named, voters=2), "an invalid certificate"),
+        (0, certificate_of(quiet, context, named, phase="confirm"), "an invalid certificate"),
+    ]
+    for valid_round, certificate, problem in cases:
+        proposal = msgspec.structs.replace(propose.proposal, round=1, valid_round=valid_round)
+        changed = msgspec.structs.replace(propose, proposal=proposal, certificate=certificate)
+        assert problem in hearing._find_certificate_problem(changed)
+    proposal = msgspec.structs.replace(propose.proposal, round=1, valid_round=0)
+    good = msgspec.structs.replace(propose, proposal=proposal, certificate=sound)
+    assert "" == hearing._find_certificate_problem(good)
+
+
+def test_a_block_with_its_reviews_is_taken_and_its_votes_count(quiet, context, hearing) -> None:
+    """So that a later master can propose it again; what proves nothing is reported."""
+    block = proposal_of(quiet).block
+    named, sender = block.header.digest(), quiet.world.members[1].node
+    for certificate in (
+        certificate_of(quiet, context, named, height=2),
+        certificate_of(quiet, context, named, round=5_000),
+    ):
+        hearing.take_certified(sender, Certified(certificate, block))
+    assert ({}, []) == (hearing.height.candidates, kinds(context)), "another slot is no fault"
+    hearing.take_certified(sender, Certified(certificate_of(quiet, context, BLOCK), block))
+    assert ["malformed"] == kinds(context)
+    short = certificate_of(quiet, context, named, voters=2)
+    hearing.take_certified(quiet.world.members[2].node, Certified(short, block))
+    assert {} == hearing.height.candidates
+    hearing.take_certified(sender, Certified(certificate_of(quiet, context, named), block))
+    assert {named} == set(hearing.height.candidates)
+    assert 3 == len(hearing.height.round_state(0).reviews)
+
+
+def test_a_certificate_brings_equivocation_to_light(quiet, context, hearing) -> None:
+    """A vote known otherwise and the one in a certificate are two votes for one slot."""
+    block = proposal_of(quiet).block
+    signed = vote(quiet, context, 0, NO_DIGEST)
+    hearing.take_vote(signed.voter, signed)
+    certificate = certificate_of(quiet, context, block.header.digest())
+    hearing.take_certified(quiet.world.members[1].node, Certified(certificate, block))
+    assert ["equivocation"] == kinds(context)
+
+
+def test_a_certificate_of_a_far_round_fills_no_memory(quiet, context, hearing) -> None:
+    """A proof that copies may go, from a round too far to keep, changes nothing."""
+    far = certificate_of(quiet, context, NO_DIGEST, phase="confirm", round=5_000)
+    hearing.take_erase(quiet.world.members[1].node, Erase(far))
+    assert ({}, {}) == (hearing.height.rounds, hearing.height.latest)
+
+
+def test_an_order_to_erase_for_another_slot_or_by_reviews_is_dropped(
+    quiet, context, hearing
+) -> None:
+    """Reviews decide nothing, and other heights are another's business."""
+    for changes in ({"phase": "review"}, {"phase": "confirm", "height": 2}):
+        order = Erase(certificate_of(quiet, context, NO_DIGEST, **changes))
+        hearing.take_erase(quiet.world.members[1].node, order)
+    assert ({}, []) == (hearing.height.rounds, kinds(context))
+
+
+def test_verdicts_count_from_the_voter_itself(quiet, context, hearing) -> None:
+    """Passed on by another, or with an approval, they say nothing."""
+    other = quiet.world.members[4].node
+    verdicts = (Verdict(BLOCK, "reseal"),)
+    rejecting = vote(quiet, context, 1, NO_DIGEST)
+    hearing.take_review(other, Review(rejecting, verdicts, "copies", ()))
+    assert {} == hearing.height.round_state(0).verdicts
+    approving = vote(quiet, context, 2)
+    hearing.take_review(approving.voter, Review(approving, verdicts, "", ()))
+    assert {} == hearing.height.round_state(0).verdicts
+    rejecting = vote(quiet, context, 3, NO_DIGEST)
+    hearing.take_review(rejecting.voter, Review(rejecting, verdicts, "copies", ()))
+    assert {rejecting.voter: verdicts} == hearing.height.round_state(0).verdicts
+
+
+def test_a_comparison_names_a_review_that_is_known(quiet, context, hearing) -> None:
+    """It is for the operator, of the sender's own review only."""
+    own = vote(quiet, context, 1)
+    response = Response(own, (vote(quiet, context, 2, NO_DIGEST),))
+    hearing.take_response(own.voter, response)
+    assert [] == kinds(context), "its review is not known here"
+    hearing.take_vote(own.voter, own)
+    hearing.take_response(quiet.world.members[3].node, response)
+    assert [] == kinds(context), "only a node itself says that it differs"
+    hearing.take_response(own.voter, response)
+    assert ["differing-review"] == kinds(context)
+
+
+def test_votes_again_are_taken_within_bounds(quiet, context, hearing) -> None:
+    """Each is checked as any other; what is beyond the bound is not read."""
+    signed = vote(quiet, context, 1)
+    again = VotesAgain((vote(quiet, context, 5),) * VOTES_AGAIN_MAX + (signed,))
+    hearing.take_votes_again(signed.voter, again)
+    assert {} == hearing.height.latest
+    hearing.take_votes_again(signed.voter, VotesAgain((signed,)))
+    assert {signed.voter: 0} == hearing.height.latest
