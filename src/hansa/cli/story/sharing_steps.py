@@ -1,6 +1,7 @@
 """The story's second half: refused, requested, granted, fetched; the master dies; what can be proved."""
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -11,10 +12,12 @@ from hansa import rest
 from hansa.cli import processes
 from hansa.cli.show import bytes_text, transfer_progress
 from hansa.cli.story.stage import MARKER, ORGANISATIONS, Stage
+from hansa.client.share import OpenedRequest
 from hansa.errors import DeniedError
 
 CATCH_UP_S_MAX = 60
 RECEIPTS_S_MAX = 30
+NOTE_S_MAX = 10
 POLL_S = 0.1
 
 
@@ -52,15 +55,11 @@ async def shared(stage: Stage) -> None:
         "the request is agreed on",
         f"block {asked.status.height}",
     )
-    opened = [
-        item
-        for item in await stage.clients["environment"].list_requests("owner")
-        if item.view.id == asked.request.hex()
-    ]
+    opened = await _opened(stage, asked.request.hex())
     checks.that(
-        len(opened) == 1 and purpose in opened[0].justification,
+        opened is not None and purpose in opened.justification,
         "the owner reads the confidential purpose",
-        f"everybody else sees the word “{opened[0].view.purpose}”" if opened else "no request seen",
+        f"everybody else sees the word “{opened.view.purpose}”" if opened else "no request seen",
     )
     granted = await stage.clients["environment"].grant_access(asked.request)
     stage.transactions.append(granted.status.transaction)
@@ -83,6 +82,18 @@ async def shared(stage: Stage) -> None:
         "fetched through its address, decrypted, verified, identical",
         bytes_text(fetched.bytes),
     )
+
+
+async def _opened(stage: Stage, request: str) -> OpenedRequest | None:
+    """Return a request as its owner sees it; its note may arrive a little after its block."""
+    seen: OpenedRequest | None = None
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(NOTE_S_MAX):
+            while seen is None or not seen.justification:
+                found = await stage.clients["environment"].list_requests("owner")
+                seen = next((item for item in found if item.view.id == request), None)
+                await asyncio.sleep(POLL_S)
+    return seen
 
 
 async def master_killed(stage: Stage) -> None:

@@ -27,8 +27,10 @@ async def test_refused_holds_on_denial_only(tmp_path: Path) -> None:
     assert not any(check.held for check in served.checks.made)
 
 
-async def test_shared_compares_the_bytes(tmp_path: Path) -> None:
+async def test_shared_compares_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file with one byte changed is not identical; a purpose nobody can read is told."""
+    monkeypatch.setattr(sharing_steps, "NOTE_S_MAX", 0.05)
+    monkeypatch.setattr(sharing_steps, "POLL_S", 0.01)
     (tmp_path / "sunshine-copy.csv").write_bytes(b"same")
     for content, opened, fine in (
         (b"same", True, True),
