@@ -10,7 +10,8 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from hansa import limits
 from hansa.chain.receipts import build_receipt
-from hansa.chain.sealed import SealedTransaction
+from hansa.chain.sealed import OwnerNote, SealedTransaction
+from hansa.chain.transactions import derive_id
 from hansa.errors import DeniedError, InvalidError, MissingError
 from hansa.node.api import views
 from hansa.node.api.guard import provide_caller
@@ -42,8 +43,14 @@ async def submit(services: Given, request: AnyRequest) -> TransactionStatus:
     if known is not None and known.status in {PENDING, "committed", "refused"}:
         return known
     if submission.notes:
+        _validate_notes(submission.notes, sealed.transaction)
+        # What the sender says of its expiry is only looked at once super nodes have opened it.
+        furthest = services.state().height + limits.TRANSACTION_LIFETIME_HEIGHTS_MAX
         await services.workers.run(
-            services.custody.post, submission.notes, sealed.transaction, sealed.expires
+            services.custody.post,
+            submission.notes,
+            sealed.transaction,
+            Height(min(sealed.expires, furthest)),
         )
     await services.outbox.keep(sealed)
     status = services.statuses.submitted(sealed.transaction)
@@ -64,6 +71,13 @@ def _validate(services: Services, sealed: SealedTransaction) -> None:
         )
     if len(sealed.wraps) > limits.SUPER_NODES_MAX:
         raise InvalidError("The transaction is sealed to more nodes than there can be super nodes.")
+
+
+def _validate_notes(notes: tuple[OwnerNote, ...], transaction: Digest) -> None:
+    """Check that notes go with requests of their own transaction: none replaces another user's."""
+    made = {derive_id(transaction, i) for i in range(limits.OPERATIONS_PER_TRANSACTION_MAX)}
+    if any(note.request not in made for note in notes):
+        raise InvalidError("A note belongs to a request that this transaction does not make.")
 
 
 @get("/transactions/{transaction:str}")

@@ -1,6 +1,11 @@
 """Tests of node.api.transactions."""
 
+import msgspec
+
+from hansa import limits
 from hansa.chain.receipts import verify_receipt
+from hansa.chain.sealed import OwnerNote
+from hansa.chain.transactions import derive_id
 from hansa.codec import encode
 from hansa.rest import Submission, TransactionDetail
 
@@ -78,3 +83,22 @@ async def test_kept_until_settled(live) -> None:
         return len(services.outbox) == 0
 
     await live.alliance.until(is_forgotten)
+
+
+async def test_notes_go_with_their_own_transaction(live) -> None:
+    """A note for another request is refused; one of its own is kept, but not for ever."""
+    sealed = await live.alliance.seal(live.member, await live.alliance.sign(live.member))
+    sealed = msgspec.structs.replace(sealed, expires=1 << 40)
+    headers = {"Content-Type": "application/octet-stream"}
+    foreign = OwnerNote(bytes(16), "transport", bytes(32), b"sealed")
+    data = encode(Submission(sealed, (foreign,)))
+    found = await live.refused("POST", "/v1/transactions", data=data, headers=headers)
+    assert (400, "invalid") == (found["status"], found["code"])
+    assert 0 == live.services.custody.outgoing_count()
+    own = msgspec.structs.replace(foreign, request=derive_id(sealed.transaction, 0))
+    data = encode(Submission(sealed, (own,)))
+    status, _, _ = await live.call("POST", "/v1/transactions", data=data, headers=headers)
+    assert 202 == status
+    (waiting,) = live.services.custody.outgoing()
+    bound = live.services.state().height + limits.TRANSACTION_LIFETIME_HEIGHTS_MAX
+    assert waiting.expires <= bound
