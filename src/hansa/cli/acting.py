@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 import click
 import msgspec
 
+from hansa.cli.show import clean
 from hansa.client.profile import Profile, load_profile, passphrase_from_environment
 from hansa.errors import (
     DeniedError,
@@ -112,9 +113,9 @@ def fail(error: HansaError, *, as_json: bool) -> NoReturn:
     if as_json:
         print_problem(error.code, error.message, error.remedy, retryable=error.retryable)
     else:
-        click.secho(f"Error: {error.message}", fg="red", err=True)
+        click.secho(f"Error: {clean(error.message)}", fg="red", err=True)
         for line in error.remedy.splitlines():
-            click.echo(f"  {line}", err=True)
+            click.echo(f"  {clean(line)}", err=True)
     sys.exit(error.exit_code)
 
 

@@ -5,6 +5,7 @@ import pytest
 from hansa.cli import show
 from hansa.cli.show import (
     bytes_text,
+    clean,
     print_fields,
     print_table,
     short,
@@ -80,6 +81,13 @@ def test_no_rows_and_hostile_cells(capsys: pytest.CaptureFixture[str]) -> None:
     assert told.startswith("nothing\n")
     assert "\x1b[31m" not in told
     assert "[bold]x" in told
+
+
+def test_clean() -> None:
+    """Control and direction characters are shown as such; letters of any script stay."""
+    assert clean("Übersicht 広島") == "Übersicht 広島"
+    assert clean("a\x1b[2Jb") == "a\ufffd[2Jb"
+    assert clean("a\nb\u202ec") == "a b\ufffdc"
 
 
 def test_short_digests() -> None:
