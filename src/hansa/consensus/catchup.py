@@ -42,11 +42,6 @@ class CatchUp:
             height > own for key, height in self._heights.items() if key not in self._unhelpful
         )
 
-    @property
-    def is_fetching(self) -> bool:
-        """Whether an answer is awaited."""
-        return self._asked is not None
-
     def note(self, peer: PublicKey, height: int) -> None:
         """Note a peer's last committed height."""
         if peer in self._heights or len(self._heights) < PEERS_KNOWN_MAX:

@@ -323,9 +323,8 @@ class Dialogue:
             return
         self._answered[peer] = context.now.monotonic_ms
         if status.valid_round < height.valid_round and height.valid is not None:
-            candidate = height.candidates.get(height.valid.vote.digest)
-            if candidate is not None:
-                context.send(peer, Certified(height.valid, candidate.block))
+            candidate = height.candidates[height.valid.vote.digest]
+            context.send(peer, Certified(height.valid, candidate.block))
         state = height.rounds.get(status.round)
         if not status.has_proposal and state is not None and state.proposal is not None:
             context.send(peer, state.proposal)

@@ -16,7 +16,7 @@ from hansa.codec import encode
 from hansa.consensus.context import Context
 from hansa.consensus.review import Verifier
 from hansa.consensus.sealing import is_well_formed, size_of
-from hansa.types import NO_DIGEST, Digest, Height, Millis, PublicKey
+from hansa.types import NO_DIGEST, Digest, Millis, PublicKey
 
 DOUBTFUL_MAX = 200
 STRIKES_MAX = 3
@@ -228,8 +228,3 @@ class Pool:
                 self._doubtful -= 1
                 self._left_out += waiting.left_out == self._context.height
         return refused
-
-    def expires_at(self, transaction: Digest) -> Height | None:
-        """Return the last height a waiting transaction may be in."""
-        waiting = self._waiting.get(transaction)
-        return waiting.sealed.expires if waiting else None

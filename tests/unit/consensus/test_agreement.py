@@ -1,7 +1,12 @@
 """The rules, seen from outside: what a quiet alliance does, step by step."""
 
-from hansa.consensus.effects import Send
+import msgspec
+import pytest
+
+from hansa.chain.blocks import Vote, sign_vote
+from hansa.consensus.effects import ReportFault, Send
 from hansa.consensus.messages import BlockDecided, Confirm, Propose, Review, decode_message
+from hansa.types import NO_DIGEST, Digest, Round
 
 
 def watch(world) -> list[tuple[bytes, object]]:
@@ -102,3 +107,96 @@ def test_votes_elect_a_new_set(quiet) -> None:
     world.run_for(2_000)
     assert "committed" == world.settled[digest].status
     assert [] == world.checkers.violations
+
+
+@pytest.fixture
+def paused(quiet):
+    """A reviewer's replica that holds its master's proposal for height 1, with all else lost."""
+    world = quiet.world
+    master = world.by_key[world.nodes[0].replica.master()]
+    reviewer = next(node for node in world.nodes[:4] if node is not master)
+    index = world.nodes.index(master)
+    kept = []
+    world.drops = lambda _, __, data: bool(kept.append(data))
+    quiet.submit(index)
+    propose = master.replica._agreement.height.present.proposal
+    return reviewer.replica, propose
+
+
+def test_a_block_proposed_again_is_judged_by_lock_and_certificate(paused) -> None:
+    """Line 28: a lock gives way to a later certificate only, and never to an invalid block."""
+    replica, propose = paused
+    agreement, named = replica._agreement, propose.proposal.digest
+    again = msgspec.structs.replace(
+        propose, proposal=msgspec.structs.replace(propose.proposal, round=3, valid_round=1)
+    )
+    assert (named, (), "") == agreement._judge(again)
+    height = agreement.height
+    height.locked_round, height.locked_digest = Round(1), Digest(b"x" * 32)
+    assert (named, (), "") == agreement._judge(again)
+    height.locked_round = Round(2)
+    assert (NO_DIGEST, (), "locked") == agreement._judge(again)
+    assert (NO_DIGEST, (), "locked") == agreement._judge(propose), "a new block against a lock"
+    height.candidates[named].execution, height.candidates[named].code = None, "made up"
+    height.locked_round = Round(-1)
+    assert (NO_DIGEST, (), "invalid") == agreement._judge(again)
+
+
+def test_an_invalid_proposal_is_reported(paused) -> None:
+    """The master signed a block that does not follow from the state: that is provable."""
+    replica, propose = paused
+    header = msgspec.structs.replace(propose.block.header, state_root=bytes(32))
+    false = msgspec.structs.replace(
+        propose,
+        block=msgspec.structs.replace(propose.block, header=header),
+        proposal=msgspec.structs.replace(propose.proposal, digest=header.digest()),
+    )
+    assert (NO_DIGEST, (), "invalid") == replica._agreement._judge(false)
+    reported = [e for e in replica._context.take_effects() if isinstance(e, ReportFault)]
+    assert [("invalid-proposal", propose.proposal.master)] == [(e.kind, e.who) for e in reported]
+
+
+def test_a_quorum_cannot_decide_what_is_invalid(quiet, paused) -> None:
+    """More than f liars could sign it; an honest node still does not append it."""
+    replica, propose = paused
+    agreement, context = replica._agreement, replica._context
+    header = msgspec.structs.replace(propose.block.header, state_root=bytes(32))
+    block = msgspec.structs.replace(propose.block, header=header)
+    agreement.height.candidate(block, header.digest())
+    for member in quiet.world.members[:4]:
+        vote = Vote(context.alliance, context.epoch, 1, 0, "confirm", header.digest())
+        agreement.hearing.take_vote(member.node, sign_vote(vote, member.node_key))
+    assert not agreement._rule_decide()
+    assert agreement.decision is None
+    kinds = [e.kind for e in context.take_effects() if isinstance(e, ReportFault)]
+    assert ["invalid-decision"] == kinds
+
+
+def test_a_master_whose_proposal_is_lost_waits_and_moves_on(quiet) -> None:
+    """Its promise binds it after a crash: it proposes nothing else, and the round times out."""
+    world = quiet.world
+    world.drops = lambda *_: True
+    replica = world.by_key[world.nodes[0].replica.master()].replica
+    agreement, context = replica._agreement, replica._context
+    agreement.height.own_proposals[0] = Digest(b"x" * 32)
+    assert agreement._rule_propose()
+    assert context.is_timer_set("propose")
+    assert not agreement._rule_propose(), "once"
+    agreement.take_timeout("propose")
+    assert NO_DIGEST == agreement.height.own[0, "review"].vote.digest
+
+
+def test_timeouts_of_a_step_that_is_over_change_nothing(paused) -> None:
+    """A review that came in time is not followed by a nil vote."""
+    replica, _ = paused
+    agreement = replica._agreement
+    agreement.height.step = "confirm"
+    for name in ("propose", "review"):
+        agreement.take_timeout(name)
+    assert {} == agreement.height.own
+    agreement.height.step = "propose"
+    agreement._is_synced = lambda: False
+    agreement.take_timeout("propose")
+    assert {} == agreement.height.own, "who is behind does not vote"
+    agreement.take_timeout("confirm")
+    assert 1 == agreement.height.round, "but it moves on with the others"

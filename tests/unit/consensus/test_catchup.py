@@ -2,8 +2,10 @@
 
 import msgspec
 
+from hansa.consensus import catchup as module
 from hansa.consensus.catchup import CatchUp
-from hansa.consensus.messages import Blocks
+from hansa.consensus.messages import Blocks, Status
+from hansa.types import Height, Round
 
 
 def test_synced_takes_a_quorum_at_the_tip(context) -> None:
@@ -84,3 +86,43 @@ def test_a_node_that_was_away_catches_up(quiet) -> None:
     world.run_for(3_000)
     assert 1 == len(set(world.heights()))
     assert world.nodes[1].replica.is_synced
+
+
+def test_what_peers_tell_is_bounded_and_kept(context, monkeypatch) -> None:
+    """Known peers are followed, unknown ones only while there is room; nothing known is 0."""
+    monkeypatch.setattr(module, "PEERS_KNOWN_MAX", 1)
+    catch_up, peers = CatchUp(context), context.super_peers()
+    catch_up.note(peers[0], 1)
+    catch_up.note(peers[1], 9)
+    catch_up.note(peers[0], 3)
+    assert [3, 0] == [catch_up.height_of(peer) for peer in peers[:2]]
+    catch_up.note_at_least(peers[0], 2)
+    assert 3 == catch_up.height_of(peers[0])
+    catch_up.note_at_least(peers[0], 4)
+    assert 4 == catch_up.height_of(peers[0])
+
+
+def test_a_lost_peer_is_waited_for_no_longer(context) -> None:
+    """Its request is forgotten and another may be asked; the loss of others changes nothing."""
+    catch_up, peers = CatchUp(context), context.super_peers()
+    catch_up.note(peers[0], 5)
+    catch_up.request()
+    catch_up.lost(peers[1])
+    assert (peers[0], True) == (catch_up._asked, context.is_timer_set("sync"))
+    catch_up.lost(peers[0])
+    assert (None, False) == (catch_up._asked, context.is_timer_set("sync"))
+    assert 5 == catch_up.height_of(peers[0]), "what it said stays said"
+    catch_up.give_up()
+    catch_up.request()
+    assert peers[0] == catch_up._asked, "nothing was awaited: it is not distrusted"
+
+
+def test_a_status_of_another_alliance_says_nothing(context) -> None:
+    """Neither does one below the genesis."""
+    catch_up, peer = CatchUp(context), context.super_peers()[0]
+    good = Status(context.alliance, Height(4), bytes(32), Round(0), Round(-1), False, False)
+    assert not catch_up.take_status(peer, msgspec.structs.replace(good, alliance=bytes(32)))
+    assert not catch_up.take_status(peer, msgspec.structs.replace(good, height=Height(-1)))
+    assert 0 == catch_up.height_of(peer)
+    assert catch_up.take_status(peer, good)
+    assert 4 == catch_up.height_of(peer)

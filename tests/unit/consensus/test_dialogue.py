@@ -1,12 +1,24 @@
 """Messages in, answers out."""
 
+import msgspec
+
 from hansa.codec import encode
 from hansa.consensus.dialogue import EARLY_PER_SENDER_MAX
-from hansa.consensus.effects import Send, ServeBlocks
-from hansa.consensus.events import MessageReceived, Now
-from hansa.consensus.messages import Erase, GetBlocks, Status, decode_message
+from hansa.consensus.effects import ReportFault, Send, ServeBlocks
+from hansa.consensus.events import MessageReceived, Now, Submitted
+from hansa.consensus.messages import (
+    Certified,
+    Erase,
+    GetBlocks,
+    Propose,
+    Refusal,
+    Status,
+    Submit,
+    VotesAgain,
+    decode_message,
+)
 from hansa.sim.members import START_MS
-from hansa.types import Digest, Height, Round
+from hansa.types import Digest, Height, PublicKey, Round
 
 
 def tell(quiet, message, *, sender: int = 1):
@@ -69,10 +81,107 @@ def test_early_messages_are_kept_within_bounds(quiet) -> None:
     quiet.submit(5)
     quiet.world.run_for(1_000)
     certificate = quiet.world.nodes[0].disk.blocks[0].certificate
-    import msgspec
-
     for round_number in range(3 * EARLY_PER_SENDER_MAX):
         vote = msgspec.structs.replace(certificate.vote, height=4, round=round_number)
         tell(quiet, Erase(msgspec.structs.replace(certificate, vote=vote)))
     dialogue = quiet.world.nodes[0].replica._dialogue
     assert EARLY_PER_SENDER_MAX == len(dialogue._early)
+
+
+def faults(effects) -> list[str]:
+    """Return the faults in some effects."""
+    return [item.kind for item in effects if isinstance(item, ReportFault)]
+
+
+def sent(effects) -> list[object]:
+    """Return the messages in some effects."""
+    return [decode_message(item.data) for item in effects if isinstance(item, Send)]
+
+
+def test_what_is_out_of_place_is_a_fault(quiet) -> None:
+    """A status of another chain, a wish for no blocks, blocks nobody asked for."""
+    foreign = msgspec.structs.replace(status(quiet, 0), alliance=Digest(bytes(32)))
+    assert ["malformed"] == faults(tell(quiet, foreign))
+    assert ["malformed"] == faults(tell(quiet, GetBlocks(Height(1), 0), sender=2))
+
+
+def test_a_super_node_that_lacks_something_gets_it_once_in_a_while(quiet) -> None:
+    """Proposal, certificate with its block, and own votes; not again for every status."""
+    world = quiet.world
+    quiet.submit(5)
+    replica = world.nodes[0].replica
+    world.run_for(1_000, until=lambda: replica._agreement.height.valid is not None)
+    height = replica._agreement.height
+    certified = Certified(height.valid, height.candidates[height.valid.vote.digest].block)
+    answer = sent(tell(quiet, status(quiet, replica.height)))
+    assert certified in answer
+    assert height.present.proposal in answer
+    assert any(isinstance(item, VotesAgain) for item in answer)
+    again = sent(tell(quiet, status(quiet, replica.height)))
+    assert not any(isinstance(item, Certified | VotesAgain) for item in again)
+    lower = msgspec.structs.replace(status(quiet, replica.height), round=Round(-1))
+    assert not any(isinstance(m, VotesAgain) for m in sent(tell(quiet, lower, sender=2)))
+
+
+def test_only_what_a_status_lacks_is_sent(quiet) -> None:
+    """Who has proposal and certificate gets neither, and an ordinary node nothing of a round."""
+    world = quiet.world
+    quiet.submit(5)
+    replica = world.nodes[0].replica
+    world.run_for(1_000, until=lambda: replica._agreement.height.valid is not None)
+    full = msgspec.structs.replace(
+        status(quiet, replica.height), has_proposal=True, valid_round=Round(0)
+    )
+    assert not any(
+        isinstance(item, Certified | Propose | VotesAgain) for item in sent(tell(quiet, full))
+    )
+    poor = sent(tell(quiet, status(quiet, replica.height), sender=5))
+    assert [Status] == [type(item) for item in poor]
+
+
+def test_a_submission_is_refused_by_whoever_can_say_so_for_good(quiet) -> None:
+    """A malformed one by every super node; what hangs on the state, by the master alone."""
+    world = quiet.world
+    world.drops = lambda *_: True
+    master = world.nodes[0].replica.master()
+    _, sealed = quiet.sealed(5)
+    broken = msgspec.structs.replace(sealed, ciphertext=bytes(len(sealed.ciphertext)))
+    client, node = world.clients[5], world.nodes[5]
+    old = client.sign(client.add_user(), height=0, time_ms=START_MS)
+    stale = msgspec.structs.replace(
+        client.seal(old, node.replica.sealing_notices()), expires=Height(0)
+    )
+    for place in world.nodes[:4]:
+        now = Now(START_MS + world.now_ms, world.now_ms)
+        effects = place.replica.step(
+            MessageReceived(node.key, encode(Submit(node.key, 0, (broken, stale)))), now
+        )
+        told = {m.transaction: m.code for m in sent(effects) if isinstance(m, Refusal)}
+        expected = {broken.transaction: "not-openable"}
+        if place.key == master:
+            expected[stale.transaction] = "expired"
+        assert expected == told
+
+
+def test_a_committed_submission_is_neither_taken_nor_refused(quiet) -> None:
+    """Its block tells its node; a refusal would lie."""
+    world = quiet.world
+    _, sealed = quiet.sealed(5)
+    world.submit(5, Submitted(sealed))
+    world.run_for(1_000)
+    effects = tell(quiet, Submit(world.nodes[5].key, 0, (sealed,)), sender=5)
+    assert not any(isinstance(item, Refusal | Submit) for item in sent(effects))
+    assert 0 == world.nodes[0].replica.pool_size
+
+
+def test_a_stranger_s_submission_is_not_taken(quiet) -> None:
+    """Whoever passes one on names the node it came from; that must be a member's."""
+    _, sealed = quiet.sealed(5)
+    tell(quiet, Submit(PublicKey(bytes(32)), 1, (sealed,)))
+    assert 0 == quiet.world.nodes[0].replica.pool_size
+    ordinary = quiet.world.nodes[4].replica
+    ordinary.step(
+        MessageReceived(quiet.world.nodes[5].key, encode(Submit(bytes(32), 0, (sealed,)))),
+        Now(START_MS + quiet.world.now_ms, quiet.world.now_ms),
+    )
+    assert 0 == ordinary.pool_size, "only super nodes keep a pool"

@@ -40,3 +40,23 @@ def test_forged_and_foreign_ones_are_dropped(quiet) -> None:
     assert not fresh.learn((msgspec.structs.replace(genuine, round=3),)), "not signed"
     assert not fresh.learn((msgspec.structs.replace(genuine, height=0),)), "no such height"
     assert () == fresh.select()
+
+
+def test_what_no_block_took_up_is_dropped_in_time(quiet, monkeypatch) -> None:
+    """An acknowledgement of a height far back is of no use any more."""
+    from hansa.consensus import erasures as module
+
+    quiet.submit(5, confidential=True)
+    quiet.world.run_for(60)
+    replica = next(node.replica for node in quiet.world.nodes[:4] if node.replica.erasures_waiting)
+    waiting, block = replica._erasures, replica._last.block
+    assert waiting.select()
+    later = msgspec.structs.replace(
+        block.header, height=block.header.height + module.HEIGHTS_BACK_MAX - 1
+    )
+    empty = msgspec.structs.replace(block, header=later, erasures=())
+    waiting.advance(empty)
+    assert waiting.select(), "one height before it is too old"
+    later = msgspec.structs.replace(later, height=later.height + 1)
+    waiting.advance(msgspec.structs.replace(empty, header=later))
+    assert () == waiting.select()

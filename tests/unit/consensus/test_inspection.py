@@ -73,3 +73,10 @@ def test_a_copy_that_does_not_open_is_named(case) -> None:
     verdicts, code = reviewer._inspector.review(height, candidate, poor)
     assert "copies" == code
     assert [(copy.transaction, "reseal")] == [(item.transaction, item.code) for item in verdicts]
+
+
+def test_a_full_vault_rejects_the_block(case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without room for its copies nothing can be reviewed; that names no transaction."""
+    monkeypatch.setattr(case[0]._vault, "_bytes_max", 1)
+    assert ((), "vault-full") == review(case)
+    assert 0 == case[0].copies_held

@@ -113,3 +113,49 @@ def test_committed_and_expired_ones_go(quiet) -> None:
     pool._context.height = two.expires + 1
     pool.advance(())
     assert (0, 0, {}) == (len(pool), pool._bytes, pool._by_organisation)
+
+
+def test_the_doubtful_are_few_and_come_back_when_the_state_allows(
+    quiet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond the bound a refused one is not kept; a kept one is judged anew by the master."""
+    pool, member = pool_of(quiet), quiet.world.members[5].node
+    monkeypatch.setattr(intake, "DOUBTFUL_MAX", 1)
+    monkeypatch.setattr(intake, "judge", lambda *_, **__: "unknown-user")
+    assert "" == pool.admit(quiet.sealed(5)[1], member)
+    assert "unknown-user" == pool.admit(quiet.sealed(5)[1], member)
+    assert 1 == len(pool)
+    monkeypatch.setattr(intake, "judge", lambda *_, **__: "")
+    assert [] == pool.judge_doubtful()
+    assert pool.has_work
+    assert [] == pool.judge_doubtful(), "none is left to judge"
+
+
+def test_a_doubtful_one_that_was_left_out_stays_so_for_its_height(
+    quiet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Good by itself again, it is still no reason for a block at the height that rejected it."""
+    pool, sealed = pool_of(quiet), quiet.sealed(5)[1]
+    monkeypatch.setattr(intake, "judge", lambda *_, **__: "unknown-user")
+    pool.admit(sealed, quiet.world.members[5].node)
+    assert not pool.leave_out(sealed.transaction)
+    assert not pool.leave_out(sealed.transaction), "once for each height"
+    assert not pool.leave_out(quiet.sealed(5)[0].digest()), "not here"
+    monkeypatch.setattr(intake, "judge", lambda *_, **__: "")
+    pool.judge_doubtful()
+    assert not pool.has_work
+    assert [] == pool.select()
+
+
+def test_a_proposal_is_filled_within_the_bounds_of_a_block(
+    quiet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not fit waits; the order stays that of arrival."""
+    pool, member = pool_of(quiet), quiet.world.members[5].node
+    sealed = [quiet.sealed(5, confidential=True)[1] for _ in range(3)]
+    for item in sealed:
+        pool.admit(item, member)
+    assert [item.transaction for item in sealed] == [item.digest for item in pool.select()]
+    size = pool.get(sealed[0].transaction).size
+    monkeypatch.setattr(limits, "BLOCK_BYTES_MAX", 2 * size)
+    assert [item.transaction for item in sealed[:2]] == [item.digest for item in pool.select()]

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from hansa import limits
 from hansa.codec import encode
 from hansa.consensus.messages import (
     Confirm,
@@ -96,3 +97,17 @@ def test_an_answer_of_blocks_is_bounded(quiet) -> None:
 def test_confirm_is_tagged_apart() -> None:
     """Tags separate the messages."""
     assert Confirm.__struct_config__.tag == 6
+
+
+def test_an_answer_of_blocks_is_cut_to_its_bound(quiet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At least one block goes, however large; then as many as fit."""
+    quiet.submit(5)
+    quiet.world.run_for(1_000)
+    blocks = quiet.world.nodes[0].disk.blocks
+    assert 2 == len(blocks) == len(decode_message(encode_blocks(blocks)).blocks)
+    monkeypatch.setattr(limits, "SYNC_ANSWER_BYTES_MAX", 1)
+    assert tuple(blocks[:1]) == decode_message(encode_blocks(blocks)).blocks
+    monkeypatch.setattr(
+        limits, "SYNC_ANSWER_BYTES_MAX", len(encode(blocks[0])) + len(encode(blocks[1]))
+    )
+    assert 2 == len(decode_message(encode_blocks(blocks)).blocks)

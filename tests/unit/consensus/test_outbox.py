@@ -2,6 +2,8 @@
 
 import msgspec
 
+from hansa import limits
+from hansa.consensus import outbox as module
 from hansa.consensus.effects import Send, SettleTransaction
 from hansa.consensus.messages import Refusal, Submit, decode_message, sign_refusal
 from hansa.consensus.outbox import Outbox
@@ -119,3 +121,74 @@ def test_settled_by_its_block_or_its_expiry(quiet) -> None:
     effect = quiet.world.settled[digest]
     assert ("committed", 1) == (effect.status, effect.height)
     assert 0 == quiet.world.nodes[5].replica.outbox_size
+
+
+def test_without_a_master_or_a_link_nothing_is_sent(quiet, context) -> None:
+    """It waits, and goes out when there is somebody to take it."""
+    outbox, master = Outbox(context), context.super_peers()[0]
+    outbox.add(quiet.sealed(5)[1])
+    context.connected.discard(master)
+    outbox.forward_all(None)
+    outbox.forward_all(master)
+    outbox.forward_all(context.node)
+    assert [] == sent(context)
+    context.connected.add(master)
+    outbox.forward_all(master)
+    assert 1 == len(sent(context))
+    outbox.add(quiet.sealed(5)[1])
+    outbox.forward_fresh(None)
+    assert [] == sent(context)
+
+
+def test_the_outbox_is_bounded_and_takes_each_once(quiet, context, monkeypatch) -> None:
+    """What is here already is kept; a new one is told to come again."""
+    monkeypatch.setattr(limits, "POOL_TRANSACTIONS_MAX", 1)
+    outbox, first = Outbox(context), quiet.sealed(5)[1]
+    assert ["", "", "busy"] == [outbox.add(item) for item in (first, first, quiet.sealed(5)[1])]
+    assert 1 == len(outbox)
+
+
+def test_a_batch_is_cut_to_what_one_message_holds(quiet, context, monkeypatch) -> None:
+    """At least one goes; the others follow with the next master or height."""
+    monkeypatch.setattr(module, "BATCH_BYTES_MAX", 1)
+    outbox, master = Outbox(context), context.super_peers()[0]
+    for _ in range(2):
+        outbox.add(quiet.sealed(5)[1])
+    outbox.forward_fresh(master)
+    assert [1] == [len(message.sealed) for _, message in sent(context)]
+    outbox.forward_all(master)
+    assert [1] == [len(message.sealed) for _, message in sent(context)]
+
+
+def test_what_is_settled_meanwhile_is_not_sent(quiet, context) -> None:
+    """A refusal between coming in and going out ends it; another for it says nothing new."""
+    outbox, master = Outbox(context), context.super_peers()[0]
+    _, sealed = quiet.sealed(5)
+    outbox.add(sealed)
+    outbox.note_refusal(sealed.transaction, context.node, "not-owner")
+    outbox.note_refusal(sealed.transaction, context.node, "not-owner")
+    outbox.forward_fresh(master)
+    assert [SettleTransaction(sealed.transaction, "refused", "not-owner", 0)] == list(
+        context.take_effects()
+    )
+    assert 0 == outbox._bytes
+
+
+def test_an_expired_one_is_settled_with_the_last_block_it_could_be_in(quiet) -> None:
+    """Not a height earlier, and its client is told."""
+    world = quiet.world
+    quiet.submit(5)
+    world.run_for(1_000)
+    block = world.nodes[0].disk.blocks[0].block
+    outbox = Outbox(world.nodes[5].replica._context)
+    _, sealed = quiet.sealed(5)
+    outbox.add(msgspec.structs.replace(sealed, expires=block.header.height + 1))
+    outbox.advance(block, tuple(item.digest() for item in block.transactions))
+    assert 1 == len(outbox)
+    later = msgspec.structs.replace(block.header, height=block.header.height + 1)
+    empty = msgspec.structs.replace(block, header=later, transactions=(), results=())
+    outbox.advance(empty, ())
+    statuses = [
+        e.status for e in outbox._context.take_effects() if isinstance(e, SettleTransaction)
+    ]
+    assert (["expired"], 0, 0) == (statuses, len(outbox), outbox._bytes)

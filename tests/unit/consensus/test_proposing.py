@@ -2,11 +2,15 @@
 
 import pytest
 
+from hansa.chain.blocks import Certificate, Vote
+from hansa.chain.sealed import ConfidentialPart
+from hansa.codec import encode
+from hansa.consensus import proposing as module
 from hansa.consensus.effects import Send
 from hansa.consensus.events import Now
 from hansa.consensus.messages import Refusal, decode_message
 from hansa.consensus.rounds import HeightState
-from hansa.sim.members import START_MS
+from hansa.sim.members import MARKER, START_MS
 
 
 @pytest.fixture
@@ -82,3 +86,65 @@ def test_what_the_state_refuses_meanwhile_is_not_proposed(quiet, master) -> None
     refusals = [decode_message(item.data) for item in sent]
     assert ["time-window"] == [item.code for item in refusals if isinstance(item, Refusal)]
     assert (0, 0) == (len(master._pool), master.copies_held)
+
+
+def test_a_block_with_a_certificate_is_proposed_again(quiet, master) -> None:
+    """Whatever waits now: what a quorum approved comes first, without copies."""
+    height = HeightState(master._context.height, master._context.members)
+    first = master._proposer.propose(height, is_due=True)
+    named = first.proposal.digest
+    vote = Vote(master._context.alliance, master._context.epoch, 1, 0, "review", named)
+    height.valid = Certificate(vote, ())
+    height.enter(1)
+    _, sealed = quiet.sealed(5)
+    master._pool.admit(sealed, quiet.world.members[5].node)
+    again = master._proposer.propose(height, is_due=False)
+    assert (1, 0, named) == (
+        again.proposal.round,
+        again.proposal.valid_round,
+        again.proposal.digest,
+    )
+    assert (height.valid, (), ()) == (again.certificate, again.copies, again.block.transactions)
+
+
+def test_what_cannot_be_opened_any_more_is_refused(quiet, master) -> None:
+    """The master lost its sealing key meanwhile: its client reseals, the others go on."""
+    _, lost = quiet.sealed(5, confidential=True)
+    _, public = quiet.sealed(4)
+    for sealed, index in ((lost, 5), (public, 4)):
+        assert "" == master._pool.admit(sealed, quiet.world.members[index].node)
+    master._keys.forget()
+    height = HeightState(master._context.height, master._context.members)
+    propose = master._proposer.propose(height, is_due=False)
+    assert [public.transaction] == [item.digest() for item in propose.block.transactions]
+    sent = [item for item in master._context.take_effects() if isinstance(item, Send)]
+    refusals = [decode_message(item.data) for item in sent]
+    assert [(lost.transaction, "reseal")] == [
+        (item.transaction, item.code) for item in refusals if isinstance(item, Refusal)
+    ]
+
+
+def test_a_full_vault_ends_the_choice(quiet, master, monkeypatch) -> None:
+    """What has no room waits in the pool for the next block; nobody is refused."""
+    for _ in range(2):
+        _, sealed = quiet.sealed(5, confidential=True)
+        master._pool.admit(sealed, quiet.world.members[5].node)
+    one = len(encode(ConfidentialPart(bytes(32), MARKER, "")))
+    monkeypatch.setattr(master._vault, "_bytes_max", 2 * one - 1)
+    height = HeightState(master._context.height, master._context.members)
+    propose = master._proposer.propose(height, is_due=False)
+    assert (1, 1, 2) == (
+        len(propose.block.transactions),
+        master.copies_held,
+        len(master._pool),
+    )
+
+
+def test_a_choice_that_never_settles_is_given_up(quiet, master, monkeypatch) -> None:
+    """Building is tried a bounded number of times; then no copy stays behind."""
+    _, sealed = quiet.sealed(5, confidential=True)
+    master._pool.admit(sealed, quiet.world.members[5].node)
+    monkeypatch.setattr(module, "BUILD_ATTEMPTS", 0)
+    height = HeightState(master._context.height, master._context.members)
+    assert master._proposer.propose(height, is_due=False) is None
+    assert (0, {}) == (master.copies_held, height.own_proposals)

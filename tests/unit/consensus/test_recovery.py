@@ -1,13 +1,14 @@
 """What the vote log gives back after a restart."""
 
+import msgspec
 import pytest
 
 from hansa.chain.blocks import Vote, sign_vote
 from hansa.codec import encode
-from hansa.consensus.records import ProposalRecord, VoteRecord
+from hansa.consensus.records import BodyRecord, LockRecord, ProposalRecord, VoteRecord
 from hansa.consensus.recovery import restore_height
 from hansa.errors import CorruptError
-from hansa.types import NO_DIGEST, Digest, Round
+from hansa.types import NO_DIGEST, Digest, Height, Round
 
 BLOCK = Digest(b"b" * 32)
 
@@ -68,3 +69,73 @@ def test_a_lock_survives_the_crash(quiet) -> None:
         assert height.valid is not None
     else:
         assert -1 == height.locked_round
+
+
+def test_other_heights_records_of_all_kinds_are_over(quiet, context) -> None:
+    """Proposals, bodies and locks of a height that is decided bind no more."""
+    quiet.submit(5)
+    quiet.world.run_for(1_000)
+    certified = quiet.world.nodes[0].disk.blocks[1]
+    records = [
+        ProposalRecord(Height(2), Round(0), BLOCK),
+        BodyRecord(certified.block, certified.certificate),
+        LockRecord(certified.certificate),
+    ]
+    assert 2 == certified.block.header.height
+    height = restore_height(context, [encode(item) for item in records])
+    assert (1, {}, {}, None) == (
+        height.height,
+        height.own_proposals,
+        height.candidates,
+        height.valid,
+    )
+
+
+def test_a_body_that_is_another_stops_the_node(quiet, context) -> None:
+    """The body in the log must be the block that its certificate names, header and contents."""
+    quiet.submit(5)
+    quiet.world.run_for(1_000)
+    certified = quiet.world.nodes[0].disk.blocks[0]
+    block, certificate = certified.block, certified.certificate
+    height = restore_height(context, [encode(BodyRecord(block, certificate))])
+    assert {certificate.vote.digest} == set(height.candidates) == height.persisted
+    header = msgspec.structs.replace(block.header, time_ms=1)
+    for damaged in (
+        msgspec.structs.replace(block, header=header),
+        msgspec.structs.replace(block, transactions=()),
+    ):
+        with pytest.raises(CorruptError):
+            restore_height(context, [encode(BodyRecord(damaged, certificate))])
+
+
+def test_the_latest_certificate_of_a_known_body_is_what_is_valid(quiet, context) -> None:
+    """An earlier one does not replace it; one whose body is not here is of no use."""
+    quiet.submit(5)
+    quiet.world.run_for(1_000)
+    certified = quiet.world.nodes[0].disk.blocks[0]
+    vote = certified.certificate.vote
+
+    def lock(number: int, **changes) -> bytes:
+        changed = msgspec.structs.replace(vote, round=Round(number), **changes)
+        return encode(LockRecord(msgspec.structs.replace(certified.certificate, vote=changed)))
+
+    body = encode(BodyRecord(certified.block, certified.certificate))
+    height = restore_height(context, [body, lock(3), lock(2), lock(4, digest=BLOCK)])
+    assert 3 == height.valid_round
+    assert -1 == restore_height(context, [lock(3)]).valid_round
+
+
+def test_the_lock_is_the_latest_confirm_of_a_block(quiet, context) -> None:
+    """Nil confirms unlock nothing, and the order in the log does not matter."""
+    quiet.submit(5)
+    quiet.world.run_for(1_000)
+    certified = quiet.world.nodes[0].disk.blocks[0]
+    named = certified.certificate.vote.digest
+    log = [
+        encode(BodyRecord(certified.block, certified.certificate)),
+        record(context, "confirm", named, number=2),
+        record(context, "confirm", named, number=1),
+        record(context, "confirm", NO_DIGEST, number=3),
+    ]
+    height = restore_height(context, log)
+    assert (3, 2, named) == (height.round, height.locked_round, height.locked_digest)

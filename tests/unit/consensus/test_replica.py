@@ -2,9 +2,12 @@
 
 import random
 
+import msgspec
 import pytest
 
+from hansa.chain.blocks import Certificate, CertificateSignature, CertifiedBlock, sign_vote
 from hansa.codec import encode
+from hansa.consensus import replica as module
 from hansa.consensus.effects import ReportFault, SettleTransaction
 from hansa.consensus.events import (
     MessageReceived,
@@ -119,3 +122,54 @@ def test_shutdown_erases_the_vault(quiet) -> None:
     replica._vault.hold(1, 0, bytes(32), b"secret")
     replica.step(Stopped(), now(quiet))
     assert 0 == replica.copies_held
+
+
+def test_a_false_block_from_a_peer_is_not_committed(quiet) -> None:
+    """Without a quorum's proof it is a fault; with one that is against the state, too."""
+    world = quiet.world
+    quiet.submit(5)
+    world.run_for(60)
+    certified = world.nodes[0].disk.blocks[0]
+    fresh = type(quiet)().world.nodes[4].replica
+    sender = next(iter(fresh._context.super_peers()))
+    vote, parts = certified.certificate.vote, certified.certificate.signatures
+    poor = msgspec.structs.replace(certified, certificate=Certificate(vote, parts[:2]))
+    assert not fresh._commit_certified(sender, poor)
+    kinds = [e.kind for e in fresh._context.take_effects() if isinstance(e, ReportFault)]
+    assert ["malformed"] == kinds
+    header = msgspec.structs.replace(certified.block.header, state_root=bytes(32))
+    block = msgspec.structs.replace(certified.block, header=header)
+    lie = msgspec.structs.replace(vote, digest=header.digest())
+    votes = [sign_vote(lie, member.node_key) for member in world.members[:4]]
+    signed = sorted(
+        (CertificateSignature(item.voter, item.signature) for item in votes),
+        key=lambda part: part.voter,
+    )
+    false = CertifiedBlock(block, Certificate(lie, tuple(signed)))
+    assert not fresh._commit_certified(sender, false)
+    kinds = [e.kind for e in fresh._context.take_effects() if isinstance(e, ReportFault)]
+    assert ["invalid-decision"] == kinds
+    assert 0 == fresh.height
+    assert fresh._commit_certified(sender, certified)
+    assert fresh._commit_certified(sender, certified), "once more is harmless"
+    assert 1 == fresh.height
+
+
+def test_a_long_vote_log_is_begun_anew_with_a_block(quiet, monkeypatch) -> None:
+    """Promises for decided heights bind no more: the log stays bounded."""
+    monkeypatch.setattr(module, "VOTE_LOG_BYTES_MAX", 1)
+    world = quiet.world
+    quiet.submit(5)
+    world.run_for(1_000)
+    assert [] == world.checkers.violations
+    assert [0] * 4 == [node.replica._context.vote_bytes for node in world.nodes[:4]]
+    assert [[]] * 4 == [list(node.disk.votes) for node in world.nodes[:4]]
+
+
+def test_the_view_tells_the_last_height_a_peer_told(quiet) -> None:
+    """What the node shows of its neighbours."""
+    quiet.submit(5)
+    quiet.world.run_for(20_000)
+    replica = quiet.world.nodes[0].replica
+    assert 2 == replica.peer_height(quiet.world.nodes[1].key)
+    assert 0 == replica.peer_height(bytes(32))

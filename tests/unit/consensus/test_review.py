@@ -3,6 +3,9 @@
 import msgspec
 import pytest
 
+from hansa.chain.sealed import SealedContents, seal_transaction
+from hansa.chain.transactions import sign_transaction
+from hansa.codec import encode
 from hansa.consensus import review
 
 
@@ -65,3 +68,37 @@ def test_an_unknown_wrap_asks_to_reseal(quiet) -> None:
     _, sealed = quiet.sealed(5)
     bare = msgspec.structs.replace(sealed, wraps=())
     assert (None, "reseal") == verifier_of(quiet).open(bare)
+
+
+def wrapped(quiet, contents: bytes, transaction):
+    """Seal bytes of whatever kind under a transaction's outside."""
+    return seal_transaction(
+        SealedContents(contents, b""),
+        alliance=quiet.world.alliance,
+        transaction=transaction.digest(),
+        author=transaction.body.author,
+        expires=transaction.body.expires,
+        notices=quiet.world.nodes[5].replica.sealing_notices(),
+        content_key=bytes(32),
+        nonce=bytes(12),
+    )
+
+
+def test_what_is_inside_must_be_a_signed_transaction(quiet) -> None:
+    """Bytes of another kind, a form that cannot be, and a signature of another key."""
+    verifier, (transaction, _) = verifier_of(quiet), quiet.sealed(5)
+    assert (None, "malformed") == verifier.admit(wrapped(quiet, b"no transaction", transaction))
+    body = msgspec.structs.replace(transaction.body, operations=())
+    empty = sign_transaction(body, quiet.world.members[5].admin_key)
+    assert (None, "malformed") == verifier.admit(wrapped(quiet, encode(empty), empty))
+    other, _ = quiet.sealed(5)
+    forged = msgspec.structs.replace(transaction, signature=other.signature)
+    assert (None, "bad-signature") == verifier.admit(wrapped(quiet, encode(forged), forged))
+    assert (transaction, "") == verifier.admit(wrapped(quiet, encode(transaction), transaction))
+    assert {transaction.digest()} == set(verifier.verified)
+
+
+def test_another_transaction_inside_is_malformed(quiet) -> None:
+    """The digest outside is that of what is inside."""
+    verifier, (one, _), (two, _) = verifier_of(quiet), quiet.sealed(5), quiet.sealed(5)
+    assert (None, "malformed") == verifier.open(wrapped(quiet, encode(two), one))

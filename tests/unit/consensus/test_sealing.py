@@ -78,3 +78,16 @@ def test_sizes_are_checked_before_anything_is_opened(quiet) -> None:
     assert size_of(sealed) > len(sealed.ciphertext)
     for change in ({"transaction": b""}, {"author": b"x"}, {"wraps": sealed.wraps * 40}):
         assert not is_well_formed(msgspec.structs.replace(sealed, **change))
+
+
+def test_whoever_cannot_open_adds_no_wraps(quiet) -> None:
+    """An ordinary node passes a transaction on as it is; so does one whose own wrap is damaged."""
+    world = quiet.world
+    _, sealed = quiet.sealed(5)
+    without = tuple(e for e in sealed.wraps if e.node_key != world.nodes[1].key)
+    poor = msgspec.structs.replace(sealed, wraps=without)
+    assert poor == world.nodes[5].replica._keys.complete(poor)
+    spoilt = tuple(msgspec.structs.replace(e, wrapped=bytes(len(e.wrapped))) for e in without)
+    poor = msgspec.structs.replace(sealed, wraps=spoilt)
+    assert poor == world.nodes[0].replica._keys.complete(poor)
+    assert sealed == world.nodes[0].replica._keys.complete(sealed), "none lacks a wrap"
