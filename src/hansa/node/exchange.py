@@ -112,8 +112,11 @@ class Exchange:
             )
         outcome = "refused"
         try:
-            answer = await handler(member, payload)
+            async with asyncio.timeout(CALL_S_MAX):
+                answer = await handler(member, payload)
             outcome = "served"
+        except TimeoutError as error:
+            raise UnavailableError("This node's disk did not answer in time.") from error
         finally:
             self._metrics.reads.labels(what=method, outcome=outcome).inc()
             self._log.info("peer-call", what=method, outcome=outcome, organisation=member.name)
@@ -167,11 +170,12 @@ class Exchange:
         require_grant(state, dataset, member.name, call.user, self._clock.now_ms())
         if request.status != "granted":
             raise DeniedError("This request is not granted.")
-        return encode(self._custody.wraps(call.request, request.wrap_digest))
+        found = await self._workers.run(self._custody.wraps, call.request, request.wrap_digest)
+        return encode(found)
 
     async def _take_note(self, member: OrganisationRecord, payload: bytes) -> bytes:
         note = decode(OwnerNote, payload, bytes_max=limits.NOTE_BYTES_MAX + limits.KIB)
-        self.keep_note(note, member.name)
+        await self._workers.run(self.keep_note, note, member.name)
         return b""
 
     def keep_note(self, note: OwnerNote, sender: OrganisationName) -> None:
@@ -215,36 +219,41 @@ class Exchange:
     ) -> WrapSet:
         """Return the wrapped keys of an own user's granted request."""
         if owner == self._organisation:
-            return self._custody.wraps(request.id, request.wrap_digest)
+            return await self._workers.run(self._custody.wraps, request.id, request.wrap_digest)
         answer = await self._ask(owner, "wraps", encode(WrapsCall(user, request.id)))
         return decode(WrapSet, answer)
 
     async def deliver_notes(self) -> None:
         """Carry waiting notes to the owners' nodes; what fails is tried again next time."""
         state = self._state()
-        for waiting in self._custody.outgoing():
+        away: set[OrganisationName] = set()
+        for waiting in await self._workers.run(self._custody.outgoing):
             request = state.request(waiting.note.request)
             if request is None:
                 if state.height > waiting.expires:
-                    self._custody.delivered(waiting.note)
+                    await self._workers.run(self._custody.delivered, waiting.note)
                 continue
             dataset = state.dataset(request.dataset)
             if dataset is None or request.organisation != self._organisation:
-                self._custody.delivered(waiting.note)
+                await self._workers.run(self._custody.delivered, waiting.note)
                 continue
-            await self._deliver(waiting.note, dataset.owner)
+            # One node that does not answer must not hold up the notes to all others.
+            if dataset.owner not in away and not await self._deliver(waiting.note, dataset.owner):
+                away.add(dataset.owner)
 
-    async def _deliver(self, note: OwnerNote, owner: OrganisationName) -> None:
+    async def _deliver(self, note: OwnerNote, owner: OrganisationName) -> bool:
+        """Carry one note; False if the owner's node is away or behind."""
         try:
             if owner == self._organisation:
-                self.keep_note(note, self._organisation)
+                await self._workers.run(self.keep_note, note, self._organisation)
             else:
                 await self._ask(owner, "note", encode(note))
         except UnavailableError:
-            return  # The owner's node is away or behind: the note stays and is tried again.
+            return False  # The note stays and is tried again.
         except HansaError as error:
             self._log.warning("note-refused", organisation=owner, code=error.code)
-        self._custody.delivered(note)
+        await self._workers.run(self._custody.delivered, note)
+        return True
 
     async def _ask(self, owner: OrganisationName, method: str, payload: bytes) -> bytes:
         member = self._state().organisation(owner)

@@ -1,5 +1,6 @@
 """Tests of node.exchange: what the owner's node serves to another node, on the state of the moment."""
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -229,3 +230,38 @@ async def test_own_data_needs_no_grant_and_far_data_a_link(scene: Scene) -> None
     assert len(found.data) == 10
     with pytest.raises(UnavailableError):
         await scene.exchange._ask(scene.reader.name, "content", encode(call))
+
+
+async def test_a_call_that_hangs_is_given_up(scene: Scene, monkeypatch) -> None:
+    """A disk that does not answer does not keep a caller's place for ever."""
+    monkeypatch.setattr(module, "CALL_S_MAX", 0.05)
+
+    async def hang(_member, _payload: bytes) -> bytes:
+        await asyncio.sleep(30)
+        return b""
+
+    monkeypatch.setitem(scene.exchange._served, "content", hang)
+    with pytest.raises(UnavailableError):
+        await scene.ask("content", scene.read())
+
+
+async def test_one_silent_node_does_not_hold_up_the_other_notes(scene: Scene, monkeypatch) -> None:
+    """Of several notes to a node that is away one is tried in a turn, and all are kept."""
+    await scene.act_as_reader(RequestAccess(scene.dataset, "planning"), CONFIDENTIAL)
+    custody, asked = scene.live.services.custody, []
+    notes = tuple(
+        OwnerNote(scene.request, scene.live.member.name, bytes([n]) * 32, b"x") for n in range(3)
+    )
+    custody.post(notes, bytes(32), Height(10_000))
+
+    monkeypatch.setattr(scene.exchange, "_organisation", scene.reader.name)
+    monkeypatch.setattr(scene.exchange, "_ask", lambda *call: away(asked, call))
+    await scene.exchange.deliver_notes()
+    assert 1 == len(asked)
+    assert 3 == custody.outgoing_count()
+
+
+async def away(asked: list, call: tuple) -> bytes:
+    """Answer as a node that is not there."""
+    asked.append(call)
+    raise UnavailableError("Away.")
