@@ -71,6 +71,11 @@ class Output:
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            if self._parts.is_symlink():
+                raise DeniedError(
+                    f"{self._parts} is a link: what is fetched would be written elsewhere.",
+                    remedy="Remove the link, or choose an empty folder.",
+                )
             for index, entry in enumerate(self._files):
                 if not self._is_there(entry):
                     self._missing[index] = self._part_bytes(index, entry)
@@ -158,7 +163,9 @@ class Output:
     def _part_bytes(self, index: int, entry: FileEntry) -> int:
         """Return how many bytes an earlier attempt left; a part that is too long is thrown away."""
         part = self._part(index)
-        if not part.is_file() or part.is_symlink():
+        if part.is_symlink():
+            part.unlink()  # Appended to, it would lead outside.
+        if not part.is_file():
             return 0
         size = part.stat().st_size
         if size > entry.size:

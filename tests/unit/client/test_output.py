@@ -127,3 +127,24 @@ def test_file_check():
     assert not check.is_whole()
     check.update(b"b")
     assert check.is_whole()
+
+
+def test_planted_links_do_not_lead_outside(tmp_path):
+    """Neither a part nor the hidden folder that is a link takes bytes elsewhere."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    victim = elsewhere / "victim"
+    victim.write_bytes(b"mine")
+    hidden = tmp_path / "out" / f".hansa-{ROOT[:32]}"
+    hidden.mkdir(parents=True)
+    (hidden / "0.part").symlink_to(victim)
+    output = _output(tmp_path / "out", _contents(a=b"12"))
+    assert output.prepare() == {0: 0}
+    output.write(0, [b"12"])
+    assert output.finish() == {}
+    assert victim.read_bytes() == b"mine"
+    (tmp_path / "out" / "a").unlink()
+    hidden.symlink_to(elsewhere)
+    with pytest.raises(DeniedError):
+        _output(tmp_path / "out", _contents(a=b"12")).prepare()
+    assert [victim] == list(elsewhere.iterdir())
