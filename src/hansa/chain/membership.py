@@ -59,8 +59,10 @@ def suspend_organisation(acting: Acting, operation: SuspendOrganisation) -> None
     if not 1 <= len(operation.reason) <= limits.REASON_CHARACTERS_MAX:
         refuse("malformed-reason")
     target = acting.draft.organisation(operation.organisation)
-    if target is None or target.status != "active":
+    if target is None:
         refuse("unknown-organisation")
+    if target.status != "active":
+        refuse("already-suspended")
     if target.name == acting.organisation_name:
         refuse("own-organisation")
     subject = digest(BALLOT_TAG, b"suspend", target.name.encode())

@@ -25,6 +25,7 @@ REASONS: dict[str, str] = {
     "name-taken": "An organisation of this name is a member; choose another name.",
     "key-in-use": "This key is known to the chain already; make a new one.",
     "unknown-organisation": "No active member has this name; check the list of organisations.",
+    "already-suspended": "The organisation is suspended already; no further ballot is needed.",
     "own-organisation": "An organisation cannot vote on its own suspension.",
     "already-voted": "The organisation's ballot on this is counted already; others must vote.",
     "too-many-ballots": "The organisation has too many open ballots; wait until some are settled.",

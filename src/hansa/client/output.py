@@ -4,6 +4,7 @@ A file that is not whole lies in `.hansa-<root>/<number>.part`; when its BLAKE3 
 synced and renamed to its place. The folder goes when all are done.
 """
 
+import errno
 import os
 from bisect import bisect_right
 from itertools import accumulate
@@ -23,8 +24,8 @@ from hansa.errors import (
 )
 
 _READ_BYTES = limits.MIB
-_FULL = frozenset({28, 122})
-"""ENOSPC and EDQUOT."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""No room on the disk, in the quota, or under the limit of file sizes."""
 
 
 class FileCheck:

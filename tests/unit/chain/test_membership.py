@@ -101,7 +101,7 @@ def test_suspension_and_readmission(alliance, kit) -> None:
     assert kit.key("health node").public in state.super_nodes(), (
         "its seat counts to the epoch's end"
     )
-    assert "unknown-organisation" == alliance.act("energy", out)
+    assert "already-suspended" == alliance.act("energy", out)
     back = AdmitOrganisation(kit.candidate("health"))
     thief = msgspec.structs.replace(back.candidate, node_key=kit.key("thief").public)
     assert "name-taken" == alliance.act("energy", AdmitOrganisation(thief))
@@ -213,3 +213,13 @@ def test_governing_needs_an_admin(alliance, kit) -> None:
         VoteSuperNodes(()),
     ):
         assert "role-missing" == alliance.act("nurse", operation)
+
+
+def test_an_alliance_is_bounded(alliance, kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last organisation that fits is admitted, the next candidate is refused."""
+    monkeypatch.setattr(limits, "ORGANISATIONS_MAX", 7)
+    for name in kit.NAMES[:4]:
+        assert "" == alliance.act(name, AdmitOrganisation(kit.candidate("water")))
+    assert 7 == alliance.state.counters.organisations
+    late = AdmitOrganisation(kit.candidate("culture"))
+    assert "too-many-organisations" == alliance.act("health", late)
