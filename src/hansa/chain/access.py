@@ -168,8 +168,7 @@ def _judge_grants(state: Reads, dataset: DatasetRecord, reader: UserRecord, time
     reason = "no-grant"
     for identity in state.access(dataset.id, reader.key).requests:
         request = state.request(identity)
-        if request is None or request.status not in {"granted", "revoked"}:
-            continue
+        assert request is not None  # only what was granted is listed, and no request is forgotten
         reason = _judge_grant(dataset, request, reader, time_ms)
         if not reason:
             return ""

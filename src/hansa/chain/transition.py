@@ -7,6 +7,7 @@ intake said; it applies whole or not at all. Signatures were checked where the b
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 from hansa import limits
 from hansa.chain import access, catalogue, membership, records
@@ -223,6 +224,8 @@ def _apply(acting: Acting, operation: Operation, place: int) -> None:  # noqa: C
             access.deny_access(acting, operation)
         case RevokeAccess():
             access.revoke_access(acting, operation)
+        case _:
+            assert_never(operation)
 
 
 def _remember(draft: Draft, digest: Digest, expires: Height, seen: SeenRecord) -> None:

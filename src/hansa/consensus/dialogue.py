@@ -6,6 +6,7 @@ in a while, so that nobody can make this node flood the link.
 """
 
 from collections import deque
+from typing import assert_never
 
 from hansa import limits
 from hansa.chain.blocks import CertifiedBlock
@@ -25,7 +26,6 @@ from hansa.consensus.messages import (
     Erase,
     Erased,
     GetBlocks,
-    Message,
     Propose,
     Refusal,
     Response,
@@ -52,6 +52,7 @@ ANSWER_INTERVAL_MS = 50
 """A peer's status is answered with bodies no more often than this."""
 
 RoundMessage = Propose | Review | Confirm | Erase | Certified
+OtherMessage = Submit | Refusal | Status | VotesAgain | Erased | SealingKey | Response | GetBlocks
 
 
 class Dialogue:
@@ -122,7 +123,7 @@ class Dialogue:
             return ()
         return (certified,)
 
-    def _take_other(self, sender: PublicKey, message: Message) -> None:
+    def _take_other(self, sender: PublicKey, message: OtherMessage) -> None:
         match message:
             case Submit():
                 self._take_submit(sender, message)
@@ -141,7 +142,7 @@ class Dialogue:
             case GetBlocks(first, count):
                 self._serve(sender, first, count)
             case _:
-                self._faults.report("malformed", sender, "a message out of place")
+                assert_never(message)
 
     def _serve(self, sender: PublicKey, first: int, count: int) -> None:
         if first < 1 or count < 1:
@@ -162,6 +163,8 @@ class Dialogue:
                 return vote.vote.height
             case Erase(certificate) | Certified(certificate):
                 return certificate.vote.height
+            case _:
+                assert_never(message)
 
     def _take_round_message(self, sender: PublicKey, message: RoundMessage, size: int) -> None:
         height, present = self._height_of(message), self._context.height
@@ -209,6 +212,8 @@ class Dialogue:
                 self._agreement.hearing.take_erase(sender, message)
             case Certified():
                 self._agreement.hearing.take_certified(sender, message)
+            case _:
+                assert_never(message)
 
     # --- submissions -------------------------------------------------------------------------------
 

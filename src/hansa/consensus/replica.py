@@ -308,7 +308,8 @@ class Replica:
             self._dialogue.tell_status()
         elif name == "sync":
             self._catch_up.give_up()
-        elif name == "outbox":
+        else:
+            assert name == "outbox"
             self._hurry()
 
     def _hurry(self) -> None:

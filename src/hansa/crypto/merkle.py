@@ -21,11 +21,6 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-def _split(count: int) -> int:
-    """Return the largest power of two smaller than `count`, for count ≥ 2."""
-    return 1 << ((count - 1).bit_length() - 1)
-
-
 def compute_root(leaves: Sequence[bytes]) -> Digest:
     """Return the root over `leaves`, 32 bytes; EMPTY_ROOT over none."""
     if not leaves:

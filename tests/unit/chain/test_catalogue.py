@@ -98,6 +98,24 @@ def test_malformed_versions(alliance, kit, change: dict) -> None:
     assert "malformed-version" == code
 
 
+@pytest.mark.parametrize("size", [0, -1, limits.MANIFEST_BYTES_MAX + 1])
+def test_malformed_manifests(alliance, kit, size: int) -> None:
+    """A manifest of no bytes or too many is refused, even where its owner's node attests it."""
+    claim = alliance.claim("health", manifest_bytes=size)
+    code = alliance.act("health", RegisterDataset(kit.description(), claim, Policy()))
+    assert "malformed-version" == code
+
+
+def test_versions_are_bounded(alliance, kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last version that fits is taken, the next is refused."""
+    monkeypatch.setattr(limits, "VERSIONS_PER_DATASET_MAX", 2)
+    identity = alliance.register("health")
+    for number, code in ((2, ""), (3, "too-many-versions")):
+        claim = alliance.claim("health", str(number))
+        added = AddVersion(identity, number, kit.description(), claim)
+        assert code == alliance.act("health", added)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -104,3 +104,23 @@ def test_erasing_is_in_place_and_printing_is_masked() -> None:
     other = bytearray(b"x")
     erase(other)
     assert b"\x00" == other
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        b"\xc5\x00\x01tc\xc4\x00",  # a length that has room in a shorter form
+        b"\xc6\x00\x00\x00\x01t\xc4\x00",
+        b"\xa1t\xc4\x00",  # text where bytes belong
+        b"\xc4\x05t",  # shorter than it says
+        b"\xc4\x01t",  # one part
+    ],
+)
+def test_other_forms_of_the_same_contents_are_refused(parts: bytes) -> None:
+    """One value has one encoding; what is refused is erased all the same."""
+    plain = bytearray(b"\x92" + parts)
+    with pytest.raises(InvalidError):
+        decode(SealedContents, bytes(plain))
+    with pytest.raises(InvalidError):
+        split_contents(plain)
+    assert bytes(len(plain)) == plain

@@ -174,3 +174,19 @@ def test_changes_later_than_the_block_are_refused(kit) -> None:
     )
     with pytest.raises(InvalidError, match="older"):
         verify_receipt(altered(data, set_changes=later), alliance.genesis)
+
+
+@pytest.mark.parametrize("kind", ["unsorted", "twice", "few"])
+def test_a_malformed_set_is_refused_even_if_it_is_signed(world, kind: str) -> None:
+    """A set is r different keys in order: in any other form a quorum could be counted twice."""
+    alliance, data = world
+    receipt = decode(Receipt, data)
+    change = receipt.set_changes[0]
+    chosen = change.header.next_super_nodes
+    forms = {"unsorted": chosen[::-1], "twice": (chosen[0], *chosen[:3]), "few": chosen[:3]}
+    header = msgspec.structs.replace(change.header, next_super_nodes=forms[kind])
+    signed = CertifiedHeader(header, alliance.certify(header))
+    with pytest.raises(InvalidError, match="malformed"):
+        verify_receipt(
+            altered(data, set_changes=(signed, *receipt.set_changes[1:])), alliance.genesis
+        )

@@ -3,10 +3,12 @@
 import msgspec
 import pytest
 
+from hansa import limits
 from hansa.chain.sealed import (
     ConfidentialPart,
     SealedContents,
     SealingKeyNotice,
+    add_wraps,
     confidential_digest,
     is_sealing_key_signed,
     open_transaction,
@@ -122,3 +124,19 @@ def test_confidential_digest() -> None:
     one = encode(ConfidentialPart(bytes(32), "because", ""))
     other = encode(ConfidentialPart(bytes([1]) * 32, "because", ""))
     assert confidential_digest(one) != confidential_digest(other)
+
+
+def test_a_wrap_holds_a_key_and_a_ciphertext_is_bounded(
+    alliance, kit, notices, contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrap of anything but 32 bytes is malformed; an overlong ciphertext is not even opened."""
+    sealed = seal(alliance, contents, notices)
+    own = (kit.key("a").public, OPENERS["a"])
+    short = add_wraps(sealed, bytes(31), notices)
+    with pytest.raises(InvalidError, match="32 bytes"):
+        open_transaction(short, *own)
+    monkeypatch.setattr(limits, "SEALED_TRANSACTION_BYTES_MAX", len(sealed.ciphertext))
+    assert open_transaction(sealed, *own).transaction
+    monkeypatch.setattr(limits, "SEALED_TRANSACTION_BYTES_MAX", len(sealed.ciphertext) - 1)
+    with pytest.raises(InvalidError, match="too long"):
+        open_transaction(sealed, *own)

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from hansa import limits
 from hansa.chain.blocks import Block, Result, body_roots, has_matching_body
 from hansa.chain.transactions import RetireDataset, SuspendOrganisation, VoteSuperNodes
 from hansa.chain.validation import build_block, validate_block
@@ -221,3 +222,23 @@ def test_the_parent_is_the_states(busy) -> None:
     alliance, block = busy
     with pytest.raises(InvalidError):
         validate_block(alliance.state, block, None)
+
+
+def test_acknowledgements_of_a_block_are_bounded(busy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Building stops at the bound; a block with more is refused."""
+    alliance, block = busy
+    assert 2 == len(block.erasures)
+    monkeypatch.setattr(limits, "ERASURES_PER_BLOCK_MAX", 1)
+    with pytest.raises(InvalidError, match="too many acknowledgements"):
+        validate_block(alliance.state, block, alliance.header)
+    assert block.erasures[:1] == alliance.build(erasures=block.erasures).erasures
+
+
+def test_an_overlong_transaction_does_not_stop_those_behind_it(
+    alliance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is left out; the next is taken."""
+    short = alliance.sign("health", VOTE)
+    long = alliance.sign("health", SuspendOrganisation("energy", "x" * 500))
+    monkeypatch.setattr(limits, "TRANSACTION_BYTES_MAX", len(encode(short)))
+    assert (short,) == alliance.build(long, short).transactions

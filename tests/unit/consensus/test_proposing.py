@@ -1,5 +1,6 @@
 """The master's choice."""
 
+import msgspec
 import pytest
 
 from hansa.chain.blocks import Certificate, Vote
@@ -148,3 +149,16 @@ def test_a_choice_that_never_settles_is_given_up(quiet, master, monkeypatch) -> 
     height = HeightState(master._context.height, master._context.members)
     assert master._proposer.propose(height, is_due=False) is None
     assert (0, {}) == (master.copies_held, height.own_proposals)
+
+
+def test_what_had_no_room_in_the_block_waits(quiet, master) -> None:
+    """It is sound: nobody is refused, its copy goes, and it stays in the pool."""
+    _, sealed = quiet.sealed(5, confidential=True)
+    master._pool.admit(sealed, quiet.world.members[5].node)
+    height = HeightState(master._context.height, master._context.members)
+    block = master._proposer.propose(height, is_due=False).block
+    (waiting,) = master._pool.select()
+    master._context.take_effects()
+    empty = msgspec.structs.replace(block, transactions=(), results=())
+    assert [] == master._proposer._sift(height, [waiting], empty)
+    assert (0, 1, ()) == (master.copies_held, len(master._pool), master._context.take_effects())

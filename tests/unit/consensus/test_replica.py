@@ -128,7 +128,7 @@ def test_a_false_block_from_a_peer_is_not_committed(quiet) -> None:
     """Without a quorum's proof it is a fault; with one that is against the state, too."""
     world = quiet.world
     quiet.submit(5)
-    world.run_for(60)
+    world.run_for(1_000)
     certified = world.nodes[0].disk.blocks[0]
     fresh = type(quiet)().world.nodes[4].replica
     sender = next(iter(fresh._context.super_peers()))
@@ -150,6 +150,8 @@ def test_a_false_block_from_a_peer_is_not_committed(quiet) -> None:
     kinds = [e.kind for e in fresh._context.take_effects() if isinstance(e, ReportFault)]
     assert ["invalid-decision"] == kinds
     assert 0 == fresh.height
+    assert not fresh._commit_certified(sender, world.nodes[0].disk.blocks[1])
+    assert () == fresh._context.take_effects(), "a later block is no fault"
     assert fresh._commit_certified(sender, certified)
     assert fresh._commit_certified(sender, certified), "once more is harmless"
     assert 1 == fresh.height
