@@ -50,7 +50,6 @@ POOL_TRANSACTIONS_MAX = 20_000
 POOL_TRANSACTIONS_PER_ORGANISATION_MAX = 10_000
 POOL_BYTES_MAX = 256 * MIB
 TRANSACTION_LIFETIME_HEIGHTS_MAX = 5_000
-BLOCK_TIME_AHEAD_MS_MAX = 10_000
 
 # --- the agreement ------------------------------------------------------------------------------
 ROUND_MAX = 1_000_000

@@ -251,25 +251,6 @@ class ErasuresRecord(Record, frozen=True):
     entries: tuple[ErasureEntry, ...]
 
 
-AnyRecord = (
-    HeadRecord
-    | ElectionRecord
-    | CountersRecord
-    | OrganisationRecord
-    | NodeKeyRecord
-    | UserRecord
-    | BallotRecord
-    | VoteRecord
-    | DatasetRecord
-    | RequestRecord
-    | AccessRecord
-    | GrantCountRecord
-    | SeenRecord
-    | SeenUntilRecord
-    | SeenAtRecord
-    | ErasuresRecord
-)
-
 HEAD_KEY = bytes([HEAD])
 ELECTION_KEY = bytes([ELECTION])
 COUNTERS_KEY = bytes([COUNTERS])

@@ -129,10 +129,6 @@ class HashIndexTable:
         rows = [(_SEALED + sealed_digest, encode(chunk)) for sealed_digest, chunk in stored]
         self._table.write([*rows, *also])
 
-    def forget_addresses(self, sealed_digests: Iterable[bytes], also: Changes = ()) -> None:
-        """Drop addresses of sealed chunks that are no longer stored."""
-        self._table.write([*((_SEALED + digest, None) for digest in sealed_digests), *also])
-
     def bind(
         self,
         version: VersionRef,

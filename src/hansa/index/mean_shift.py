@@ -180,7 +180,6 @@ class _Kernel:
 
     def __init__(self, points: Integers, weights: Integers, bandwidth_squared: int) -> None:
         self._points = points
-        self._weights = weights
         self._limit = bandwidth_squared * SCALE * SCALE
         norms = (points * points).sum(axis=1)
         largest = int(norms.max())

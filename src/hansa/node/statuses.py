@@ -11,7 +11,6 @@ from hansa.types import Digest, Height
 
 STATUSES_MAX = 50_000
 PENDING = "pending"
-SETTLED = frozenset({"committed", "refused", "expired", "reseal"})
 
 Locate = Callable[[Digest], TransactionStatus | None]
 """Finds a transaction in the ledger: what is in a block is known for ever."""

@@ -233,10 +233,6 @@ class VersionStore:
 
     # --- out ------------------------------------------------------------------------------------
 
-    def has_manifest(self, root: bytes) -> bool:
-        """Tell whether a manifest is stored."""
-        return self.chunks.store.exists(name_manifest(root))
-
     def get_manifest(self, root: bytes) -> bytes:
         """Return a manifest's bytes, checked against their root.
 

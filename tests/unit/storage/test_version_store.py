@@ -326,8 +326,8 @@ def test_reads_are_bounded(versions, built):
     assert versions.read_content(built.root, 5, 0) == b""
     with pytest.raises(MissingError):
         versions.read_content(b"x" * 32, 0, 1)
-    assert versions.has_manifest(built.root)
-    assert not versions.has_manifest(b"x" * 32)
+    with pytest.raises(MissingError):
+        versions.get_manifest(b"x" * 32)
 
 
 def test_few_directories_stay_in_memory(versions, monkeypatch):
