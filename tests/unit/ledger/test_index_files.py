@@ -176,3 +176,64 @@ def test_the_index_runs_on_them(files, tmp_path):
     (tmp_path / "index" / "base-000000000001").write_bytes(b"nonsense")
     again = InformationIndex.open(files, IndexParameters())
     assert (0, []) == (again.height, files.list())
+
+
+def test_what_the_disk_refuses_is_told(files, tmp_path, monkeypatch):
+    """A name that is no file, a file that may not be opened, a folder that is gone."""
+    for name in ("base-1", "delta-0"):
+        (tmp_path / "index" / name).mkdir()
+    for call in (
+        lambda: files.append("delta-0", b"record"),
+        lambda: list(files.records("delta-0")),
+        lambda: files.delete("base-1"),
+    ):
+        with pytest.raises(UnavailableError):
+            call()
+
+    def refuse(*_):
+        raise OSError(errno.EIO, "input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(index_files.os, "open", refuse)
+        with pytest.raises(UnavailableError):
+            files.open("base-1")
+    (tmp_path / "index").rename(tmp_path / "gone")
+    with pytest.raises(UnavailableError):
+        files.list()
+
+
+def test_an_append_that_fails_halfway_is_taken_back(files, tmp_path, monkeypatch):
+    """What reached the disk of a record that did not fit is cut off again."""
+    files.append("delta-0", b"first")
+    path = tmp_path / "index" / "delta-0"
+    size = path.stat().st_size
+    real = type(path).open
+
+    def open_full(self, *arguments):
+        file = real(self, *arguments)
+        flush = file.flush
+
+        class Full:
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *_):
+                file.close()
+
+            def write(self, data):
+                file.write(data[:5])
+                flush()
+                raise OSError(errno.ENOSPC, "full")
+
+            def fileno(self):
+                return file.fileno()
+
+        return Full()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(path), "open", open_full)
+        with pytest.raises(DiskFullError):
+            files.append("delta-0", b"second")
+    assert size == path.stat().st_size
+    files.append("delta-0", b"third")
+    assert [b"first", b"third"] == list(files.records("delta-0"))

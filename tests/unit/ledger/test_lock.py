@@ -1,12 +1,15 @@
 """Tests of hansa.ledger.lock."""
 
+import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from hansa.errors import ConflictError, MissingError
+from hansa.errors import ConflictError, MissingError, UnavailableError
+from hansa.ledger import lock
 from hansa.ledger.lock import FolderLock
 
 HOLD = "import sys; from pathlib import Path; from hansa.ledger.lock import FolderLock\n"
@@ -47,3 +50,19 @@ def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(MissingError, match="nowhere") as caught:
         FolderLock(tmp_path / "nowhere")
     assert "hansa alliance" in caught.value.remedy
+
+
+@pytest.mark.parametrize("call", ["open", "flock"])
+def test_a_folder_that_cannot_be_locked_is_told(tmp_path, monkeypatch, call):
+    """The disk's refusal is an error of the tree, and no descriptor is left open."""
+
+    def refuse(*_):
+        raise OSError(errno.EIO, "input/output error")
+
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with monkeypatch.context() as patch:
+        patch.setattr(lock.os if call == "open" else lock.fcntl, call, refuse)
+        with pytest.raises(UnavailableError, match="lock"):
+            FolderLock(tmp_path)
+    assert before == len(list(Path("/proc/self/fd").iterdir()))
+    FolderLock(tmp_path).release()
