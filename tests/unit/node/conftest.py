@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from live_node import LiveNode, LocalAlliance, run_in_process
+from scene import Scene
 
 
 @pytest.fixture
@@ -22,3 +23,13 @@ async def live(alliance: LocalAlliance) -> AsyncIterator[LiveNode]:
     """A running node."""
     async with run_in_process(alliance) as node:
         yield node
+
+
+@pytest.fixture
+async def scene(tmp_path: Path):
+    """A published dataset and a reader without a grant."""
+    alliance = LocalAlliance.create(tmp_path, 2, super_nodes=1)
+    async with run_in_process(alliance) as live:
+        scene = Scene(live)
+        await scene.publish(tmp_path)
+        yield scene

@@ -1,124 +1,23 @@
 """Tests of node.exchange: what the owner's node serves to another node, on the state of the moment."""
 
 import asyncio
-import os
-import time
-from pathlib import Path
 
 import pytest
-from live_node import LiveNode, LocalAlliance, run_in_process
+from scene import CONFIDENTIAL, Scene
 
 from hansa import limits
-from hansa.chain.sealed import ConfidentialPart, OwnerNote, SealedContents, seal_transaction
-from hansa.chain.sealed import confidential_digest as digest_of
+from hansa.chain.sealed import OwnerNote
 from hansa.chain.transactions import (
-    GrantAccess,
     RequestAccess,
     RetireDataset,
     RevokeAccess,
-    TransactionBody,
-    derive_id,
-    sign_transaction,
 )
 from hansa.codec import decode, encode
 from hansa.errors import DeniedError, InvalidError, MissingError, UnavailableError
 from hansa.node import exchange as module
-from hansa.node.exchange import ReadCall, Slice, WrapsCall
-from hansa.rest import TransactionStatus, WrapSet, compute_wrap_digest
-from hansa.types import DatasetId, Height, Millis, RequestId
-
-
-class Scene:
-    """An owner's running node and a reader of another organisation, whose node is played here."""
-
-    def __init__(self, live: LiveNode) -> None:
-        self.live = live
-        self.exchange = live.services.exchange
-        self.reader = live.alliance.members[1]
-        self.dataset = DatasetId(b"")
-        self.request = RequestId(b"")
-
-    async def publish(self, folder: Path) -> None:
-        """Publish a file as the owner."""
-        (folder / "file.bin").write_bytes(os.urandom(300_000))
-        async with self.live.alliance.client(self.live.member) as client:
-            done = await client.publish([folder / "file.bin"], title="File")
-        self.dataset = done.dataset
-
-    async def act_as_reader(self, operation, confidential: bytes = b"") -> TransactionStatus:
-        """Have the reader's transaction committed, as if it came from the reader's node."""
-        services = self.live.services
-        body = TransactionBody(
-            format=1,
-            alliance=services.alliance,
-            author=self.reader.user.public,
-            expires=Height(services.state().height + 100),
-            time_ms=Millis(int(time.time() * 1000)),
-            nonce=os.urandom(16),
-            operations=(operation,),
-            confidential=digest_of(confidential),
-        )
-        transaction = sign_transaction(body, self.reader.user)
-        sealed = seal_transaction(
-            SealedContents(encode(transaction), confidential),
-            alliance=services.alliance,
-            transaction=transaction.digest(),
-            author=body.author,
-            expires=body.expires,
-            notices=services.driver.replica.sealing_notices(),
-            content_key=os.urandom(32),
-            nonce=os.urandom(12),
-        )
-        services.statuses.submitted(transaction.digest())
-        services.driver.submit(sealed)
-        status = await services.statuses.wait(transaction.digest(), 10_000)
-        assert status.status == "committed", status
-        self.request = RequestId(derive_id(transaction.digest(), 0))
-        return status
-
-    async def ask(self, method: str, value: object) -> bytes:
-        """Call as the reader's node."""
-        return await self.exchange.serve(self.reader.node_key, method, encode(value))
-
-    def read(self, **changes: object) -> ReadCall:
-        """Return a call for the first bytes."""
-        values = {
-            "user": self.reader.user.public,
-            "dataset": self.dataset,
-            "version": 1,
-            "offset": 0,
-            "length": 10,
-        } | changes
-        return ReadCall(**values)
-
-    async def grant(self) -> WrapSet:
-        """Grant the reader's request, with wraps put before."""
-        wraps = WrapSet(self.request, os.urandom(32), ((1, b"wrapped"),))
-        status, body, _ = await self.live.call(
-            "PUT",
-            f"/v1/requests/{self.request.hex()}/wraps",
-            data=encode(wraps),
-            headers={"Content-Type": "application/octet-stream"},
-        )
-        assert status == 204, body
-        done = await self.live.submit(
-            GrantAccess(self.request, compute_wrap_digest(wraps), Millis(0))
-        )
-        assert done.status == "committed", done
-        return wraps
-
-
-@pytest.fixture
-async def scene(tmp_path: Path):
-    """A published dataset and a reader without a grant."""
-    alliance = LocalAlliance.create(tmp_path, 2, super_nodes=1)
-    async with run_in_process(alliance) as live:
-        scene = Scene(live)
-        await scene.publish(tmp_path)
-        yield scene
-
-
-CONFIDENTIAL = encode(ConfidentialPart(bytes(32), "MARKER: because of the ring road", ""))
+from hansa.node.exchange import Slice, WrapsCall
+from hansa.rest import WrapSet
+from hansa.types import DatasetId, Height, RequestId
 
 
 async def test_grant_opens_and_revocation_closes(scene: Scene) -> None:
@@ -265,3 +164,78 @@ async def away(asked: list, call: tuple) -> bytes:
     """Answer as a node that is not there."""
     asked.append(call)
     raise UnavailableError("Away.")
+
+
+async def test_a_reader_s_node_asks_the_owner_s(scene: Scene, monkeypatch) -> None:
+    """The grant is checked before the owner is asked, and by the owner again."""
+    await scene.act_as_reader(RequestAccess(scene.dataset, "planning"), CONFIDENTIAL)
+    services, user = scene.live.services, scene.reader.user.public
+    own = await scene.exchange.read(
+        "content", user, services.state().dataset(scene.dataset), scene.read()
+    )
+    open_request = services.state().request(scene.request)
+    asked = scene.turn_into_readers_node(monkeypatch)
+    with pytest.raises(DeniedError):
+        await scene.exchange.read(
+            "content", user, services.state().dataset(scene.dataset), scene.read()
+        )
+    assert [] == asked
+    with pytest.raises(DeniedError):
+        await scene.exchange.wraps(user, open_request, scene.live.member.name)
+    object.__setattr__(services, "organisation", scene.live.member.name)
+    wraps = await scene.grant()
+    found = await scene.exchange.read(
+        "content", user, services.state().dataset(scene.dataset), scene.read()
+    )
+    granted = services.state().request(scene.request)
+    assert own == found
+    assert wraps == await scene.exchange.wraps(user, granted, scene.live.member.name)
+    assert ["wraps", "content", "wraps"] == asked
+
+
+async def test_another_owner_s_data_is_not_here(scene: Scene, monkeypatch) -> None:
+    """A call that went to the wrong node is told so, for reads and for keys."""
+    await scene.act_as_reader(RequestAccess(scene.dataset, "planning"), CONFIDENTIAL)
+    await scene.grant()
+    monkeypatch.setattr(scene.exchange, "_organisation", "somebody")
+    with pytest.raises(MissingError, match="does not hold"):
+        await scene.ask("content", scene.read())
+    with pytest.raises(MissingError, match="does not hold"):
+        await scene.ask("wraps", WrapsCall(scene.reader.user.public, scene.request))
+    dataset = scene.live.services.state().dataset(scene.dataset)
+    assert dataset.owner == scene.live.member.name
+
+
+async def test_a_second_grant_does_not_open_an_undecided_request(scene: Scene) -> None:
+    """Keys go with the request that was granted, though another grant lets its author read."""
+    await scene.act_as_reader(RequestAccess(scene.dataset, "planning"), CONFIDENTIAL)
+    await scene.grant()
+    await scene.act_as_reader(RequestAccess(scene.dataset, "statistics"), CONFIDENTIAL)
+    with pytest.raises(DeniedError, match="not granted"):
+        await scene.ask("wraps", WrapsCall(scene.reader.user.public, scene.request))
+    assert await scene.ask("content", scene.read())
+
+
+async def test_notes_are_carried_kept_or_dropped(scene: Scene, monkeypatch) -> None:
+    """Delivered to an own officer; dropped where its request never came, or is another's."""
+    custody, owner = scene.live.services.custody, scene.live.member
+    await scene.act_as_reader(RequestAccess(scene.dataset, "planning"), CONFIDENTIAL)
+    height = scene.live.services.state().height
+    lost = OwnerNote(RequestId(bytes(16)), owner.name, owner.user.public, b"x")
+    custody.post((lost,), bytes(32), Height(height))
+    await scene.exchange.deliver_notes()
+    assert 1 == custody.outgoing_count(), "its request may still come"
+    custody.delivered(lost)
+    custody.post((lost,), bytes(32), Height(height - 1))
+    foreign = OwnerNote(scene.request, owner.name, owner.user.public, b"x")
+    custody.post((foreign,), bytes(32), Height(10_000))
+    await scene.exchange.deliver_notes()
+    assert 0 == custody.outgoing_count(), "one is too late, the other's request is not our user's"
+    scene.turn_into_readers_node(monkeypatch)
+    nobody = OwnerNote(scene.request, owner.name, scene.reader.user.public, b"x")
+    custody.post((foreign, nobody), bytes(32), Height(10_000))
+    await scene.exchange.deliver_notes()
+    assert 0 == custody.outgoing_count(), "one arrived, one was refused for good"
+    assert foreign == custody.note(scene.request, owner.user.public)
+    with pytest.raises(MissingError):
+        custody.note(scene.request, scene.reader.user.public)

@@ -102,3 +102,31 @@ async def test_notes_go_with_their_own_transaction(live) -> None:
     (waiting,) = live.services.custody.outgoing()
     bound = live.services.state().height + limits.TRANSACTION_LIFETIME_HEIGHTS_MAX
     assert waiting.expires <= bound
+
+
+async def test_what_cannot_be_right_is_not_taken(live) -> None:
+    """Another alliance or author, no id, no wraps or too many, too long: refused, nothing kept."""
+    sealed = await live.alliance.seal(live.member, await live.alliance.sign(live.member))
+    headers = {"Content-Type": "application/octet-stream"}
+    too_many = sealed.wraps * (limits.SUPER_NODES_MAX + 1)
+    cases = [
+        (400, {"alliance": bytes(32)}),
+        (400, {"transaction": b"short"}),
+        (400, {"wraps": ()}),
+        (400, {"wraps": too_many}),
+        (400, {"ciphertext": bytes(limits.SEALED_TRANSACTION_BYTES_MAX + 1)}),
+        (403, {"author": bytes(32)}),
+    ]
+    for status, change in cases:
+        data = encode(Submission(msgspec.structs.replace(sealed, **change), ()))
+        found = await live.refused("POST", "/v1/transactions", data=data, headers=headers)
+        assert status == found["status"], change.keys()
+    assert 0 == len(live.services.outbox)
+    assert 0 == live.services.state().total_transactions
+
+
+async def test_waiting_is_bounded(live) -> None:
+    """Nobody holds a call open for as long as he likes."""
+    for wait_ms in (-1, limits.WAIT_MS_MAX + 1):
+        found = await live.refused("GET", f"/v1/transactions/{'0' * 64}?wait_ms={wait_ms}")
+        assert (400, "invalid") == (found["status"], found["code"])

@@ -2,11 +2,12 @@
 
 import pytest
 
+from hansa.chain.blocks import Erasure
 from hansa.chain.state import State
-from hansa.chain.transactions import AdmitOrganisation, VoteSuperNodes
+from hansa.chain.transactions import AdmitOrganisation, Description, Redescribe, VoteSuperNodes
 from hansa.errors import InvalidError
 from hansa.node.api import views
-from hansa.types import Digest
+from hansa.types import Digest, PublicKey
 
 
 @pytest.mark.parametrize("text", ["", "zz" * 16, "00" * 15, "00" * 17, " " + "00" * 16, "0" * 31])
@@ -39,3 +40,28 @@ def test_members(alliance) -> None:
     names = views.names_by_node_key(state)
     assert "" == views.master_name(names, None)
     assert Digest(bytes(32)).hex() == views.master_name(names, bytes(32))
+
+
+def test_descriptions_and_acknowledgements_for_people() -> None:
+    """Words and features are left out; a node that is no member any more is shown by its key."""
+    description = Description(
+        title="T",
+        description="",
+        keywords=(),
+        themes=(),
+        place="",
+        box=None,
+        interval=None,
+        licence="",
+        formats=(),
+        columns=(),
+        words=("t",),
+        feature_model=1,
+        features=(1,),
+    )
+    shown = views.operation_view(Redescribe(bytes(16), description))
+    assert "T" == shown["description"]["title"]
+    assert not {"words", "features"} & set(shown["description"])
+    erasure = Erasure(bytes(32), 3, 1, "failed", bytes(32), 2, PublicKey(b"k" * 32), b"")
+    assert "energy" == views.erasure_view({erasure.super_node: "energy"}, erasure, 5).organisation
+    assert (b"k" * 32).hex() == views.erasure_view({}, erasure, 5).organisation
