@@ -41,7 +41,7 @@ def _machine(results: Row) -> str:
 
 
 def _agreement(section: Row) -> str:
-    head = ["nodes", "load", "sealing", "committed/s", "p50 ms", "p99 ms", "tx per block"]
+    head = ["nodes", "load", "sealing", "committed/s (runs)", "p50 ms", "p99 ms", "tx per block"]
     head += [
         "blocks/s",
         "node CPU ms/tx",
@@ -55,7 +55,7 @@ def _agreement(section: Row) -> str:
             row["nodes"],
             row["load"],
             str(row["sealing"]).split(":")[0],
-            f"{row['committed_per_s']}",
+            f"{row['committed_per_s']} ({min(row['runs_per_s'])}–{max(row['runs_per_s'])})",
             row["p50_ms"],
             row["p99_ms"],
             row["transactions_per_block"],
@@ -76,7 +76,7 @@ def _transfer(section: Row) -> str:
         "tool",
         "operation",
         "MB in",
-        "MB/s (median)",
+        "MB/s (runs)",
         "MB stored",
         "client CPU s",
         "nodes CPU s",
@@ -87,7 +87,7 @@ def _transfer(section: Row) -> str:
             row["tool"],
             row["operation"],
             f"{row['bytes'] / 1e6:.1f}",
-            row["median_mb_per_s"],
+            f"{row['median_mb_per_s']} ({min(row['runs_mb_per_s'])}–{max(row['runs_mb_per_s'])})",
             f"{row['stored_bytes'] / 1e6:.1f}" if "stored_bytes" in row else "",
             row.get("client_cpu_s", ""),
             row.get("node_cpu_s", ""),

@@ -1,6 +1,6 @@
 """Measure Hansa on this machine: real node processes, real disk, real sockets.
 
-    make bench                                 all, about ten minutes
+    make bench                                 all, nine minutes
     make bench BENCH="--only agreement"        one section: agreement, profile, transfer, rest, catch-up
     make bench BENCH="--smoke"                 all, small, below a minute: shows that it runs, figures mean little
 
