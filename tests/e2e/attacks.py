@@ -1,5 +1,6 @@
 """What an attacker sends: raw requests over TLS, forged tokens, peers that misbehave."""
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -10,6 +11,7 @@ import ssl
 import time
 from dataclasses import dataclass
 
+from hansa.client.client import HansaClient
 from tests.e2e.local_alliance import Member
 
 
@@ -64,6 +66,15 @@ def head(method: str, path: str, token: str = "", **headers: str) -> bytes:
     if token:
         lines.append(f"Authorization: Bearer {token}")
     return "\r\n".join([*lines, "", ""]).encode()
+
+
+async def until_at(client: HansaClient, height: int) -> None:
+    """Wait until a node has a block that another node told of."""
+    for _ in range(200):
+        if (await client.status()).height >= height:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"block {height} did not arrive")
 
 
 def _part(value: object) -> str:

@@ -16,6 +16,7 @@ import pytest
 from hansa import limits
 from hansa.errors import CorruptError, DiskFullError, HansaError
 from hansa.rest import CheckReport, CheckRequest, IndexStats, Question
+from tests.e2e.attacks import until_at
 from tests.e2e.harness import wait_for
 from tests.e2e.local_alliance import LocalAlliance, Member
 
@@ -62,8 +63,11 @@ async def publish_and_share(
     async with alliance.client(owner) as publishing, alliance.client(reader) as reading:
         published = await publishing.publish([source], title=title)
         dataset = bytes(published.dataset)
+        await until_at(reading, published.status.height)
         asked = await reading.request_access(dataset, purpose="research")
-        await publishing.grant_access(bytes(asked.request))
+        await until_at(publishing, asked.status.height)
+        granted = await publishing.grant_access(bytes(asked.request))
+        await until_at(reading, granted.status.height)
         view = await publishing.dataset(dataset)
         return dataset, bytes.fromhex(view.versions[0].manifest_root)
 

@@ -33,7 +33,7 @@ from hansa.codec import encode
 from hansa.crypto.envelope import DecryptionKey
 from hansa.crypto.signing import SigningKey
 from hansa.rest import LookupRequest, Submission
-from tests.e2e.attacks import address, forged_tokens, head, send_raw
+from tests.e2e.attacks import address, forged_tokens, head, send_raw, until_at
 from tests.e2e.local_alliance import OCTETS, LocalAlliance, Member, problem
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -104,8 +104,11 @@ def shared(alliance: LocalAlliance) -> dict[str, bytes]:
         async with alliance.client(owner) as publishing, alliance.client(reader) as reading:
             published = await publishing.publish([source], title="Shared")
             dataset = bytes(published.dataset)
+            await until_at(reading, published.status.height)
             asked = await reading.request_access(dataset, purpose="To plan the ring road")
-            await publishing.grant_access(bytes(asked.request))
+            await until_at(publishing, asked.status.height)
+            granted = await publishing.grant_access(bytes(asked.request))
+            await until_at(reading, granted.status.height)
             return {"dataset": dataset, "request": bytes(asked.request)}
 
     return asyncio.run(share())
@@ -146,7 +149,9 @@ def test_heads(alliance: LocalAlliance) -> None:
     sound = head("POST", QUESTIONS, token, Content_Type="application/json", Content_Length="2")
     for name, data in {
         "long value": head("GET", "/v1/status", token, X="a" * 200_000),
-        "many headers": head("GET", "/v1/status", token, **{f"X{n}": "a" * 50 for n in range(9_000)}),
+        "many headers": head(
+            "GET", "/v1/status", token, **{f"X{n}": "a" * 50 for n in range(9_000)}
+        ),
         "long path": head("GET", "/v1/" + "a" * 200_000, token),
         "two lengths": sound.replace(
             b"Content-Length: 2", b"Content-Length: 2\r\nContent-Length: 3"

@@ -11,6 +11,7 @@ import pytest
 from hansa.client.client import HansaClient
 from hansa.client.find import get_dataset
 from hansa.client.versions import open_version, own_data_key
+from tests.e2e.attacks import until_at
 from tests.e2e.local_alliance import LocalAlliance, Member
 from tests.e2e.memory import find_in_files, find_in_memory, forms
 
@@ -71,6 +72,7 @@ async def share(alliance: LocalAlliance, folder: Path) -> tuple[dict[str, bytes]
     async with alliance.client(owner) as publishing, alliance.client(reader) as reading:
         published = await publishing.publish([source], title="Counts", keywords=[KEYWORD])
         dataset = bytes(published.dataset)
+        await until_at(reading, published.status.height)
         for _ in range(REQUESTS):
             asked = await reading.request_access(dataset, purpose=JUSTIFICATION, contact=CONTACT)
 
@@ -79,6 +81,7 @@ async def share(alliance: LocalAlliance, folder: Path) -> tuple[dict[str, bytes]
 
         await alliance.until(is_told)
         granted = await publishing.grant_access(bytes(asked.request))
+        await until_at(reading, granted.status.height)
         await reading.fetch(dataset, folder / "out")
         assert (folder / "out" / FILE_NAME).read_bytes() == source.read_bytes()
         return await secrets_of(publishing, dataset), granted.status.height
