@@ -16,14 +16,15 @@ from hansa.client.wraps import open_data_key, unwrap_data_key
 from hansa.codec import decode
 from hansa.data.manifest import (
     Contents,
-    DirectoryEntry,
+    Directory,
     Manifest,
     decode_manifest,
     open_contents,
     open_directory,
+    validate_agreement,
 )
 from hansa.data.pipeline import KnownChunk
-from hansa.errors import CorruptError, DeniedError
+from hansa.errors import CorruptError, DeniedError, InvalidError
 from hansa.rest import DatasetView, RequestView, VersionView, WrapSet, compute_wrap_digest
 from hansa.types import ChunkId
 
@@ -152,20 +153,20 @@ class LivingChunks:
         directory = await session.workers.run(
             open_directory, opened.manifest, session.keys.secrets.directory
         )
-        return _join(directory.entries, opened.contents)
+        return _join(directory, opened.contents)
 
 
-def _join(entries: tuple[DirectoryEntry, ...], contents: Contents) -> dict[ChunkId, KnownChunk]:
+def _join(directory: Directory, contents: Contents) -> dict[ChunkId, KnownChunk]:
     """Return what both parts of one manifest say of each chunk.
 
     Raises:
         CorruptError: they disagree, so that a key might be taken for another sealing.
     """
-    listed = [(entry.chunk, entry.sealed_bytes, entry.plain_bytes) for entry in entries]
-    used = [(chunk.chunk, chunk.sealed_bytes, chunk.plain_bytes) for chunk in contents.chunks]
-    if listed != used:
-        raise CorruptError("A manifest's directory and contents disagree.")
+    try:
+        validate_agreement(directory, contents)
+    except InvalidError as error:
+        raise CorruptError(error.message) from error
     return {
         entry.chunk: KnownChunk(entry, chunk.key)
-        for entry, chunk in zip(entries, contents.chunks, strict=True)
+        for entry, chunk in zip(directory.entries, contents.chunks, strict=True)
     }

@@ -17,6 +17,7 @@ from hansa.errors import (
     ConflictError,
     DeniedError,
     DiskFullError,
+    HansaError,
     InvalidError,
     MissingError,
     ProtocolError,
@@ -261,3 +262,28 @@ def test_answers_are_json(clock):
     """Problem documents are read leniently: unknown members do not matter."""
     body = msgspec.json.encode({"code": "missing", "detail": "Gone.", "other": [1]})
     assert str(to_error(404, body)) == "Gone."
+
+
+async def test_health_is_asked_once(tmp_path, clock, monkeypatch):
+    """Not ready is an answer and no error; a node that does not answer is told so, without retries."""
+    async with _serving(tmp_path, clock) as (server, transport):
+        unready = {"ready": False, "reasons": ["not synced"]}
+        server.answers = [
+            web.json_response(HEALTH),
+            web.json_response(unready, status=503),
+            web.json_response(unready, status=500),
+        ]
+        assert Health(ready=True, reasons=[]) == await transport.get_health()
+        assert Health(ready=False, reasons=["not synced"]) == await transport.get_health()
+        assert ["/healthz/ready"] * 2 == [url for _, url, _, _ in server.requests]
+        with pytest.raises(HansaError):
+            await transport.get_health()
+        assert [] == server.pauses
+
+        async def hang(*_, **__):
+            await asyncio.sleep(60)
+
+        monkeypatch.setattr(limits, "CLIENT_CALL_S_MAX", 0.01)
+        monkeypatch.setattr(transport, "_attempt", hang)
+        with pytest.raises(UnavailableError, match="in time"):
+            await transport.get_health()

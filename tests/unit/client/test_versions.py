@@ -1,7 +1,9 @@
 """Opening versions: keys from the right place, manifests as the chain names them."""
 
+import msgspec
 import pytest
 
+from hansa.client import versions as module
 from hansa.client.describe import Subject
 from hansa.client.publish import publish
 from hansa.client.share import grant, request_access, revoke
@@ -71,3 +73,30 @@ async def test_open_manifests_are_bounded(pair, view, monkeypatch):
     for number in (1, 9, 1):
         await living.find(identity, number, b"c" * 32)
         assert len(living._versions) == 1
+
+
+async def test_contents_must_be_of_the_size_on_the_chain(pair, view):
+    """A manifest of another version under the right root would be noticed by its counts too."""
+    version = view.versions[0]
+    for change in ({"files": 2}, {"content_bytes": 5}):
+        other = msgspec.structs.replace(version, **change)
+        with pytest.raises(CorruptError, match="size"):
+            await open_version(pair.owner, view, other)
+
+
+async def test_a_manifest_whose_parts_disagree_gives_no_key(pair, view, monkeypatch):
+    """A key must never be taken for another sealing than its own."""
+    chunk = next(iter(pair.owner_node.bound))
+    directory = module.open_directory
+
+    def other(*given):
+        found = directory(*given)
+        entries = tuple(
+            msgspec.structs.replace(entry, sealed_bytes=entry.sealed_bytes + 1)
+            for entry in found.entries
+        )
+        return msgspec.structs.replace(found, entries=entries)
+
+    monkeypatch.setattr(module, "open_directory", other)
+    with pytest.raises(CorruptError, match="disagree"):
+        await LivingChunks(pair.owner).find(bytes.fromhex(view.id), 1, chunk)
