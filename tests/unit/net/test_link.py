@@ -7,8 +7,9 @@ import pytest
 
 from hansa import limits
 from hansa.errors import DeniedError, ProtocolError, UnavailableError
-from hansa.net.frames import FrameParser, Kind, encode_frame_header
-from hansa.net.handshake import Hello
+from hansa.net.calls import Settled
+from hansa.net.frames import Frame, FrameParser, Kind, encode_frame_header
+from hansa.net.handshake import Hello, encode_refusal
 from hansa.net.link import PIECE_BYTES, ROOM_BYTES, Link
 from hansa.system import SystemClock
 
@@ -138,3 +139,72 @@ async def test_a_lost_connection_releases_everybody(link):
     assert link._owner.told == ["closed"]
     assert link.closed.is_set()
     await link.wait_for_room()
+
+
+async def test_a_link_given_up_before_it_was_up_is_closed_at_once():
+    """Aborted while it was dialled: the connection that comes after all is dropped unheard."""
+    owner, transport = Owner(), FakeTransport()
+    made = Link(owner, SystemClock(), HELLO, None)
+    made.abort(UnavailableError("No longer wanted."))
+    made.connection_made(transport)
+    assert ("aborted", [], []) == (transport.ended, transport.writes, owner.told)
+
+
+async def test_a_certificate_that_is_none_is_refused_with_the_reason():
+    """Who connects without a usable certificate is told so before anything is read."""
+    transport = FakeTransport()
+    made = Link(Owner(), SystemClock(), HELLO, None)
+    made.connection_made(transport)
+    assert isinstance(made.error, DeniedError)
+    (written,) = transport.writes
+    assert (Kind.REFUSAL, "closed") == (written[4], transport.ended)
+    assert b"certificate" in written
+    made.end(ProtocolError("Later."))
+    assert isinstance(made.error, DeniedError), "the first reason stays"
+
+
+async def test_a_greeting_comes_once_and_first(link):
+    """A second one, or anything else before it, ends the link."""
+    link._take(Frame(Kind.PING, b""))
+    link._take(Frame(Kind.MESSAGE, b"x"))
+    assert [Kind.MESSAGE] == link._owner.told
+    with pytest.raises(ProtocolError, match="second greeting"):
+        link._take(Frame(Kind.HELLO, b""))
+    link.hello = None
+    with pytest.raises(ProtocolError, match="begin with a greeting"):
+        link._take(Frame(Kind.MESSAGE, b"x"))
+
+
+async def test_a_refusal_is_kept_as_the_reason(link):
+    """What the other side says last is what the operator reads; nothing after it counts."""
+    link._take(Frame(Kind.REFUSAL, encode_refusal(DeniedError("Suspended."))))
+    assert "Suspended" in link.error.message
+    link._take(Frame(Kind.MESSAGE, b"x"))
+    assert [] == link._owner.told
+
+
+async def test_an_outcome_is_given_once(link):
+    """A late or unknown answer changes nothing."""
+    future = asyncio.get_running_loop().create_future()
+    link.waiting[1] = future
+    link.resolve(None)
+    link.resolve(Settled(2, b"another's"))
+    link.resolve(Settled(1, b"first"))
+    link.resolve(Settled(1, UnavailableError("late")))
+    assert b"first" == await future
+    failing = asyncio.get_running_loop().create_future()
+    link.waiting[3] = failing
+    link.resolve(Settled(3, UnavailableError("away")))
+    with pytest.raises(UnavailableError):
+        await failing
+    link.connection_lost(None)
+    assert b"first" == future.result(), "who was answered is not told of the loss"
+
+
+async def test_a_lost_connection_ends_what_it_served(link):
+    """Calls of a peer that is gone are not served to their end."""
+    task = asyncio.ensure_future(asyncio.sleep(60))
+    link.tasks.add(task)
+    link.connection_lost(None)
+    with pytest.raises(asyncio.CancelledError):
+        await task

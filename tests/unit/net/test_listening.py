@@ -1,10 +1,11 @@
 """Tests of hansa.net.listening."""
 
+import errno
 import socket
 
 import pytest
 
-from hansa.errors import ConflictError, InvalidError
+from hansa.errors import ConflictError, DeniedError, InvalidError
 from hansa.net.listening import open_listener, split_address
 
 
@@ -49,3 +50,14 @@ def test_what_is_accepted_sends_at_once():
         accepted, _ = listener.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
+def test_a_port_that_may_not_be_used_is_denied(monkeypatch):
+    """A low port without the right to it: another answer than a wrong address."""
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket, "create_server", refuse)
+    with pytest.raises(DeniedError, match="Port 80"):
+        open_listener("127.0.0.1", 80)
