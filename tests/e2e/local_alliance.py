@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -31,6 +30,7 @@ from hansa.chain.transactions import (
     VoteSuperNodes,
     sign_transaction,
 )
+from hansa.cli.processes import free_ports
 from hansa.client.client import HansaClient
 from hansa.client.keys import create_organisation_secrets
 from hansa.client.profile import Profile
@@ -44,17 +44,6 @@ from hansa.types import Height, Millis
 
 NAMES = ("transport", "environment", "health", "safety", "planning", "energy")
 OCTETS = {"Content-Type": "application/octet-stream"}
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that are free now."""
-    with contextlib.ExitStack() as held:
-        ports = []
-        for _ in range(count):
-            listener = held.enter_context(socket.socket())
-            listener.bind(("127.0.0.1", 0))
-            ports.append(listener.getsockname()[1])
-        return ports
 
 
 @dataclass
