@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
 from local_alliance import LocalAlliance
 
+from hansa import bootstrap
 from hansa.bootstrap import (
     NewNode,
     build_node,
@@ -145,3 +146,18 @@ def test_refuses_without_asserts(tmp_path: Path) -> None:
     )
     assert done.returncode == InvalidError.exit_code
     assert b"python -O" in done.stderr
+
+
+def test_a_failure_is_said_with_its_remedy(monkeypatch, capsys) -> None:
+    """The message, what to do if there is something, and the exit code of its kind."""
+    for remedy, expected in (
+        ("Do this.", "Error: It is gone.\n  Do this.\n"),
+        ("", "Error: It is gone.\n"),
+    ):
+
+        def fail(_folder, remedy=remedy):
+            raise MissingError("It is gone.", remedy=remedy)
+
+        monkeypatch.setattr(bootstrap, "run_node", fail)
+        assert MissingError.exit_code == bootstrap.main("nowhere")
+        assert expected == capsys.readouterr().err

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from hansa.data.hash_index_table import HashIndexTable, StoredChunk, VersionRef
 from hansa.data.manifest import DirectoryEntry
+from hansa.errors import CorruptError
 from hansa.storage.table import MemoryTable
 from hansa.types import Address
 
@@ -161,3 +162,30 @@ def test_equals_a_dictionary(steps):
             model = {k: v for k, v in model.items() if k not in labels or v != version}
     found = table.lookup([name(label) for label in range(9)])
     assert [known and known.version for known in found] == [model.get(n) for n in range(9)]
+
+
+def test_a_damaged_row_is_told():
+    """Bytes that this table cannot have written are never an answer."""
+    rows = MemoryTable()
+    table = HashIndexTable(rows)
+    table.record([stored(1)])
+    table.bind(V1, [entry(1)], yes)
+    rows.write([(key, b"\xff") for key, _ in list(rows.scan(b""))])
+    with pytest.raises(CorruptError, match="rebuilt"):
+        table.lookup([name(1)])
+    with pytest.raises(CorruptError):
+        table.locate(name("sealed 1"))
+
+
+def test_an_unbound_chunk_leaves_the_fingerprint_of_another():
+    """Of two chunks with one fingerprint the first holds it; the second's going changes nothing."""
+    table = HashIndexTable(MemoryTable())
+    twin = b"f" * 36
+    table.record([stored(1, twin), stored(2, twin)])
+    table.bind(V1, [entry(1)], yes)
+    table.bind(V2, [entry(2)], yes)
+    assert name(1) == table.find_by_fingerprint(twin)
+    table.unbind(V2, [entry(2)])
+    assert name(1) == table.find_by_fingerprint(twin)
+    table.unbind(V1, [entry(1)])
+    assert table.find_by_fingerprint(twin) is None

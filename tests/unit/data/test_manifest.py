@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hansa import limits
 from hansa.codec import encode
 from hansa.data.manifest import (
     ContentChunk,
@@ -260,3 +261,17 @@ def test_any_bytes_are_refused_cleanly(data):
     with pytest.raises(InvalidError):
         decode_manifest(data)
     assert hashlib.sha256(data).digest() != compute_root(data)
+
+
+def test_a_version_is_bounded(monkeypatch):
+    """Too many bytes for one manifest, or too many files: refused by name, not cut."""
+    size = len(build())
+    monkeypatch.setattr(limits, "MANIFEST_BYTES_MAX", size)
+    assert size == len(build())
+    monkeypatch.setattr(limits, "MANIFEST_BYTES_MAX", size - 1)
+    with pytest.raises(InvalidError, match="too many chunks"):
+        build()
+    monkeypatch.setattr(limits, "FILES_PER_VERSION_MAX", 2)
+    validate_names(["a", "b"])
+    with pytest.raises(InvalidError, match="at most 2 files"):
+        validate_names(["a", "b", "c"])

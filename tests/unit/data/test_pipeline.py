@@ -216,3 +216,18 @@ def test_bad_names_are_refused(names):
 
     with pytest.raises(InvalidError):
         publish()
+
+
+def test_files_are_bounded(monkeypatch):
+    """The first file too many ends it, before its bytes are stored."""
+    monkeypatch.setattr(limits, "FILES_PER_VERSION_MAX", 2)
+    assert len(build_version({"a": b"1", "b": b"2"}, SeededEntropy()).directory.entries) == 1
+    with pytest.raises(InvalidError, match="at most 2 files"):
+        build_version({"a": b"1", "b": b"2", "c": b"3"}, SeededEntropy())
+
+
+def test_a_known_chunk_prints_no_key():
+    """Whoever logs it tells where a chunk lies, not how it opens."""
+    known = KnownChunk(build_version({"a": b"1"}, SeededEntropy()).directory.entries[0], b"k" * 32)
+    assert known.entry.chunk.hex()[:16] in repr(known)
+    assert "kkk" not in f"{known!r} {known}"

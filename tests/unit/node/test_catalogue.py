@@ -3,9 +3,13 @@
 import os
 from pathlib import Path
 
+import msgspec
 from live_node import LiveNode, run_in_process
 
+from hansa.chain.blocks import Result
 from hansa.chain.transactions import RetireDataset
+from hansa.errors import MissingError
+from hansa.node.catalogue import accepted_operations
 from hansa.rest import Question, StoreStats
 
 
@@ -79,3 +83,33 @@ async def test_lost_manifest_is_told(alliance, tmp_path: Path) -> None:
             ]
 
         await live.alliance.until(is_told)
+
+
+async def test_a_manifest_lost_before_its_block_is_told(live: LiveNode, tmp_path: Path) -> None:
+    """The index follows the chain all the same; health names what is lost, and nothing stops."""
+    versions, bind = live.services.versions, live.services.versions.bind
+
+    def lose(root: bytes, _version: object) -> None:
+        raise MissingError("The manifest is not here.")
+
+    versions.bind = lose
+    try:
+        first = await publish(live, tmp_path, "Bridges")
+        assert [(first.dataset.hex(), 1)] == await found(live, "bridges")
+    finally:
+        versions.bind = bind
+    assert 1 == live.services.catalogue.lost_manifests
+    assert '"event": "manifest-lost"' in (live.member.folder / "log" / "node.log").read_text()
+
+
+async def test_only_what_was_accepted_is_followed(live: LiveNode, tmp_path: Path) -> None:
+    """An operation that its block refuses registers, changes and retires nothing."""
+    first = await publish(live, tmp_path, "Bridges")
+    certified = live.services.ledger.block(live.services.ledger.height())
+    assert [first.dataset] == [dataset for _, dataset in accepted_operations(certified)]
+    refused = (Result(False, "unknown-dataset"),) * len(certified.block.results)
+    block = msgspec.structs.replace(certified.block, results=refused)
+    assert [] == list(accepted_operations(msgspec.structs.replace(certified, block=block)))
+    assert [(first.dataset.hex(), 1)] == await found(live, "bridges")
+    live.services.catalogue.take_next()
+    assert live.services.index.height == live.services.ledger.height(), "nothing new, nothing done"
