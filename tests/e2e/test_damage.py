@@ -219,7 +219,10 @@ def test_a_torn_ledger(alliance: LocalAlliance) -> None:
 def test_a_full_disk(alliance: LocalAlliance, tmp_path: Path) -> None:
     """Publishing onto a full disk is refused, nothing is registered; freed, it works again."""
     owner = alliance.members[3]
-    assert shutil.disk_usage(owner.folder).total <= SMALL_DISK_BYTES, "mounting needs privileges"
+    if shutil.disk_usage(owner.folder).total > SMALL_DISK_BYTES:
+        # The owner of a machine tests without privileges; where changes land it must be tested.
+        assert not os.environ.get("CI"), "a small disk could not be mounted"
+        pytest.skip("mounting a small disk needs privileges")
     source = tmp_path / "large.bin"
     source.write_bytes(os.urandom(4 * limits.MIB))
     ballast = owner.folder / "ballast"

@@ -4,6 +4,7 @@ Planted: contents and names of files, the justification and contact of a request
 users' keys, the organisation's secrets, data keys, chunk keys. The nodes are real processes.
 """
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hansa.client.find import get_dataset
 from hansa.client.versions import open_version, own_data_key
 from tests.e2e.attacks import until_at
 from tests.e2e.local_alliance import LocalAlliance, Member
-from tests.e2e.memory import find_in_files, find_in_memory, forms
+from tests.e2e.memory import can_read_memory, find_in_files, find_in_memory, forms
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -109,15 +110,16 @@ async def test_nodes_hold_no_plaintext_and_no_keys(tmp_path: Path) -> None:
         planted = text_forms(content=CONTENT, name=FILE_NAME)
         confidential = text_forms(justification=WHY, contact=CONTACT)
         never = planted | confidential | secrets | keys_of(alliance.members)
-        held = {
-            member.name: find_in_memory(member.process.pid, never)
-            for member in alliance.members
-            if member.process is not None
-        }
-        assert held == {member.name: {} for member in alliance.members}
+        # The search finds what is there: a keyword is public, on the chain and in the index.
+        public = {"keyword": KEYWORD.encode()}
         for member in alliance.members:
             assert find_in_files(member.folder, never) == {}, member.name
-            # The search finds what is there: a keyword is public, on the chain and in the index.
-            public = {"keyword": KEYWORD.encode()}
-            assert find_in_memory(member.process.pid, public), member.name
             assert find_in_files(member.folder, public), member.name
+        pids = {member.name: member.process.pid for member in alliance.members if member.process}
+        assert len(pids) == len(alliance.members)
+        if not can_read_memory(pids[alliance.members[0].name]):
+            assert not os.environ.get("CI"), "the memory of the nodes could not be read"
+            pytest.skip("files hold nothing; looking into the nodes' memory needs privileges")
+        for name, pid in pids.items():
+            assert find_in_memory(pid, never) == {}, name
+            assert find_in_memory(pid, public), name

@@ -22,13 +22,15 @@ from hansa.chain.transactions import (
     derive_id,
 )
 from hansa.data.hash_index_table import VersionRef
-from hansa.errors import CorruptError, MissingError
+from hansa.errors import CorruptError, MissingError, UnavailableError
 from hansa.index.information_index import InformationIndex
 from hansa.index.records import IndexChange, IndexRecord
 from hansa.node.parts import LocatingLedger
 from hansa.ports import Workers
 from hansa.storage.version_store import VersionStore
 from hansa.types import DatasetId, Height, OrganisationName
+
+RETRY_S = 2
 
 
 class Catalogue:
@@ -61,14 +63,29 @@ class Catalogue:
         self._news.set()
 
     async def run(self) -> None:
-        """Catch up with the ledger, then follow it until cancelled."""
-        await self._workers.run(self.rebuild_store)
+        """Catch up with the ledger, then follow it until cancelled.
+
+        Table and index are caches of the chain: a disk that is full or away makes them late, which
+        health tells, and does not end the node.
+        """
+        await self._insist(self.rebuild_store)
         self._news.set()
         while True:
             await self._news.wait()
             self._news.clear()
             while self._index.height < self._ledger.height():
-                await self._workers.run(self.take_next)
+                await self._insist(self.take_next)
+
+    async def _insist(self, work: Callable[[], None]) -> None:
+        """Do a piece of work off the loop, again after a while if the disk refuses it."""
+        while True:
+            try:
+                await self._workers.run(work)
+            except UnavailableError as error:
+                self._log.error("catalogue-late", code=error.code, message=error.message)
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
 
     def rebuild_store(self) -> None:
         """Bring the store's living versions in line with the state; done at each start."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from structlog.typing import EventDict, FilteringBoundLogger
+from typing_extensions import override
 
 from hansa.node.config import LogSection
 
@@ -27,6 +28,20 @@ def _refuse_secrets(_logger: object, _name: str, event: EventDict) -> EventDict:
     for name in FORBIDDEN_KEYS & event.keys():
         event[name] = "withheld"
     return event
+
+
+class _LoopErrors(logging.Handler):
+    """Turns what the event loop reports, a task's unexpected end above all, into an event of ours."""
+
+    def __init__(self, log: FilteringBoundLogger) -> None:
+        super().__init__(logging.ERROR)
+        self._log = log
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        # The first line alone: the rest shows objects, and they may hold what is not to be logged.
+        message = record.getMessage().partition("\n")[0]
+        self._log.error("loop-error", message=message, exc_info=record.exc_info)
 
 
 def open_log(folder: Path, section: LogSection) -> FilteringBoundLogger:
@@ -53,7 +68,7 @@ def open_log(folder: Path, section: LogSection) -> FilteringBoundLogger:
         handler.setFormatter(logging.Formatter("%(message)s"))
         logger.addHandler(handler)
     logging.raiseExceptions = False  # A full disk must not turn each log line into a traceback.
-    for noisy in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio"):
+    for noisy in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         other = logging.getLogger(noisy)
         other.handlers, other.propagate = [logging.NullHandler()], False
     bound: FilteringBoundLogger = structlog.wrap_logger(
@@ -68,6 +83,8 @@ def open_log(folder: Path, section: LogSection) -> FilteringBoundLogger:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
     )
+    loop = logging.getLogger("asyncio")
+    loop.handlers, loop.propagate = [_LoopErrors(bound)], False
     return bound
 
 

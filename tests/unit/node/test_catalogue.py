@@ -1,16 +1,21 @@
 """Tests of node.catalogue: index and hash index table follow the chain."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import pytest
 from live_node import LiveNode, run_in_process
 
 from hansa.chain.blocks import Result
 from hansa.chain.transactions import RetireDataset
-from hansa.errors import MissingError
+from hansa.errors import DiskFullError, MissingError
+from hansa.index.records import IndexChange
+from hansa.node import catalogue
 from hansa.node.catalogue import accepted_operations
 from hansa.rest import Question, StoreStats
+from hansa.types import Height
 
 
 async def publish(live: LiveNode, folder: Path, title: str, dataset: bytes | None = None):
@@ -113,3 +118,22 @@ async def test_only_what_was_accepted_is_followed(live: LiveNode, tmp_path: Path
     assert [(first.dataset.hex(), 1)] == await found(live, "bridges")
     live.services.catalogue.take_next()
     assert live.services.index.height == live.services.ledger.height(), "nothing new, nothing done"
+
+
+async def test_a_disk_that_refuses_makes_it_late_only(
+    live: LiveNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index stays behind while its disk is full, and follows by itself once there is room."""
+    monkeypatch.setattr(catalogue, "RETRY_S", 0.01)
+    real, refused = live.services.index.apply, []
+
+    def apply(height: Height, changes: Sequence[IndexChange]) -> None:
+        if len(refused) < 3:
+            refused.append(height)
+            raise DiskFullError("No room for the index.")
+        real(height, changes)
+
+    monkeypatch.setattr(live.services.index, "apply", apply)
+    published = await publish(live, tmp_path, "Harbour cranes")
+    assert [(published.dataset.hex(), 1)] == await found(live, "cranes")
+    assert refused == [published.status.height] * 3

@@ -1,5 +1,6 @@
 """Tests of node.observe."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -20,6 +21,20 @@ def test_log_is_json_and_withholds(tmp_path: Path, capsys) -> None:
     assert lines[0]["height"] == 3
     assert "MARKER" not in text
     assert "odd" in capsys.readouterr().err
+
+
+async def test_what_the_loop_reports_is_an_event(tmp_path: Path) -> None:
+    """A task's unexpected end is in the log with its trace, not lost; objects it shows are not."""
+    open_log(tmp_path, LogSection())
+    asyncio.get_running_loop().call_exception_handler(
+        {"message": "A task ended.", "exception": ZeroDivisionError("why"), "what": "MARKER"}
+    )
+    close_log()
+    text = (tmp_path / "log" / "node.log").read_text()
+    (line,) = [json.loads(line) for line in text.splitlines()]
+    assert (line["event"], line["message"]) == ("loop-error", "A task ended.")
+    assert "ZeroDivisionError: why" in line["exception"]
+    assert "MARKER" not in text
 
 
 def test_log_is_turned_over(tmp_path: Path) -> None:
