@@ -23,7 +23,7 @@ def describe_machine(root: Path) -> dict[str, object]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         "python": platform.python_version(),
         "libraries": {name: version(name) for name in LIBRARIES},
         "commit": _commit(root),
