@@ -16,7 +16,7 @@ from hansa.errors import CorruptError
 from hansa.limits import CHUNK_BYTES_MAX, SEALED_CHUNK_BYTES_MAX
 from hansa.types import ChunkId
 
-if sys.version_info >= (3, 14):
+if sys.version_info >= (3, 14):  # pragma: no cover - the interpreter decides
     from compression import zstd
 else:
     from backports import zstd

@@ -185,3 +185,17 @@ def test_a_stranger_s_submission_is_not_taken(quiet) -> None:
         Now(START_MS + quiet.world.now_ms, quiet.world.now_ms),
     )
     assert 0 == ordinary.pool_size, "only super nodes keep a pool"
+
+
+def test_an_ordinary_node_cannot_send_others_after_blocks(quiet) -> None:
+    """Only a super node's vote far ahead says that this node is behind."""
+    quiet.submit(5)
+    quiet.world.run_for(1_000)
+    certificate = quiet.world.nodes[0].disk.blocks[0].certificate
+    vote = msgspec.structs.replace(certificate.vote, height=5)
+    order = Erase(msgspec.structs.replace(certificate, vote=vote))
+    catch_up = quiet.world.nodes[0].replica._catch_up
+    tell(quiet, order, sender=5)
+    assert not catch_up.is_behind
+    tell(quiet, order, sender=1)
+    assert catch_up.is_behind

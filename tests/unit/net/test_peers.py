@@ -14,12 +14,16 @@ from hansa.errors import (
     DeniedError,
     HansaError,
     MissingError,
+    ProtocolError,
     UnavailableError,
 )
-from hansa.net.frames import Kind, encode_frame_header
+from hansa.net.calls import CallTable
+from hansa.net.frames import Frame, Kind, encode_frame_header
 from hansa.net.handshake import Hello
+from hansa.net.link import Link
 from hansa.net.peers import PeerEntry
 from hansa.net.tls import Credentials
+from hansa.system import SystemClock
 
 
 @contextlib.asynccontextmanager
@@ -360,3 +364,78 @@ async def test_the_wrong_node_at_an_address_is_noticed(make_node, net):
         await net.until(lambda: two.public in one.network.problems())
         assert "another certificate" in one.network.problems()[two.public].message
         await net.until(lambda: one.network.connected() == {three.public})
+
+
+@pytest.fixture
+async def pair(make_node, net):
+    """Give a network that does not run, and a link of each channel to a peer, over nothing."""
+    one, two = make_node(), make_node()
+    network = one.make_network()
+    links = {}
+    for channel in ("agreement", "bulk"):
+        hello = Hello(1, net.ALLIANCE, two.public, channel, bytes(16))
+        links[channel] = Link(network, SystemClock(), hello, two.public)
+        links[channel].hello = hello
+        links[channel].sent = []
+        links[channel].send = lambda kind, data, to=links[channel]: to.sent.append(kind) or True
+    return network, links
+
+
+async def test_each_channel_carries_its_own(pair):
+    """A call on the link of the agreement, or a vote on the other, ends the link."""
+    network, links = pair
+    with pytest.raises(ProtocolError, match="agreement"):
+        network.frame_arrived(links["agreement"], Frame(Kind.CALL, b""))
+    with pytest.raises(ProtocolError, match="Only calls"):
+        network.frame_arrived(links["bulk"], Frame(Kind.MESSAGE, b""))
+
+
+async def test_a_link_that_was_replaced_is_lost_without_a_word(pair):
+    """Its peer is still there over the newer one."""
+    network, links = pair
+    network._connected.add(links["bulk"].peer)
+    network.link_closed(links["bulk"])
+    assert links["bulk"].peer in network.connected()
+    network._links[links["bulk"].peer, "bulk"] = links["bulk"]
+    links["bulk"].error = UnavailableError("Gone.")
+    network.link_closed(links["bulk"])
+    assert frozenset() == network.connected()
+    assert "Gone." == network._problems[links["bulk"].peer].message
+
+
+async def test_too_many_calls_at_once_are_refused(pair, monkeypatch):
+    """The peer is told at once; nothing is begun for it."""
+    network, links = pair
+    table = CallTable()
+    (_, first), (_, second) = (table.open("echo", b"x", 0) for _ in range(2))
+    monkeypatch.setattr(limits, "PEER_CALLS_IN_FLIGHT_MAX", 1)
+    links["bulk"].served.admit(first)
+    network.frame_arrived(links["bulk"], Frame(Kind.CALL, second))
+    assert [Kind.FAILURE] == links["bulk"].sent
+    assert set() == links["bulk"].tasks
+
+
+async def test_an_answer_too_long_for_a_frame_is_a_failure(make_node, net):
+    """The caller gets an error that says so, and the link stays."""
+    one, two = make_node(), make_node()
+
+    async def much(*_):
+        return bytes(limits.FRAME_BYTES_MAX + 1)
+
+    two.serve = much
+    async with alliance(net, one, two):
+        with pytest.raises(ProtocolError, match="longer than a frame"):
+            await one.network.call(two.public, "echo", b"x")
+        two.serve = two.echo
+        assert b"x" == await one.network.call(two.public, "echo", b"x")
+
+
+async def test_a_call_whose_link_breaks_meanwhile_is_unavailable(make_node, net, monkeypatch):
+    """Between waiting for room and sending: nobody waits for an answer that cannot come."""
+    one, two = make_node(), make_node()
+    async with alliance(net, one, two):
+        link = one.network._links[two.public, "bulk"]
+        monkeypatch.setattr(link, "send", lambda *_: False)
+        with pytest.raises(UnavailableError, match="lost"):
+            await one.network.call(two.public, "echo", b"x")
+        assert {} == link.waiting

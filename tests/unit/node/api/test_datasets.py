@@ -3,10 +3,12 @@
 import os
 
 import pytest
+from scene import Scene
 
 from hansa.chain.transactions import RetireDataset
 from hansa.data.manifest import compute_root
 from hansa.node.api import datasets as module
+from hansa.node.exchange import Slice
 from hansa.rest import DatasetView
 
 
@@ -79,3 +81,22 @@ async def test_damage_is_told_before_the_head(live, view: DatasetView) -> None:
         segment.path.write_bytes(data)
     found = await live.refused("GET", f"/v1/datasets/{view.id}/versions/1/content")
     assert (500, "corrupt") == (found["status"], found["code"])
+
+
+async def test_another_node_s_data_and_keys(scene: Scene, monkeypatch) -> None:
+    """Keys stay with the owner's users; a part of another length is not passed on."""
+    path = f"/v1/datasets/{scene.dataset.hex()}/versions/1"
+    real = scene.exchange.read
+
+    async def short(what, user, dataset, call):
+        found = await real(what, user, dataset, call)
+        return Slice(found.total, found.data[:-1])
+
+    monkeypatch.setattr(scene.exchange, "read", short)
+    found = await scene.live.refused("GET", path + "/content")
+    assert (500, "corrupt") == (found["status"], found["code"])
+    monkeypatch.undo()
+    scene.turn_into_readers_node(monkeypatch)
+    token = scene.live.member.token(scene.reader.user)
+    found = await scene.live.refused("GET", path + "/key", token=token)
+    assert (403, True) == (found["status"], scene.live.member.name in found["detail"])
