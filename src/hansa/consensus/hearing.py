@@ -176,7 +176,7 @@ class Hearing:
     def take_response(self, sender: PublicKey, response: Response) -> None:
         """Step 5 as received by the master: who differs, for the operator."""
         own = response.own
-        if own.voter == sender and self._is_slot_ours(own.vote):
+        if self._is_slot_ours(own.vote):
             known = self.height.rounds.get(own.vote.round)
             if known is not None and known.reviews.get(sender) == own:
                 self._faults.report(

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from hansa.codec import encode
 from hansa.errors import ConflictError, CorruptError, DiskFullError, HansaError, UnavailableError
 from hansa.ledger.block_ledger import BlockLedger
+from hansa.ledger.segments import SegmentFile
 
 KILLS = 24
 
@@ -249,3 +251,23 @@ def test_kill_9_while_appending_loses_nothing_acknowledged(open_ledger, blocks, 
     assert all(blocks.make_block(at) == ledger.block(at) for at in range(1, height + 1))
     expected = dict(pair for at in range(1, height + 1) for pair in blocks.make_writes(at))
     assert expected == dict(ledger.state_items())
+
+
+def test_a_sound_frame_that_is_not_the_block_is_damage(open_ledger, blocks, tmp_path):
+    """Behind the last known block only the next block of this alliance may stand."""
+    fill(open_ledger(), blocks, 2)
+    open_ledger().close()
+    path = tmp_path / "ledger" / "blocks-00000001.seg"
+    whole = path.read_bytes()
+    for payload in (b"no block at all", encode(blocks.make_block(2)), encode(blocks.make_block(4))):
+        path.write_bytes(whole)
+        segment = SegmentFile(path, number=1, owner=blocks.ALLIANCE)
+        assert 2 == len(list(segment.scan()))
+        segment.append(payload)
+        segment.close()
+        with pytest.raises(CorruptError, match="block 3"):
+            open_ledger()
+    path.write_bytes(whole)
+    ledger = open_ledger()
+    fill(ledger, blocks, 1)
+    assert 3 == ledger.verify()

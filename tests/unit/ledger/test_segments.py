@@ -176,6 +176,12 @@ def test_a_file_of_another_owner_number_or_format_is_refused(tmp_path):
         SegmentFile(path, number=1, owner=b"b" * 32)
     with pytest.raises(CorruptError, match="number 1, not 2"):
         SegmentFile(path, number=2, owner=b"a" * 32)
+    whole = path.read_bytes()
+    later = whole[:8] + bytes([whole[8], whole[9] + 1]) + whole[10:-4]
+    path.write_bytes(later + zlib.crc32(later).to_bytes(4, "big"))
+    with pytest.raises(ConflictError, match="has format"):
+        SegmentFile(path, number=1, owner=b"a" * 32)
+    path.write_bytes(whole)
     for size in (0, FILE_HEADER.size - 1):
         path.write_bytes(path.read_bytes()[:size])
         with pytest.raises(CorruptError):
