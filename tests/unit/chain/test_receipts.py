@@ -190,3 +190,13 @@ def test_a_malformed_set_is_refused_even_if_it_is_signed(world, kind: str) -> No
         verify_receipt(
             altered(data, set_changes=(signed, *receipt.set_changes[1:])), alliance.genesis
         )
+
+
+def test_a_header_of_another_epoch_is_refused_even_if_it_is_signed(world) -> None:
+    """The epoch follows from the height: votes of one epoch never decide in another."""
+    alliance, data = world
+    header = decode(Receipt, data).block.header
+    shifted = msgspec.structs.replace(header, epoch=header.epoch + 1)
+    signed = CertifiedHeader(shifted, alliance.certify(shifted))
+    with pytest.raises(InvalidError, match="wrong epoch"):
+        verify_receipt(altered(data, block=signed), alliance.genesis)
