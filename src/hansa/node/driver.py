@@ -121,7 +121,12 @@ class Driver:
             now = self._now()
             if now.monotonic_ms - start >= TURN_MS_MAX:
                 return
-            for effect in self.replica.step(self._events.popleft(), now):
+            event = self._events.popleft()
+            if isinstance(event, on.Submitted) and self._statuses.settle_by_block(
+                event.sealed.transaction
+            ):
+                continue  # A block took it, or refused it, while this was waiting.
+            for effect in self.replica.step(event, now):
                 self._execute(effect)
 
     def _execute(self, effect: do.Effect) -> None:  # noqa: C901 - one arm for each effect

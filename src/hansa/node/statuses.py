@@ -61,6 +61,13 @@ class Statuses:
             return  # What a block says outlives what a message said.
         self._enter(transaction, status_of(transaction, status, code, height))
 
+    def settle_by_block(self, transaction: Digest) -> bool:
+        """Enter what the block that holds a transaction says of it; tell whether there is one."""
+        located = self._locate(transaction)
+        if located is not None:
+            self._enter(transaction, located)
+        return located is not None
+
     def get_or_none(self, transaction: Digest) -> TransactionStatus | None:
         """Return where a transaction stands, or None if it was never seen."""
         known = self._known.get(transaction)

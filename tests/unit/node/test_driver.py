@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 import pytest
 import structlog
 
+from hansa.chain.sealed import SealedTransaction
 from hansa.consensus import effects as do
 from hansa.consensus import events as on
 from hansa.errors import DiskFullError
 from hansa.node import driver as module
 from hansa.node.driver import Driver
-from hansa.node.statuses import Statuses
+from hansa.node.statuses import Statuses, status_of
 from hansa.types import Digest, Height, PublicKey
 
 PEER = PublicKey(b"p" * 32)
@@ -181,3 +182,16 @@ async def test_serves_blocks_within_bounds() -> None:
     await run_until(make(script), script, 1)
     (sent,) = script.done
     assert ("send", PEER) == sent[:2]
+
+
+async def test_what_a_block_holds_is_not_submitted() -> None:
+    """A transaction that a block refused meanwhile is told as refused, and not given to the agreement."""
+    sealed = SealedTransaction(1, Digest(bytes(32)), Digest(b"t" * 32), PEER, Height(9), b"", ())
+    script = Script()
+    driver = make(script)
+    refused = status_of(sealed.transaction, "refused", "not-owner", Height(3))
+    driver._statuses = Statuses(lambda digest: refused if digest == sealed.transaction else None)
+    driver.submit(sealed)
+    await run_until(driver, script, 1)
+    assert on.Submitted(sealed) not in script.seen
+    assert driver._statuses.get(sealed.transaction) == refused
