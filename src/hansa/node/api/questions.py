@@ -99,7 +99,7 @@ def to_answer(found: asked.Answer) -> Answer:
         read_from_disk=told.read_anything,
         explanation=Explanation(
             clusters=told.clusters,
-            clusters_refused=len(told.refusals),
+            clusters_refused=told.clusters_refused,
             refusals=[
                 ClusterRefusal(cluster=refusal.cluster, reason=refusal.reason)
                 for refusal in told.refusals[:REFUSALS_MAX]
