@@ -42,7 +42,11 @@ def test_nonsense(question: Question) -> None:
 def test_to_answer() -> None:
     """What was read is told as it is; owners are organisations here."""
     told = asked.Explanation(
-        clusters=3, refusals=(asked.Refusal("c", "no word"),) * 60, bytes_read=7, refused_by=""
+        clusters=3,
+        refusals=(asked.Refusal("c", "no word"),) * 50,
+        clusters_refused=60,
+        bytes_read=7,
+        refused_by="",
     )
     found = to_answer(asked.Answer(Height(9), 0, (), {"owner": {"health": 2}}, told))
     assert (9, True, 60, 50) == (
