@@ -11,6 +11,7 @@ import pytest
 
 from hansa import rest
 from hansa.cli.local_alliance import LocalAlliance
+from tests.e2e.attacks import until_at
 from tests.e2e.harness import devnet
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -50,7 +51,9 @@ async def _through(alliance: LocalAlliance, data: Path, scratch: Path) -> None:
                 found = await clients[other].find(title)
                 assert [match.id for match in found.matches] == [published.dataset.hex()]
                 asked = await clients[other].request_access(published.dataset, purpose="audit")
-                await clients[office].grant_access(asked.request)
+                await until_at(clients[office], asked.status.height)
+                granted = await clients[office].grant_access(asked.request)
+                await until_at(clients[other], granted.status.height)
                 out = scratch / office / folder.name
                 await clients[other].fetch(published.dataset, out)
                 assert _contents(out / folder.name) == _contents(folder)

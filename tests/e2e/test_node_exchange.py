@@ -12,6 +12,7 @@ from local_alliance import LocalAlliance, problem
 
 from hansa.errors import DeniedError
 from hansa.rest import Question, RequestView, StoreStats
+from tests.e2e.attacks import until_at
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -32,6 +33,7 @@ async def test_way_in_and_way_out(tmp_path: Path) -> None:
         async with alliance.client(owner) as publisher, alliance.client(reader) as asking:
             published = await publisher.publish([source], title="Stops of the ring road")
             dataset = published.dataset
+            await until_at(asking, published.status.height)
             view = await asking.dataset(dataset)
             path = f"/v1/datasets/{view.id}/versions/1"
 
@@ -54,7 +56,8 @@ async def test_way_in_and_way_out(tmp_path: Path) -> None:
                 return PURPOSE in opened.justification
 
             await alliance.until(has_note)
-            await publisher.grant_access(request)
+            granted = await publisher.grant_access(request)
+            await until_at(asking, granted.status.height)
             found = await asking.fetch(dataset, tmp_path / "out")
             assert found is not None
             fetched = {p.name: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}

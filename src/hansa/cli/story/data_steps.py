@@ -57,6 +57,7 @@ async def publish(stage: Stage) -> None:
             )
             stage.datasets[item.title] = published.dataset.hex()
             stage.transactions.append(published.status.transaction)
+            await stage.everywhere(published.status.height)
             bytes_in += published.bytes_in
             bytes_stored += published.bytes_stored
     views = await stage.clients["safety"].get("/v1/datasets", list[rest.DatasetView])
@@ -88,6 +89,7 @@ async def duplicates(stage: Stage) -> None:
                 item.paths(number), dataset=bytes.fromhex(stage.datasets[item.title])
             )
             stage.transactions.append(published.status.transaction)
+            await stage.everywhere(published.status.height)
             known_bytes += published.duplicate_bytes
             checks.that(
                 published.version == number,
@@ -121,6 +123,7 @@ async def _publish_twice(stage: Stage, item: SampleDataset) -> int:
     )
     stage.datasets["copy"] = published.dataset.hex()
     stage.transactions.append(published.status.transaction)
+    await stage.everywhere(published.status.height)
     stage.checks.that(
         0 < published.bytes_stored < published.bytes_in / 2 and published.duplicates > 0,
         "the same data again with one line more",

@@ -50,6 +50,7 @@ async def shared(stage: Stage) -> None:
     purpose = f"Compare with the {MARKER}"
     asked = await stage.clients["safety"].request_access(dataset, purpose=purpose)
     stage.transactions.append(asked.status.transaction)
+    await stage.everywhere(asked.status.height)
     checks.that(
         asked.status.status == "committed",
         "the request is agreed on",
@@ -63,6 +64,7 @@ async def shared(stage: Stage) -> None:
     )
     granted = await stage.clients["environment"].grant_access(asked.request)
     stage.transactions.append(granted.status.transaction)
+    await stage.everywhere(granted.status.height)
     stage.grant_transaction = granted.status.transaction
     checks.that(
         granted.status.status == "committed",

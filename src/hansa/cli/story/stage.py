@@ -1,5 +1,7 @@
 """The stage of the demo: the alliance, its clients, and what earlier steps left for later ones."""
 
+import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from hansa.client.client import HansaClient
 
 ORGANISATIONS = ["transport", "environment", "health", "safety", "planning", "energy"]
 SUPER_NODES = 4
+ARRIVAL_S_MAX = 10
+POLL_S = 0.05
 MARKER = "Ward 7 intake list of Tuesday night"
 """Stands in a published file and in a confidential purpose; must be found at no node."""
 
@@ -35,6 +39,14 @@ class Stage:
     async def status(self, name: str) -> rest.NodeStatus:
         """Return one node's status."""
         return await self.clients[name].status()
+
+    async def everywhere(self, height: int) -> None:
+        """Wait until every node has a block: another node than the writer's may hear of it later."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ARRIVAL_S_MAX):
+                for name in self.clients:
+                    while (await self.status(name)).index_height < height:  # noqa: ASYNC110 - another process
+                        await asyncio.sleep(POLL_S)
 
     def process(self, name: str) -> psutil.Process | None:
         """Return one node's process."""

@@ -15,7 +15,8 @@ from tests.unit.cli.conftest import FakeClient
 
 def make_stage(folder: Path, answers: dict[str, Any]) -> Stage:
     """Return a stage whose six clients give the same answers."""
-    client: Any = FakeClient(answers)
+    at_height = SimpleNamespace(index_height=1 << 60, copies_held=0)
+    client: Any = FakeClient({"status": at_height} | answers)
     alliance: Any = SimpleNamespace(
         folder=folder, node_folder=lambda name: folder / name, views=list
     )
