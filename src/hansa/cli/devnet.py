@@ -36,7 +36,9 @@ Examples:
 @_folder
 @click.option("--organisations", help="Names, comma-separated; for a new devnet.")
 @click.option(
-    "--super-nodes", type=int, help="Seats: 1, 4, 7, …; default 4, or 1 for fewer than 4."
+    "--super-nodes",
+    type=click.IntRange(min=1),
+    help="Seats: 1, 4, 7, …; default 4, or 1 for fewer than 4.",
 )
 @click.option("--store", default="file", show_default=True, help="file, hdfs, or a store URL.")
 @acting
@@ -55,9 +57,11 @@ def up(
         warn_of_bare_keys()
         seats = super_nodes or (4 if len(names) >= 4 else 1)
         alliance = LocalAlliance.create(folder, names, seats, url)
-    alliance.install_profiles()
+    replaced = alliance.install_profiles()
+    for name in [] if acting.as_json else replaced:
+        click.echo(f"The profile {name} of another devnet is replaced by this one's.", err=True)
     asyncio.run(alliance.up(lambda text: None if acting.as_json else click.echo(text)))
-    _show(acting, alliance)
+    _show(acting, alliance, replaced_profiles=replaced)
     if not acting.as_json:
         first = alliance.state.organisations[0]
         click.echo(f"\nTry: hansa --profile {first} alliance status")
@@ -117,7 +121,7 @@ def _refuse_change(
         )
 
 
-def _show(acting: Acting, alliance: LocalAlliance) -> None:
+def _show(acting: Acting, alliance: LocalAlliance, **more: object) -> None:
     views = alliance.views()
     if acting.as_json:
         acting.print_json(
@@ -126,10 +130,19 @@ def _show(acting: Acting, alliance: LocalAlliance) -> None:
                 "genesis": str(alliance.folder / "genesis.hansa"),
                 "super_nodes": alliance.state.super_nodes,
                 "members": [msgspec.to_builtins(view) for view in views],
+                **more,
             }
         )
         return
     print_table(
         ("organisation", "profile", "node", "pid"),
-        ((v.organisation, v.profile, v.node_url, v.pid or "stopped") for v in views),
+        (
+            (
+                v.organisation,
+                v.profile if v.profile_is_ours else f"{v.profile} (not this devnet's)",
+                v.node_url,
+                v.pid or "stopped",
+            )
+            for v in views
+        ),
     )

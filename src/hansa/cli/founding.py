@@ -66,15 +66,11 @@ def create_member(
         ConflictError: the folder is not empty.
         InvalidError: a name or an address cannot be right; nothing is left behind.
     """
+    validate_organisation_name(name)
     if folder.exists() and any(folder.iterdir()):
         raise ConflictError(
             f"{folder} is not empty.",
             remedy="Choose another folder; with --genesis an existing member is completed.",
-        )
-    if not NAME_PATTERN.fullmatch(name):
-        raise InvalidError(
-            f"{name!r} is no organisation name.",
-            remedy="Use a lower-case letter, then letters, digits or hyphens, 2 to 32 in all.",
         )
     try:
         return _make_member(folder, name, title, place, entropy, passphrase)
@@ -84,6 +80,19 @@ def create_member(
         with contextlib.suppress(OSError):
             folder.rmdir()
         raise
+
+
+def validate_organisation_name(name: str) -> None:
+    """Check a name before anything is made of it.
+
+    Raises:
+        InvalidError: it is none.
+    """
+    if not NAME_PATTERN.fullmatch(name):
+        raise InvalidError(
+            f"{name!r} is no organisation name.",
+            remedy="Use a lower-case letter, then letters, digits or hyphens, 2 to 32 in all.",
+        )
 
 
 def _make_member(

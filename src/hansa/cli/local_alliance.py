@@ -20,7 +20,13 @@ import msgspec
 from hansa import rest
 from hansa.chain.genesis import SMALL
 from hansa.cli import processes
-from hansa.cli.founding import Place, complete_member, create_member, found_alliance
+from hansa.cli.founding import (
+    Place,
+    complete_member,
+    create_member,
+    found_alliance,
+    validate_organisation_name,
+)
 from hansa.client.client import HansaClient
 from hansa.client.profile import (
     Profile,
@@ -29,11 +35,21 @@ from hansa.client.profile import (
     profile_path,
 )
 from hansa.codec import encode
-from hansa.errors import ConflictError, HansaError, InvalidError, MissingError, UnavailableError
+from hansa.errors import (
+    ConflictError,
+    DeniedError,
+    HansaError,
+    InvalidError,
+    MissingError,
+    UnavailableError,
+)
 from hansa.system import SystemClock, SystemEntropy, WorkerPool
 
 STATE_FILE = "devnet.json"
 READY_S_MAX = 60
+ENDED_S_MAX = 10
+OWN_SUSPENSION = "this node's organisation is suspended"
+"""What a node's health says of itself."""
 ELECTION_S_MAX = 120
 POLL_S = 0.1
 
@@ -61,6 +77,8 @@ class MemberView(msgspec.Struct, frozen=True, kw_only=True):
     pid: int | None
     node_folder: str
     running: bool
+    profile_is_ours: bool
+    """The profile found by that name acts for this devnet, not for another of the same names."""
 
 
 class LocalAlliance:
@@ -109,6 +127,8 @@ class LocalAlliance:
         folder = folder.absolute()
         if folder.exists() and any(folder.iterdir()):
             raise ConflictError(f"{folder} is not empty.", remedy="Choose a new folder.")
+        for name in organisations:  # before a folder is named after it
+            validate_organisation_name(name)
         if len(set(organisations)) != len(organisations):
             raise InvalidError("An organisation is named twice.")
         parameters = msgspec.structs.replace(
@@ -155,8 +175,8 @@ class LocalAlliance:
         """Return the profile of a member's first user."""
         return load_profile(str(self.folder / "members" / name / "profile.toml"))
 
-    def install_profiles(self) -> None:
-        """Make the profiles usable by name; one that another devnet made is replaced.
+    def install_profiles(self) -> list[str]:
+        """Make the profiles usable by name; return those of another devnet that are replaced.
 
         Raises:
             ConflictError: a profile made by hand has the name.
@@ -168,9 +188,23 @@ class LocalAlliance:
                     f"There is a profile {name!r} that no devnet made: {path}.",
                     remedy="Set HANSA_HOME to another folder, or rename the profile.",
                 )
+        replaced = [
+            name
+            for name in self.state.organisations
+            if profile_path(name).exists() and not self.owns_profile(name)
+        ]
         genesis = (self.folder / "genesis.hansa").read_bytes()
         for name in self.state.organisations:
             complete_member(self.folder / "members" / name, genesis, profile_path(name))
+        return replaced
+
+    def owns_profile(self, name: str) -> bool:
+        """Tell whether the profile found by a member's name acts for this devnet's member."""
+        try:
+            found = load_profile(str(profile_path(name)))
+        except HansaError:
+            return False
+        return found.user_key == self.folder / "members" / name / "user" / "user.key"
 
     def views(self) -> list[MemberView]:
         """Return all members with their processes."""
@@ -186,6 +220,7 @@ class LocalAlliance:
                     pid=process.pid if process else None,
                     node_folder=str(self.node_folder(name)),
                     running=process is not None,
+                    profile_is_ours=self.owns_profile(name),
                 )
             )
         return found
@@ -254,24 +289,81 @@ class LocalAlliance:
     async def up(self, tell: Tell) -> None:
         """Start all nodes, wait until they are ready, have the super nodes elected.
 
-        If that fails, what was started now is stopped again.
+        A member that the others suspended is told of, and not waited for. If something fails, what
+        was started now is stopped again.
+
+        Raises:
+            ConflictError: another program uses a node's port; nothing was started.
+            UnavailableError: a node ended or is not ready in time.
         """
         started = [view.organisation for view in self.views() if not view.running]
+        for name in started:
+            for port in self.state.ports[name]:
+                processes.refuse_taken_port(port, name)
         try:
             for name in started:
                 self.start(name)
             async with self.clients() as clients:
-                for name, client in clients.items():
-                    await self.wait_ready(client, name)
-                    tell(f"{name} is ready")
-                await self._elect(clients, tell)
+                suspended = await self.wait_all_ready(clients, tell)
+                active = {name: c for name, c in clients.items() if name not in suspended}
+                if active:
+                    await self._elect(active, tell)
         except BaseException:
             self.stop(started)
             raise
 
+    async def wait_all_ready(self, clients: dict[str, HansaClient], tell: Tell) -> set[str]:
+        """Wait until every member's node is ready or its member suspended; return the suspended.
+
+        Raises:
+            UnavailableError: a node ended, or none got ready any more; says its last words.
+        """
+        clock = SystemClock()
+        ready: set[str] = set()
+        suspended: set[str] = set()
+        progressed_ms = clock.monotonic_ms()
+        while waiting := [name for name in clients if name not in ready | suspended]:
+            before = len(waiting)
+            reasons = {name: await _why_not_ready(clients[name]) for name in waiting}
+            for name in (name for name, why in reasons.items() if not why):
+                ready.add(name)
+                tell(f"{name} is ready")
+            found = {name for name, why in reasons.items() if OWN_SUSPENSION in why}
+            if ready:
+                found |= await _suspended_members(clients[min(ready)]) & (set(waiting) - ready)
+            for name in sorted(found - suspended):
+                suspended.add(name)
+                tell(f"{name} is suspended by the other members: not waited for")
+            left = [name for name in waiting if name not in ready | suspended]
+            if len(left) < before:
+                progressed_ms = clock.monotonic_ms()
+            waited_s = (clock.monotonic_ms() - progressed_ms) / 1000
+            for name in left:
+                self._refuse_lost(name, waited_s, reasons[name], others_ready=bool(ready))
+            if left:
+                await asyncio.sleep(POLL_S)
+        return suspended
+
+    def _refuse_lost(
+        self, name: str, waited_s: float, reasons: list[str], *, others_ready: bool
+    ) -> None:
+        """Raise if a node ended, or has had time enough to get ready."""
+        folder = self.node_folder(name)
+        # Whose node ended may be suspended: only a node that is ready knows, so it is given time.
+        if processes.find_process(folder) is None and (others_ready or waited_s > ENDED_S_MAX):
+            raise UnavailableError(
+                f"The node of {name} ended.", remedy=processes.last_words(folder)
+            )
+        if waited_s > READY_S_MAX:
+            raise UnavailableError(
+                f"The node of {name} is not ready after {READY_S_MAX} s: {'; '.join(reasons)}",
+                remedy=processes.last_words(folder),
+            )
+
     async def _elect(self, clients: dict[str, HansaClient], tell: Tell) -> None:
         """Cast every organisation's vote for the first seats in the given order, once."""
-        wanted = self.state.organisations[: self.state.super_nodes]
+        wanted = [name for name in self.state.organisations if name in clients]
+        wanted = wanted[: self.state.super_nodes]
         watcher = next(iter(clients.values()))
         view = await watcher.get("/v1/super-nodes", rest.SuperNodesView)
         voted = {voter for item in view.candidates for voter in item.voters}
@@ -281,21 +373,42 @@ class LocalAlliance:
                     group.create_task(client.vote_super_nodes(wanted))
         try:
             async with asyncio.timeout(ELECTION_S_MAX):
-                while not await self._is_seated(watcher, wanted):  # noqa: ASYNC110 - over the network
+                while not (seated := await self._seated(watcher)):  # noqa: ASYNC110 - over the network
                     await asyncio.sleep(POLL_S)
         except TimeoutError as error:
             raise UnavailableError(
                 "The elected super nodes did not take their seats.",
                 remedy="Look at `hansa alliance status` and the nodes' logs.",
             ) from error
-        tell(f"elected by votes on the chain: {', '.join(wanted)}")
+        tell(f"elected by votes on the chain: {', '.join(seated)}")
 
-    async def _is_seated(self, client: HansaClient, wanted: list[str]) -> bool:
-        """Tell whether exactly the wanted are super nodes; after a resume any elected set will do."""
+    async def _seated(self, client: HansaClient) -> list[str]:
+        """Return the super nodes once they are those the votes elect, else nothing."""
         view = await client.get("/v1/super-nodes", rest.SuperNodesView)
         tallied = {item.organisation for item in view.candidates if item.is_next}
         seated = {item.organisation for item in view.candidates if item.is_super_node}
-        return seated == tallied and len(seated) == len(wanted)
+        if seated != tallied or len(seated) != self.state.super_nodes:
+            return []
+        founders = [name for name in self.state.organisations if name in seated]
+        return [*founders, *sorted(seated - set(founders))]
+
+
+async def _why_not_ready(client: HansaClient) -> list[str]:
+    """Return why a node is not ready; nothing if it is."""
+    try:
+        health = await client.health()
+    except UnavailableError as error:
+        return [error.message]
+    return [] if health.ready else health.reasons or ["it does not say why"]
+
+
+async def _suspended_members(client: HansaClient) -> set[str]:
+    """Return the members that are suspended as a node that is ready knows it."""
+    try:
+        members = await client.get("/v1/organisations", list[rest.OrganisationView])
+    except DeniedError:  # its own member is
+        return set()
+    return {item.name for item in members if item.status == "suspended"}
 
 
 def _is_devnet_profile(path: Path) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from hansa.errors import UnavailableError
+from hansa.errors import ConflictError, UnavailableError
 
 PROCESS_FILE = "process.json"
 STOP_S_MAX = 10
@@ -46,6 +46,36 @@ def free_ports(count: int) -> list[int]:
             listener.bind(("127.0.0.1", 0))
             ports.append(int(listener.getsockname()[1]))
         return ports
+
+
+def refuse_taken_port(port: int, name: str) -> None:
+    """Refuse to start a node on a loopback port that another program uses.
+
+    Raises:
+        ConflictError: it is used; says by whom, as far as the system tells.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the node itself does
+        try:
+            tried.bind(("127.0.0.1", port))
+            tried.listen(1)
+        except OSError as error:
+            raise ConflictError(
+                f"The node of {name} cannot listen on 127.0.0.1:{port}:"
+                f" {_user_of(port) or 'another program'} uses the port.",
+                remedy="Stop that program, then try again.",
+            ) from error
+
+
+def _user_of(port: int) -> str:
+    """Return which process listens on a port; empty if the system does not tell."""
+    try:
+        for link in psutil.net_connections("tcp"):
+            if link.laddr and link.laddr.port == port and link.status == psutil.CONN_LISTEN:
+                return f"{psutil.Process(link.pid).name()} (pid {link.pid})" if link.pid else ""
+    except (psutil.Error, OSError):
+        return ""
+    return ""
 
 
 def find_process(folder: Path) -> psutil.Process | None:

@@ -50,6 +50,15 @@ def test_a_resumed_devnet_keeps_its_members(desk: Desk, tmp_path: Path) -> None:
     assert desk(*words, "aa,bb", "--super-nodes", "4").exit_code == 3
 
 
+def test_a_second_devnet_says_whose_profiles_it_takes(desk: Desk, tmp_path: Path) -> None:
+    """Told as text and in JSON; the first one's status shows that its profiles are gone."""
+    words = ("devnet", "up", "--organisations", "aa,bb", "--dir")
+    assert desk.json(*words, tmp_path / "one")["replaced_profiles"] == []
+    assert "profile aa of another devnet is replaced" in desk(*words, tmp_path / "two").stderr
+    assert "aa (not this devnet's)" in desk("devnet", "status", "--dir", tmp_path / "one").stdout
+    assert desk.json(*words, tmp_path / "one")["replaced_profiles"] == ["aa", "bb"]
+
+
 def test_nothing_is_made_of_wrong_words(desk: Desk, tmp_path: Path) -> None:
     """No names, a store there is none of, too many seats."""
     folder = tmp_path / "d"
@@ -57,6 +66,7 @@ def test_nothing_is_made_of_wrong_words(desk: Desk, tmp_path: Path) -> None:
     words = ("devnet", "up", "--dir", folder, "--organisations", "aa,bb")
     assert desk(*words, "--store", "tape").exit_code == 3
     assert desk(*words, "--super-nodes", "4").exit_code == 3
+    assert desk(*words, "--super-nodes", "0").exit_code == 2
     assert not folder.exists()
     assert desk("devnet", "down", "--dir", folder).exit_code == 5
 

@@ -1,14 +1,19 @@
 """An alliance in one folder, as files: made whole or not at all, found again, profiles by name."""
 
+import asyncio
 import json
+import socket
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar, cast
 
 import pytest
 
+from hansa import rest
 from hansa.cli import local_alliance, processes
 from hansa.cli.local_alliance import LocalAlliance
 from hansa.client.profile import list_profiles, load_profile, profile_path
-from hansa.errors import ConflictError, InvalidError, MissingError
+from hansa.errors import ConflictError, InvalidError, MissingError, UnavailableError
 
 NAMES = ["zoo", "air"]
 
@@ -106,3 +111,100 @@ def test_views_of_what_does_not_run(tmp_path: Path) -> None:
     assert all(view.pid is None and not view.running for view in views)
     assert views[0].node_url == f"https://127.0.0.1:{made.state.ports['zoo'][1]}"
     assert made.stop() == 0
+
+
+def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
+    """A name is checked before a folder is named after it."""
+    with pytest.raises(InvalidError, match="no organisation name"):
+        LocalAlliance.create(tmp_path / "city", ["air", "../../out"], 1, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_replaced_profiles_are_told(tmp_path: Path) -> None:
+    """The second devnet of the same names says whose profiles it took; the first one sees it."""
+    first = LocalAlliance.create(tmp_path / "one", NAMES, 1, "")
+    assert first.install_profiles() == []
+    assert first.install_profiles() == [], "its own are not replaced"
+    second = LocalAlliance.create(tmp_path / "two", NAMES, 1, "")
+    assert second.install_profiles() == NAMES
+    assert [view.profile_is_ours for view in first.views()] == [False, False]
+    assert [view.profile_is_ours for view in second.views()] == [True, True]
+
+
+class _Node:
+    """Answers as a node of given health does."""
+
+    def __init__(self, reasons: list[str], suspended: tuple[str, ...] = ()) -> None:
+        self.reasons, self.suspended = reasons, suspended
+
+    async def health(self) -> rest.Health:
+        """Say whether it is ready."""
+        return rest.Health(ready=not self.reasons, reasons=self.reasons)
+
+    async def get(self, path: str, _kind: object) -> object:
+        """Say who is suspended."""
+        assert path == "/v1/organisations"
+        return [SimpleNamespace(name=name, status="suspended") for name in self.suspended]
+
+
+def _wait(made: LocalAlliance, nodes: dict[str, _Node]) -> tuple[set[str], list[str]]:
+    told: list[str] = []
+    return asyncio.run(made.wait_all_ready(cast("Any", nodes), told.append)), told
+
+
+@pytest.mark.parametrize(
+    ("own_word", "others_word"),
+    [([local_alliance.OWN_SUSPENSION], ()), (["no super node is reached"], ("zoo",))],
+)
+def test_a_suspended_member_blocks_nothing(
+    tmp_path: Path, own_word: list[str], others_word: tuple[str, ...]
+) -> None:
+    """Its own node may know it or not, may run or not: the others go on, and it is told."""
+    made = LocalAlliance.create(tmp_path / "city", NAMES, 1, "")
+    suspended, told = _wait(made, {"zoo": _Node(own_word), "air": _Node([], others_word)})
+    assert suspended == {"zoo"}
+    assert told[0] == "air is ready"
+    assert "zoo is suspended" in told[1]
+
+
+def test_one_that_ended_is_told(tmp_path: Path) -> None:
+    """A member that nobody suspended is not left out."""
+    made = LocalAlliance.create(tmp_path / "city", NAMES, 1, "")
+    with pytest.raises(UnavailableError, match="node of zoo ended"):
+        _wait(made, {"zoo": _Node(["connection refused"]), "air": _Node([])})
+
+
+def test_up_names_a_port_that_is_taken(tmp_path: Path) -> None:
+    """Nothing is started when another program has a node's port."""
+    made = LocalAlliance.create(tmp_path / "city", NAMES, 1, "")
+    port = made.state.ports["air"][1]
+    told = pytest.raises(ConflictError, match=f"air cannot listen on 127.0.0.1:{port}")
+    with socket.create_server(("127.0.0.1", port)), told:
+        asyncio.run(made.up(lambda _text: None))
+    assert not any(view.running for view in made.views())
+
+
+def test_the_seated_are_told(tmp_path: Path) -> None:
+    """Whom the votes elected, whoever was wanted; nobody before they sit."""
+    made = LocalAlliance.create(tmp_path / "city", NAMES, 1, "")
+
+    def standing(name: str, *, sits: bool, wins: bool) -> rest.CandidateView:
+        return rest.CandidateView(
+            organisation=name, votes=1, voters=["air"], is_super_node=sits, is_next=wins
+        )
+
+    class Node:
+        candidates: ClassVar[list[rest.CandidateView]] = []
+
+        async def get(self, _path: str, _kind: object) -> object:
+            return SimpleNamespace(candidates=self.candidates)
+
+    node = Node()
+    node.candidates[:] = [
+        standing("zoo", sits=True, wins=False), standing("air", sits=False, wins=True)
+    ]  # fmt: skip
+    assert asyncio.run(made._seated(cast("Any", node))) == []
+    node.candidates[:] = [
+        standing("zoo", sits=False, wins=False), standing("air", sits=True, wins=True)
+    ]  # fmt: skip
+    assert asyncio.run(made._seated(cast("Any", node))) == ["air"]
