@@ -1,6 +1,7 @@
 """`hansa demo`: the whole story on real city data, every step checked."""
 
 import asyncio
+import shlex
 import shutil
 import sys
 import tempfile
@@ -56,6 +57,8 @@ def _run(
     folder: Path | None,
     json_file: Path | None,
 ) -> None:
+    if json_file is not None:
+        json_file.open("ab").close()  # what cannot be written is told before anything starts
     console = Console(soft_wrap=True)
     checks = Checks(console)
     clock = SystemClock()
@@ -72,13 +75,14 @@ def _run(
         finished = True
     finally:
         seconds = (clock.monotonic_ms() - began_ms) / 1000
-        if json_file is not None:
-            _write(json_file, checks, seconds, finished=finished)
+        # First of all no node stays behind, whatever becomes of the file.
         if alliance is not None and not (keep and finished):
             alliance.stop()
         if made and not (keep and finished):
             shutil.rmtree(home, ignore_errors=True)
         shutil.rmtree(scratch, ignore_errors=True)
+        if json_file is not None:
+            _write(json_file, checks, seconds, finished=finished)
     failed = [check for check in checks.made if not check.held]
     console.print(
         f"\n{len(checks.made) - len(failed)} of {len(checks.made)} checks held, {seconds:.0f} s."
@@ -120,7 +124,10 @@ def _say_how(console: Console, alliance: LocalAlliance) -> None:
     """Say how to use what was left running."""
     console.print(f"\nThe alliance runs in {alliance.folder}. Try:")
     profile = alliance.folder / "members" / "health" / "profile.toml"
+    command = Path(sys.executable).with_name("hansa")
+    on_path = shutil.which("hansa") is not None or not command.exists()
     for line in (
+        *(() if on_path else (f"export PATH={shlex.quote(str(command.parent))}:$PATH",)),
         f"export HANSA_PROFILE={profile}",
         "hansa alliance status",
         "hansa dataset find bicycle",

@@ -79,6 +79,12 @@ class LazyGroup(click.Group):
         except (click.Abort, KeyboardInterrupt):
             click.echo("Interrupted.", err=True)
             sys.exit(130)
+        except OSError as error:  # --help and --version, into a full disk or a closed pipe
+            from hansa.cli.acting import fail, leave_pipe, of_disk  # noqa: PLC0415 - seldom
+
+            if isinstance(error, BrokenPipeError):
+                leave_pipe()
+            fail(of_disk(error), as_json="--json" in words)
         except Exception as error:  # noqa: BLE001 - the task root of every command
             _tell_fault(error, as_json="--json" in words)
         sys.exit(code if isinstance(code, int) else 0)

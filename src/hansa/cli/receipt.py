@@ -1,5 +1,7 @@
 """`hansa receipt`: proof that a transaction is on the chain, checked with nothing but the genesis."""
 
+import errno
+import os
 from pathlib import Path
 
 import click
@@ -9,7 +11,7 @@ from hansa.chain.receipts import verify_receipt
 from hansa.cli.acting import Acting, acting
 from hansa.cli.show import print_fields, time_text
 from hansa.cli.values import DIGEST
-from hansa.errors import ConflictError, HansaError
+from hansa.errors import ConflictError, HansaError, InvalidError
 
 
 @click.group()
@@ -31,6 +33,9 @@ def export(acting: Acting, transaction: str, output: Path | None) -> None:
     path = output or Path(f"{transaction}.receipt")
     if path.exists():
         raise ConflictError(f"{path} exists.", remedy="Name another file with --output.")
+    if not os.access(path.parent, os.W_OK | os.X_OK):  # told before a node is asked
+        reason = errno.EACCES if path.parent.is_dir() else errno.ENOENT
+        raise OSError(reason, os.strerror(reason), str(path))
     data = acting.run(lambda client: client.export_receipt(bytes.fromhex(transaction)))
     path.write_bytes(data)
     if acting.as_json:
@@ -52,8 +57,11 @@ def export(acting: Acting, transaction: str, output: Path | None) -> None:
 def verify(acting: Acting, file: Path, genesis: Path | None) -> None:
     """Verify a receipt offline: only the genesis is trusted, nothing is asked of any node."""
     trusted = decode_genesis((genesis or acting.profile().genesis_file).read_bytes())
+    data = file.read_bytes()
+    if not data:
+        raise InvalidError(f"{file} is empty: it is no receipt.", remedy="Export it again.")
     try:
-        verified = verify_receipt(file.read_bytes(), trusted)
+        verified = verify_receipt(data, trusted)
     except HansaError as error:
         raise type(error)(
             f"{file} is no valid receipt of {trusted.name!r}: {error.message}",

@@ -7,6 +7,8 @@ from hansa.cli.acting import Acting, acting, ask_passphrase, warn_of_bare_keys
 from hansa.cli.show import print_table
 from hansa.cli.values import DIGEST
 from hansa.cli.waiting import print_settled, wait_option
+from hansa.client.profile import profile_path, profiles_folder
+from hansa.errors import InvalidError
 
 ROLES = ("admin", "publisher", "officer", "reader")
 
@@ -50,12 +52,26 @@ def ls(acting: Acting, organisation: str | None) -> None:
 @acting
 def add(acting: Acting, name: str, roles: tuple[str, ...], new_profile: str, wait: bool) -> None:
     """Register a user: makes keys and a profile on this machine, and puts the keys on the chain."""
+    validate_profile_name(new_profile)
     if ask_passphrase() is None:
         warn_of_bare_keys()
     added = acting.run(
         lambda client: client.add_user(name, roles, profile_name=new_profile, wait=wait)
     )
     print_settled(acting, added.status, key=added.key, profile=str(added.profile))
+
+
+def validate_profile_name(name: str) -> None:
+    """Check the name of a profile to be made, before keys are: it must lie among the named ones.
+
+    Raises:
+        InvalidError: it is a path, or no possible name.
+    """
+    if profile_path(name) != profiles_folder() / f"{name}.toml":
+        raise InvalidError(
+            f"{name!r} cannot be a new profile's name.",
+            remedy="Give a name, not a path; HANSA_HOME says in which folder profiles lie.",
+        )
 
 
 @user.command("revoke", epilog="\b\nExample:\n  hansa user revoke KEY")

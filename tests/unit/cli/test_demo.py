@@ -92,6 +92,42 @@ def test_keep_says_how_to_go_on(told: Callable[..., tuple[int, Any, str]], tmp_p
     assert f"hansa devnet down --dir {folder}" in text.replace("\n", "")
 
 
+def test_keep_says_where_the_command_is(
+    told: Callable[..., tuple[int, Any, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way to `hansa` is printed if it is not on the PATH."""
+    (tmp_path / "hansa").touch()
+    monkeypatch.setattr(demo.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(demo.shutil, "which", lambda _name: None)
+    assert f"export PATH={tmp_path}:$PATH" in told(_holds, "--keep")[2].replace("\n", "")
+
+
+def test_a_document_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told before any node starts."""
+    monkeypatch.setattr(LocalAlliance, "create", lambda *_: pytest.fail("it started"))
+    done = CliRunner().invoke(main, ["demo", "--json", str(tmp_path / "none" / "x.json")])
+    assert done.exit_code == 5
+    assert "Check the path" in done.output
+
+
+def test_no_node_stays_when_the_document_fails(
+    told: Callable[..., tuple[int, Any, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The nodes are stopped before the document is written: a full disk leaves none behind."""
+    ended: list[str] = []
+    monkeypatch.setattr(LocalAlliance, "stop", lambda _self: ended.append("stopped"))
+    write = demo._write
+
+    def refused(*given: Any, **named: Any) -> None:
+        write(*given, **named)
+        assert ended == ["stopped"]
+        ended.append("written")
+
+    monkeypatch.setattr(demo, "_write", refused)
+    assert told(_holds)[0] == 0
+    assert ended == ["stopped", "written"]
+
+
 def test_a_store_there_is_none_of(tmp_path: Path) -> None:
     """Told before anything is made."""
     done = CliRunner().invoke(main, ["demo", "--store", "tape"])

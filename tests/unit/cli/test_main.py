@@ -1,6 +1,8 @@
 """The entry point: help without imports, every noun there, every verb with an example."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 
@@ -125,3 +127,20 @@ def test_client_commands_load_no_node() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_help_into_a_full_disk_has_no_trace(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the system refuses is told, also where no command runs yet."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(click.Group, "main", full)
+    with pytest.raises(SystemExit) as ended:
+        main.main(["--help"])
+    assert ended.value.code == 7
+    told = capsys.readouterr().err
+    assert "No space left" in told
+    assert "Traceback" not in told

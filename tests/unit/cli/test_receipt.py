@@ -35,6 +35,15 @@ def test_export_into_no_folder(desk: Desk, tmp_path: Path) -> None:
     done = desk("receipt", "export", TX, "-o", tmp_path / "none" / "a.receipt")
     assert done.exit_code == 5
     assert "Check the path" in done.stderr
+    assert desk.client.calls == [], "told before a node is asked"
+
+
+def test_an_empty_file_is_no_receipt(desk: Desk, tmp_path: Path) -> None:
+    """Said so, rather than where its bytes end."""
+    (tmp_path / "empty").touch()
+    done = desk("receipt", "verify", tmp_path / "empty", "--genesis", _genesis(tmp_path))
+    assert done.exit_code == 3
+    assert "is no receipt" in done.stderr
 
 
 def test_verify_refuses_what_is_no_receipt(desk: Desk, tmp_path: Path) -> None:

@@ -45,6 +45,15 @@ def test_add_with_a_passphrase_warns_of_nothing(
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("name", ["../np3", "a/b", "/np3", "x.toml", "", "a b"])
+def test_a_new_profile_has_a_plain_name(desk: Desk, name: str, tmp_path: Path) -> None:
+    """A path would put keys elsewhere: refused before any key is made or anything is sent."""
+    before = sorted(tmp_path.rglob("*"))
+    assert desk("user", "add", "D", "--role", "reader", "--new-profile", name).exit_code == 3
+    assert desk.client.calls == []
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_roles_are_known_words(desk: Desk) -> None:
     """A role that is none, or none at all, is wrong usage."""
     assert desk("user", "add", "D", "--role", "king", "--new-profile", "d").exit_code == 2
