@@ -57,7 +57,7 @@ from hansa.node.config import (
     store_folder,
 )
 from hansa.node.custody import Custody
-from hansa.node.daemon import Daemon
+from hansa.node.daemon import Daemon, ReadyRecord
 from hansa.node.driver import Driver
 from hansa.node.exchange import Exchange
 from hansa.node.health import HealthCheck
@@ -192,8 +192,18 @@ def run_node(folder: Path) -> int:
         # What is loaded now lives as long as the node: collecting garbage need not look at it.
         gc.collect()
         gc.freeze()
+        daemon.on_listening = _tell_ready
         asyncio.run(daemon.run())
     return 0
+
+
+def _tell_ready(record: ReadyRecord) -> None:
+    """Say on standard error that the node answers: for whoever started it by hand."""
+    sys.stderr.write(
+        f"ready: node of {record.organisation}, listening on port {record.peer_port} for nodes"
+        f" and on port {record.api_port} for its users\n"
+    )
+    sys.stderr.flush()
 
 
 def harden() -> None:
@@ -467,7 +477,8 @@ def _read_genesis(folder: Path) -> bytes:
     except FileNotFoundError as error:
         raise MissingError(
             f"{folder} has no {GENESIS_FILE}.",
-            remedy="Copy the alliance's genesis there: `hansa alliance init` makes it.",
+            remedy="Give it one: `hansa alliance join --dir MEMBER --genesis genesis.hansa`; the"
+            " founders make that file by `hansa alliance init`.",
         ) from error
 
 

@@ -161,3 +161,20 @@ def test_a_failure_is_said_with_its_remedy(monkeypatch, capsys) -> None:
         monkeypatch.setattr(bootstrap, "run_node", fail)
         assert MissingError.exit_code == bootstrap.main("nowhere")
         assert expected == capsys.readouterr().err
+
+
+def test_a_node_that_answers_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line on standard error, for whoever started it by hand."""
+
+    class Listening:
+        async def run(self) -> None:
+            self.on_listening(bootstrap.ReadyRecord(1, "water", 7400, 7401))
+
+    monkeypatch.setattr(bootstrap, "harden", lambda: None)
+    monkeypatch.setattr(bootstrap, "build_node", lambda *_: Listening())
+    assert bootstrap.run_node(tmp_path) == 0
+    told = capsys.readouterr().err
+    assert told.startswith("ready: node of water, listening on port 7400")
+    assert told.count("\n") == 1

@@ -32,7 +32,7 @@ def access() -> None:
 def request(
     acting: Acting, dataset: str, purpose: str, code: str, contact: str, wait: bool
 ) -> None:
-    """Ask for a dataset. Prints the id of the request."""
+    """Ask for a dataset; a grant is for the user who asks. Prints the id of the request."""
     asked = acting.run(
         lambda client: client.request_access(
             bytes.fromhex(dataset), purpose=purpose, code=code, contact=contact, wait=wait
@@ -81,7 +81,7 @@ def ls(acting: Acting, role: str, status: str | None) -> None:
 @wait_option
 @acting
 def grant(acting: Acting, request: str, until: int, wait: bool) -> None:
-    """Grant a request: wraps the data keys to the requester. Prints the dataset's id."""
+    """Grant a request to the user who asked, for its keys alone. Prints the dataset's id."""
     granted = acting.run(
         lambda client: client.grant_access(bytes.fromhex(request), expires_ms=until, wait=wait)
     )

@@ -41,7 +41,7 @@ Example:
     type=int,
     default=FULL.epoch_blocks,
     show_default=True,
-    help="Blocks between two elections of super nodes.",
+    help="Blocks of an epoch, a multiple of the super nodes; votes count at its end.",
 )
 @click.option(
     "-o",

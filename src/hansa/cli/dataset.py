@@ -220,15 +220,19 @@ def get(
         def advance(done: int, total: int | None) -> None:
             progress.update(task, completed=done, total=total)
 
-        fetched = acting.run(
-            lambda client: client.fetch(
-                bytes.fromhex(dataset_id),
-                output,
-                version=version,
-                overwrite=overwrite,
-                progress=advance,
+        try:
+            fetched = acting.run(
+                lambda client: client.fetch(
+                    bytes.fromhex(dataset_id),
+                    output,
+                    version=version,
+                    overwrite=overwrite,
+                    progress=advance,
+                )
             )
-        )
+        except KeyboardInterrupt:
+            click.echo("What was fetched is kept: the same command goes on there.", err=True)
+            raise
     if acting.as_json:
         acting.print_json(
             {

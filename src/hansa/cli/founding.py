@@ -11,6 +11,7 @@ A member's folder:
 import contextlib
 import shutil
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from hansa.chain.genesis import (
@@ -164,6 +165,11 @@ def found_alliance(
         InvalidError: too few organisations, or anything else that cannot be right.
     """
     ordered = sorted(candidates, key=lambda candidate: candidate.name)
+    for one, other in pairwise(ordered):
+        if one.name == other.name:
+            raise InvalidError(
+                f"The candidate {one.name} is given twice.", remedy="Give each founder's file once."
+            )
     r = parameters.super_nodes
     if len(ordered) < r:
         raise InvalidError(

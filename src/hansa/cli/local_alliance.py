@@ -48,6 +48,7 @@ from hansa.system import SystemClock, SystemEntropy, WorkerPool
 STATE_FILE = "devnet.json"
 READY_S_MAX = 60
 ENDED_S_MAX = 10
+EPOCH_BLOCKS_MIN = 8
 OWN_SUSPENSION = "this node's organisation is suspended"
 """What a node's health says of itself."""
 ELECTION_S_MAX = 120
@@ -107,7 +108,7 @@ class LocalAlliance:
         except FileNotFoundError as error:
             raise MissingError(
                 f"{folder} holds no devnet.",
-                remedy="Make one: `hansa devnet up --dir D --organisations a,b,c,d`.",
+                remedy="Make one: `hansa devnet up --dir D --organisations north,south`.",
             ) from error
         try:
             return cls(folder.absolute(), msgspec.json.decode(data, type=DevnetState))
@@ -132,7 +133,9 @@ class LocalAlliance:
         if len(set(organisations)) != len(organisations):
             raise InvalidError("An organisation is named twice.")
         parameters = msgspec.structs.replace(
-            SMALL, super_nodes=super_nodes, epoch_blocks=max(8, super_nodes)
+            SMALL,
+            super_nodes=super_nodes,
+            epoch_blocks=-(-EPOCH_BLOCKS_MIN // super_nodes) * super_nodes,
         )
         clock, entropy = SystemClock(), SystemEntropy()
         ports = processes.free_ports(2 * len(organisations))

@@ -157,7 +157,7 @@ class Output:
         if not self._overwrite or place.is_dir():
             raise ConflictError(
                 f"{place} is there with other contents.",
-                remedy="Choose another folder, or say that it may be overwritten.",
+                remedy="Choose another folder, or let it be replaced: --overwrite.",
             )
         return False
 

@@ -211,7 +211,7 @@ def _walk(
         if entry.is_symlink() and not follow_links:
             raise InvalidError(
                 f"{path / entry.name} is a symbolic link.",
-                remedy="Remove it, or say that links are to be followed.",
+                remedy="Remove it, or have links followed: --follow-links.",
             )
         below = f"{name}/{entry.name}" if name else entry.name
         yield from _walk(path / entry.name, below, (*above, identity), follow_links=follow_links)

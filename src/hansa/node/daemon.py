@@ -65,6 +65,8 @@ class Daemon:
         """
         self.services = services
         """Everything the node is made of."""
+        self.on_listening: Callable[[ReadyRecord], None] = lambda _record: None
+        """Called once, when both listeners are up."""
         self._make_server = server
         self._listener = listener
         self._ready_file = ready_file
@@ -176,6 +178,7 @@ class Daemon:
         temporary = self._ready_file.with_suffix(".tmp")
         temporary.write_bytes(msgspec.json.encode(record))
         temporary.replace(self._ready_file)
+        self.on_listening(record)
 
     async def _carry_notes(self) -> None:
         """Carry waiting notes and forget settled transactions, at blocks and every few seconds."""

@@ -4,7 +4,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from hansa import rest
+from hansa.cli.acting import Acting
 from hansa.cli.values import FROM, TO
 from hansa.errors import DeniedError
 from tests.unit.cli.conftest import ID, TX, Desk, committed, pending
@@ -159,6 +162,20 @@ def test_get_on_a_full_disk(desk: Desk, tmp_path: Path) -> None:
     done = desk("dataset", "get", ID, "-o", tmp_path, "--json")
     assert done.exit_code == 7
     assert '"error":"disk-full"' in done.stderr
+
+
+def test_an_interrupted_get_goes_on(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C says that nothing is lost."""
+
+    def interrupted(_self: Acting, _call: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Acting, "run", interrupted)
+    done = desk("dataset", "get", ID, "-o", tmp_path)
+    assert done.exit_code == 130
+    assert "the same command goes on" in done.stderr
 
 
 def test_retire(desk: Desk) -> None:

@@ -91,6 +91,13 @@ def test_genesis_seats_the_first_by_name(tmp_path: Path) -> None:
         found_alliance("City", candidates[:3], FULL, clock=SystemClock())
 
 
+def test_a_founder_given_twice(tmp_path: Path) -> None:
+    """Said so, by name."""
+    candidate = _member(tmp_path / "zoo", "zoo")
+    with pytest.raises(InvalidError, match="zoo is given twice"):
+        found_alliance("City", [candidate, candidate], ONE, clock=SystemClock())
+
+
 def test_a_completed_member_has_a_profile(tmp_path: Path) -> None:
     """It names the alliance, the own node and its certificate, and can be done again."""
     candidate = _member(tmp_path / "m", "water")

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, cast
 import pytest
 
 from hansa import rest
+from hansa.chain.genesis import decode_genesis
 from hansa.cli import local_alliance, processes
 from hansa.cli.local_alliance import LocalAlliance
 from hansa.client.profile import list_profiles, load_profile, profile_path
@@ -118,6 +119,14 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
     with pytest.raises(InvalidError, match="no organisation name"):
         LocalAlliance.create(tmp_path / "city", ["air", "../../out"], 1, "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_seven_seats(tmp_path: Path) -> None:
+    """An epoch is a whole number of turns of the super nodes."""
+    names = [f"m{i}" for i in range(7)]
+    made = LocalAlliance.create(tmp_path / "city", names, 7, "")
+    genesis = decode_genesis((made.folder / "genesis.hansa").read_bytes())
+    assert genesis.parameters.epoch_blocks == 14
 
 
 def test_replaced_profiles_are_told(tmp_path: Path) -> None:

@@ -152,8 +152,9 @@ async def test_other_files_are_left_alone(pair, tmp_path):
     identity = await _publish(pair, tmp_path / "in", {"a": b"new"})
     (tmp_path / "out/in").mkdir(parents=True)
     (tmp_path / "out/in/a").write_bytes(b"old")
-    with pytest.raises(ConflictError, match="other contents"):
+    with pytest.raises(ConflictError, match="other contents") as refused:
         await fetch(pair.owner, identity, tmp_path / "out")
+    assert "--overwrite" in refused.value.remedy
     assert (tmp_path / "out/in/a").read_bytes() == b"old"
     await fetch(pair.owner, identity, tmp_path / "out", overwrite=True)
     assert (tmp_path / "out/in/a").read_bytes() == b"new"

@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import os
+from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from live_node import run_in_process
 
 from hansa.errors import DiskFullError
-from hansa.node.daemon import first_error
+from hansa.node.daemon import Daemon, ReadyRecord, first_error
 
 
 def test_first_error() -> None:
@@ -27,6 +30,18 @@ async def test_ready_file_and_clean_end(alliance) -> None:
     assert not (folder / "node.json").exists()
     log = (folder / "log" / "node.log").read_text()
     assert "node-stopped" in log
+
+
+async def test_who_started_it_is_told_once_it_listens(tmp_path: Path) -> None:
+    """After node.json is written, with the same ports."""
+    services = Mock(organisation="water", peers=Mock(port=7400))
+    listener = Mock(getsockname=lambda: ("127.0.0.1", 7401))
+    file = tmp_path / "node.json"
+    daemon = Daemon(services, server=Mock(), listener=listener, ready_file=file)
+    told: list[tuple[ReadyRecord, bool]] = []
+    daemon.on_listening = lambda record: told.append((record, file.exists()))
+    await daemon._announce(Mock(started=True))
+    assert told == [(ReadyRecord(os.getpid(), "water", 7400, 7401), True)]
 
 
 async def test_failed_write_ends_the_node(alliance) -> None:
