@@ -1,5 +1,6 @@
 """Users: keys and a profile for a new user on this machine, and the keys on the chain."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from hansa.client.governance import add_user
 from hansa.client.profile import profile_path, save_profile
 from hansa.client.session import Session
-from hansa.errors import ConflictError
+from hansa.errors import ConflictError, DeniedError, InvalidError
 from hansa.keyfile import create_key_file, load_decryption_key, load_signing_key
 from hansa.rest import TransactionStatus
 
@@ -39,27 +40,38 @@ async def create_user(
 
     Raises:
         ConflictError: there is a profile of that name.
+        HansaError: the registration was refused and the keys are removed, or it is not known how it
+            ended and they stay: the same call goes on with them.
     """
     path = profile_path(profile_name)
     if path.exists():
         raise ConflictError(f"A profile {path} exists.", remedy="Choose another name.")
     folder = path.parent / path.stem
+    made: list[Path] = []
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     user_key, encryption_key = folder / "user.key", folder / "encryption.key"
     for file, kind in ((user_key, "signing"), (encryption_key, "decryption")):
         if not file.exists():
             seed = session.entropy.random_bytes(32)
             await session.workers.run(create_key_file, file, kind, seed, passphrase)
+            made.append(file)
     signing = await session.workers.run(load_signing_key, user_key, lambda: passphrase)
     decryption = await session.workers.run(load_decryption_key, encryption_key, lambda: passphrase)
-    status = await add_user(
-        session,
-        key=signing.public,
-        encryption_key=decryption.public,
-        name=name,
-        roles=roles,
-        wait=wait,
-    )
+    try:
+        status = await add_user(
+            session,
+            key=signing.public,
+            encryption_key=decryption.public,
+            name=name,
+            roles=roles,
+            wait=wait,
+        )
+    except (InvalidError, DeniedError, ConflictError):  # refused: keys that no chain will know
+        for file in made:
+            file.unlink()
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        raise
     needs_secrets = {"publisher", "officer"} & set(roles)
     profile = replace(
         session.profile,
