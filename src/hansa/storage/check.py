@@ -1,5 +1,8 @@
 """Check: read back what is stored and report; never delete, never repair.
 
+A chunk found damaged is marked, so that it is not offered as a duplicate: publishing its data again
+stores it anew.
+
 Packs and manifests are judged by their names (digests over their bytes), which needs no key; what they
 say is compared with each other and with the living versions.
 """
@@ -70,6 +73,7 @@ def check(
     job.check_journal()
     for name in list(versions.chunks.store.list(MANIFESTS)):
         job.check_manifest(name)
+    job.mark()
     hurt = job.find_hurt()
     damages = tuple(dict.fromkeys(job.damages))
     return CheckReport(job.packs, job.manifests, job.bytes_read, damages, hurt)
@@ -139,6 +143,11 @@ class _Check:
         except (CorruptError, InvalidError) as error:
             self._report("manifest", name, str(error))
         self._progress(name, size)
+
+    def mark(self) -> None:
+        """Have the damaged chunks come again with the next publish that has them."""
+        self._chunks.mark_damaged(self._dead)
+        self._chunks.forget_healed()
 
     def find_hurt(self) -> tuple[HurtVersion, ...]:
         """Return the living versions that miss chunks or their manifest."""

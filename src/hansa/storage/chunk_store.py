@@ -10,7 +10,7 @@ a pack may be sealed, rewritten or moved without touching a manifest.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
@@ -39,6 +39,8 @@ from hansa.types import Address
 _PACK_ROW = b"p"
 _SEGMENT_ROW = b"j"
 _FORMAT_ROW = b"m"
+_DAMAGE_ROW = b"d"
+"""An address whose bytes were found damaged: never offered again, never attested."""
 _FORMAT = b"1"
 _RECORD_HEAD_BYTES = 32 + 1 + FINGERPRINT_BYTES + 4
 _SPARE_BYTES = 64 * limits.KIB
@@ -103,6 +105,7 @@ class ChunkStore:
         self._directory_key = directory_key
         self._entropy = entropy
         self._lock = threading.RLock()
+        self._damaged = {key[1:] for key, _ in table.scan(_DAMAGE_ROW)}
         self._recover()
 
     # --- in -------------------------------------------------------------------------------------
@@ -184,14 +187,44 @@ class ChunkStore:
             raise CorruptError(f"Pack {address.pack.hex()[:16]} is shorter than it was.") from error
 
     def is_alive(self, stored: StoredChunk, alive: Alive) -> bool:
-        """Tell whether the pack or segment that holds a chunk is there and long enough."""
+        """Tell whether what holds a chunk is there and long enough, and no damage was found in it."""
         pack = stored.address.pack
+        if _place(stored.address) in self._damaged:
+            return False
         size = alive.packs.get(pack)
         if size is None:
             segment = self.journal.segments.get(pack)
             size = segment.size if segment is not None else self._pack_bytes(pack)
             alive.packs[pack] = size
         return stored.address.offset + stored.address.length <= size
+
+    def mark_damaged(self, sealed_digests: Iterable[bytes]) -> None:
+        """Remember durably that stored bytes are not what was stored: these chunks must come again.
+
+        What is stored anew lies at another address, which is not marked.
+        """
+        found = [self.index.locate(sealed_digest) for sealed_digest in sealed_digests]
+        places = {_place(stored.address) for stored in found if stored} - self._damaged
+        if places:
+            self.table.write([(_DAMAGE_ROW + place, b"") for place in sorted(places)])
+            self._damaged |= places
+
+    def forget_healed(self) -> None:
+        """Take the mark from chunks that read soundly after all: a cable, a disk put back."""
+        healed = set()
+        for sealed_digest, stored in self.index.stored() if self._damaged else ():
+            place = _place(stored.address)
+            if place in self._damaged and self._reads_soundly(sealed_digest, stored.address):
+                healed.add(place)
+        if healed:
+            self.table.write([(_DAMAGE_ROW + place, None) for place in sorted(healed)])
+            self._damaged -= healed
+
+    def _reads_soundly(self, sealed_digest: bytes, address: Address) -> bool:
+        try:
+            return compute_sealed_digest(self.read(address)) == sealed_digest
+        except (CorruptError, MissingError):
+            return False
 
     def packs(self) -> Iterator[tuple[bytes, PackRow]]:
         """Yield the name and facts of every sealed pack."""
@@ -373,6 +406,10 @@ class ChunkStore:
 
     def _report(self, kind: Kind, name: str, detail: str) -> None:
         self.damages.append(Damage(kind, name, detail))
+
+
+def _place(address: Address) -> bytes:
+    return address.pack + address.offset.to_bytes(8, "big")
 
 
 def _stored(record: Record, segment_id: bytes) -> StoredChunk:

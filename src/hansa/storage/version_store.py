@@ -321,9 +321,11 @@ class VersionStore:
                 continue
             for entry, piece in zip(entries, sealed, strict=True):
                 if compute_sealed_digest(piece) != entry.sealed_digest:
+                    self.chunks.mark_damaged([entry.sealed_digest])
                     raise CorruptError(
-                        f"Chunk {entry.sealed_digest.hex()[:16]} is damaged in the store.",
-                        remedy="Run `hansa store check --read-data` to see which datasets it hurts.",
+                        f"Chunk {entry.sealed_digest.hex()[:16]} is damaged in its owner's store.",
+                        remedy="The owner finds what it hurts with `hansa store check --read-data`,"
+                        " and publishes that again.",
                     )
             return sealed
         raise AssertionError("unreachable")

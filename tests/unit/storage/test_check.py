@@ -5,6 +5,7 @@ import os
 import pytest
 
 from hansa.data.hash_index_table import VersionRef
+from hansa.errors import CorruptError, MissingError
 from hansa.storage.check import check
 from hansa.storage.chunk_store import ChunkStore
 from hansa.storage.journal import Journal
@@ -137,3 +138,53 @@ def test_strange_objects(versions):
     names = {damage.name for damage in report.damages}
     assert names == {"packs/zz/strange", "manifests/zz/strange"}
     assert versions.chunks.store.exists("packs/zz/strange")
+
+
+def _flipped(versions, name):
+    data = bytearray(versions.chunks.store.objects[name])
+    data[len(HEADER) + 20] ^= 1
+    return bytes(data)
+
+
+def test_what_is_damaged_comes_again(versions, tmp_path):
+    """A damaged chunk is no duplicate any more and not attested; published again it is stored anew."""
+    name = only_pack(versions)
+    versions.chunks.store.objects[name] = _flipped(versions, name)
+    first = build_version({"one": b"one" * 90_000}, SeededEntropy("one"))
+    ids = [upload.chunk for upload in first.uploads]
+    assert None not in versions.lookup(ids), "nobody has noticed yet"
+    assert hurt(run(versions)) == {V1}
+    assert None in versions.lookup(ids)
+    with pytest.raises(MissingError):
+        versions.attest(first.root, 1_000)
+
+    again = build_version({"one": b"one" * 90_000}, SeededEntropy("again"))
+    versions.chunks.put(again.uploads, 0)
+    versions.put_manifest(again.manifest)
+    versions.attest(again.root, 1_000)
+    versions.bind(again.root, VersionRef(b"e" * 16, 1))
+    assert None not in versions.lookup(ids)
+    size = versions.content_bytes(again.root)
+    assert len(versions.read_content(again.root, 0, size)) == size
+    assert hurt(run(versions, read_data=False)) == {V1}, "the old version stays damaged, and listed"
+
+    chunks = versions.chunks
+    reopened = ChunkStore(
+        chunks.store, Journal(tmp_path), chunks.table, DIRECTORY_KEY, SeededEntropy("r")
+    )
+    found = VersionStore(reopened, DIRECTORY_KEY, FixedClock())
+    with pytest.raises(MissingError):
+        found.attest(first.root, 1_000)
+
+
+def test_a_failed_read_is_remembered(versions):
+    """Whoever meets the damage first, it is no duplicate from then on."""
+    name = only_pack(versions)
+    versions.chunks.store.objects[name] = _flipped(versions, name)
+    first = build_version({"one": b"one" * 90_000}, SeededEntropy("one"))
+    with pytest.raises(CorruptError, match="owner"):
+        versions.read_content(first.root, 0, versions.content_bytes(first.root))
+    assert None in versions.lookup([upload.chunk for upload in first.uploads])
+    versions.chunks.store.objects[name] = _flipped(versions, name)
+    assert run(versions).is_sound, "the disk was put back"
+    assert None not in versions.lookup([upload.chunk for upload in first.uploads])
