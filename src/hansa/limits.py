@@ -121,7 +121,9 @@ CLIENT_CALL_S_MAX = 120
 CLIENT_ATTEMPTS_MAX = 6
 CLIENT_BACKOFF_MS_MAX = 5_000
 CLIENT_RESEALS_MAX = 50
-CLIENT_SETTLE_MS_MAX = 600_000
+CLIENT_PATIENCE_MS = 10_000
+"""A write that is pending this long makes the client ask its node why."""
+CLIENT_SETTLE_MS_MAX = 120_000
 """Longest wait for a transaction's block; after that it is pending still."""
 CLIENT_UPLOADS_IN_FLIGHT_MAX = 3
 CLIENT_WINDOWS_IN_FLIGHT_MAX = 4

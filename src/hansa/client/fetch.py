@@ -70,6 +70,28 @@ async def fetch(
     opened = await _open(session, dataset, version)
     layout = ContentLayout(opened.contents)
     target = Output(output, opened.version.manifest_root, opened.contents, overwrite=overwrite)
+    try:
+        fetched = await _fill(session, opened, layout, target, progress)
+    finally:
+        target.close()
+    progress(layout.plain_bytes, layout.plain_bytes)
+    return Fetched(
+        DatasetId(bytes.fromhex(opened.dataset.id)),
+        opened.version.number,
+        tuple(output.joinpath(*file.name.split("/")) for file in opened.contents.files),
+        layout.plain_bytes,
+        fetched,
+    )
+
+
+async def _fill(
+    session: Session,
+    opened: OpenVersion,
+    layout: ContentLayout,
+    target: Output,
+    progress: Progress,
+) -> int:
+    """Fetch what is missing in an output and settle it; return the plain bytes fetched."""
     missing = await session.workers.run(target.prepare)
     fetched = present = 0
 
@@ -89,14 +111,7 @@ async def fetch(
             break
     else:
         raise CorruptError("A file is not as published, though each of its chunks is.")
-    progress(layout.plain_bytes, layout.plain_bytes)
-    return Fetched(
-        DatasetId(bytes.fromhex(opened.dataset.id)),
-        opened.version.number,
-        tuple(output.joinpath(*file.name.split("/")) for file in opened.contents.files),
-        layout.plain_bytes,
-        fetched,
-    )
+    return fetched
 
 
 async def fetch_stream(

@@ -5,8 +5,11 @@ synced and renamed to its place. The folder goes when all are done.
 """
 
 import errno
+import fcntl
 import os
+import weakref
 from bisect import bisect_right
+from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
 
@@ -62,12 +65,18 @@ class Output:
         self._starts = list(accumulate((entry.size for entry in contents.files), initial=0))
         self._overwrite = overwrite
         self._missing: dict[int, int] = {}
+        self._release: Callable[[], object] = lambda: None
+
+    def close(self) -> None:
+        """Let other fetches write there."""
+        self._release()
 
     def prepare(self) -> dict[int, int]:
         """Make the folder, and return the files that are not whole → how many bytes are there.
 
         Raises:
-            ConflictError: another file of that name is there, and it is not to be replaced.
+            ConflictError: another file of that name is there, and it is not to be replaced; or
+                another fetch is writing the same files there now.
             DeniedError: a link would lead outside of the folder.
         """
         try:
@@ -77,13 +86,26 @@ class Output:
                     f"{self._parts} is a link: what is fetched would be written elsewhere.",
                     remedy="Remove the link, or choose an empty folder.",
                 )
+            self._parts.mkdir(exist_ok=True, mode=0o700)
+            self._lock()
             for index, entry in enumerate(self._files):
                 if not self._is_there(entry):
                     self._missing[index] = self._part_bytes(index, entry)
-            self._parts.mkdir(exist_ok=True, mode=0o700)
         except OSError as error:
             raise explain_write(error, self._folder) from error
         return dict(self._missing)
+
+    def _lock(self) -> None:
+        """Keep other fetches of this version out of this folder until `close`."""
+        held = os.open(self._parts, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._release = weakref.finalize(self, os.close, held)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConflictError(
+                f"Another fetch is writing the same files to {self._folder}.",
+                remedy="Wait for it, or choose another folder.",
+            ) from error
 
     def write(self, start: int, pieces: list[bytes]) -> None:
         """Append verified plain bytes, which begin at `start` of the plain stream, to their files.

@@ -184,17 +184,25 @@ async def _follow(session: Session, status: TransactionStatus, began_ms: int) ->
     """Poll until the transaction is settled or must be sealed again.
 
     Raises:
-        UnavailableError: still pending after CLIENT_SETTLE_MS_MAX.
+        UnavailableError: still pending after CLIENT_SETTLE_MS_MAX, or after CLIENT_PATIENCE_MS if
+            the node says why nothing is decided at present.
     """
     path = f"/v1/transactions/{status.transaction}"
     while status.status == _PENDING:
-        if session.clock.monotonic_ms() - began_ms > limits.CLIENT_SETTLE_MS_MAX:
+        waited_ms = session.clock.monotonic_ms() - began_ms
+        reasons: list[str] = []
+        if waited_ms >= limits.CLIENT_PATIENCE_MS:
+            health = await session.transport.get_health()
+            reasons = [] if health.ready else health.reasons
+        if reasons or waited_ms > limits.CLIENT_SETTLE_MS_MAX:
+            why = f": {'; '.join(reasons)}" if reasons else ""
             raise UnavailableError(
-                f"Transaction {status.transaction} is still pending.",
-                remedy=f"Follow it with `hansa tx show {status.transaction}`; it may yet be taken.",
+                f"Transaction {status.transaction} is sent and still pending{why}.",
+                remedy="It may yet be taken: before doing it again, look at"
+                f" `hansa tx show {status.transaction}`.",
             )
         status = await session.transport.get(
-            path, TransactionStatus, {"wait_ms": limits.WAIT_MS_MAX}
+            path, TransactionStatus, {"wait_ms": limits.CLIENT_PATIENCE_MS}
         )
     return status
 

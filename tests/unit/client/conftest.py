@@ -93,6 +93,7 @@ class NodeDouble:
 
     def __init__(self, city: City, member: "Member") -> None:
         self.city, self.member = city, member
+        self.health = rest.Health(ready=True, reasons=[])
         self.sealing = DecryptionKey(hashlib.sha256(b"sealing" + member.name.encode()).digest())
         self.chunks: dict[bytes, bytes] = {}
         self.manifests: dict[bytes, bytes] = {}
@@ -104,6 +105,9 @@ class NodeDouble:
         self.damage: Callable[[bytes], bytes] = lambda data: data
 
     # --- what the client calls ---
+
+    async def get_health(self):
+        return self.health
 
     async def get(self, path, kind, query=None):
         self.calls.append(path)

@@ -44,6 +44,17 @@ def test_bytes_become_files(tmp_path):
     assert not list((tmp_path / "out").glob(".hansa-*"))
 
 
+def test_two_fetches_do_not_write_there_at_once(tmp_path):
+    """A second one is refused while the first has not closed, whatever became of it."""
+    first, second = (_output(tmp_path, _contents(a=b"12")) for _ in range(2))
+    first.prepare()
+    with pytest.raises(ConflictError, match="Another fetch"):
+        second.prepare()
+    first.close()
+    first.close()
+    assert second.prepare() == {0: 0}
+
+
 def test_only_whole_files_get_a_name(tmp_path):
     """A short or wrong part is thrown away and asked for again from its start."""
     output = _output(tmp_path, _contents(a=b"12", b=b"34"))

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from hansa import limits
+from hansa import limits, rest
 from hansa.chain.reasons import REASONS
 from hansa.chain.sealed import SealingKeyNotice, sign_sealing_key
 from hansa.chain.transactions import VoteSuperNodes, decode_transaction
@@ -114,6 +114,28 @@ async def test_waiting_ends(pair):
     pair.owner.transport.get = get
     with pytest.raises(UnavailableError, match="still pending"):
         await act(pair.owner, [VOTE])
+
+
+async def test_waiting_without_a_quorum_says_why(pair):
+    """A node that knows why nothing is decided ends the wait early; the id is told, nothing is lost."""
+    real = pair.owner.transport.get
+    pair.owner.transport.health = rest.Health(
+        ready=False, reasons=["2 of 4 super nodes are reached"]
+    )
+    polls = []
+
+    async def get(path, kind, query=None):
+        if path.startswith("/v1/transactions/"):
+            polls.append(path)
+            pair.city.clock.time_ms += limits.CLIENT_PATIENCE_MS
+            return _status("pending")
+        return await real(path, kind, query)
+
+    pair.owner.transport.get = get
+    with pytest.raises(UnavailableError, match="2 of 4 super nodes") as caught:
+        await act(pair.owner, [VOTE])
+    assert len(polls) == 1
+    assert "hansa tx show" in caught.value.remedy
 
 
 async def test_a_wrong_clock_is_told(pair, monkeypatch):

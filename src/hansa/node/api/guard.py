@@ -20,7 +20,7 @@ from hansa.chain.state import State
 from hansa.crypto.signing import is_sound_point
 from hansa.errors import DeniedError, UnauthenticatedError
 from hansa.node.api.services import Services
-from hansa.types import PublicKey
+from hansa.types import OrganisationName, PublicKey
 
 CLOCK_SKEW_S = 30
 TOKEN_CHARACTERS_MAX = 4_096
@@ -136,6 +136,11 @@ def authorise(state: State, organisation: str, key: PublicKey) -> UserRecord:
         DeniedError: revoked, of another organisation, or of a suspended one.
     """
     user = state.user(key)
+    if user is None and state.organisation(OrganisationName(organisation)) is None:
+        raise UnauthenticatedError(
+            f"{organisation} is not a member of the alliance yet.",
+            remedy="More than half of the members must vote for it: `hansa organisation admit`.",
+        )
     if user is None:
         raise UnauthenticatedError(
             "No user with this key is registered.",

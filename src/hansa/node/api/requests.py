@@ -26,15 +26,15 @@ ROLES = ("", "all", "owner", "requester")
 
 @get("/requests", sync_to_thread=False)
 def requests(services: Given, role: FromQuery[str] = "") -> list[RequestView]:
-    """Return requests: role owner for own data, requester for those of own users, else all."""
+    """Return requests: role owner for own data, requester for those of own users, else both."""
     if role not in ROLES:
         raise InvalidError(f"role must be owner, requester or all, not {role[:32]!r}.")
     state, now_ms = services.state(), services.clock.now_ms()
     found = [
         request
         for request in state.requests()
-        if (role != "requester" or request.organisation == services.organisation)
-        and (role != "owner" or _owner(state, request) == services.organisation)
+        if (role != "owner" and request.organisation == services.organisation)
+        or (role != "requester" and _owner(state, request) == services.organisation)
     ]
     found.sort(key=lambda request: (request.height, request.id))
     return [views.request_view(state, request, now_ms) for request in found]
