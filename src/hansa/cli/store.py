@@ -40,7 +40,7 @@ def stats(acting: Acting) -> None:
 @click.option("--read-data", is_flag=True, help="Read every pack back and compare its digests.")
 @acting
 def check(acting: Acting, read_data: bool) -> None:
-    """Check that everything published can still be read; changes nothing."""
+    """Check that everything published is there; with --read-data, that every byte is as it was stored."""
     report = acting.run(
         lambda client: client.post(
             "/v1/store/check", rest.CheckRequest(read_data=read_data), rest.CheckReport

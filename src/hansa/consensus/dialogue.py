@@ -90,15 +90,19 @@ class Dialogue:
 
     def receive(self, sender: PublicKey, data: bytes) -> tuple[CertifiedBlock, ...]:
         """Take a message; return the decided blocks in it, for the replica to check and commit."""
-        if (
-            not self._context.state.is_member_node(sender)
-            and sender not in self._context.member_set
-        ):
+        state = self._context.state
+        is_heard = state.is_member_node(sender) or sender in self._context.member_set
+        if not is_heard and state.organisation_by_node_key(sender) is None:
             return ()
         try:
             message = decode_message(data)
         except InvalidError as error:
             self._faults.report("malformed", sender, error.message)
+            return ()
+        if not is_heard:
+            # Just suspended: it may still fetch the block that says so, while its link lasts.
+            if isinstance(message, GetBlocks):
+                self._take_other(sender, message)
             return ()
         match message:
             case BlockDecided(certified):

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from hansa.chain.state import State
 from hansa.codec import encode
 from hansa.consensus.dialogue import EARLY_PER_SENDER_MAX
 from hansa.consensus.effects import ReportFault, Send, ServeBlocks
@@ -199,3 +200,16 @@ def test_an_ordinary_node_cannot_send_others_after_blocks(quiet) -> None:
     assert not catch_up.is_behind
     tell(quiet, order, sender=1)
     assert catch_up.is_behind
+
+
+def test_a_suspended_node_may_only_fetch_blocks(quiet, monkeypatch) -> None:
+    """It can learn of its suspension while its link lasts; nothing else of it is heard."""
+    quiet.submit(5)
+    quiet.world.run_for(1_000)
+    suspended = quiet.world.nodes[5].key
+    monkeypatch.setattr(State, "is_member_node", lambda _state, key: key != suspended)
+    effects = tell(quiet, GetBlocks(Height(1), 1), sender=5)
+    assert [suspended] == [item.to for item in effects if isinstance(item, ServeBlocks)]
+    _, sealed = quiet.sealed(5)
+    assert not sent(tell(quiet, Submit(suspended, 0, (sealed,)), sender=5))
+    assert 0 == quiet.world.nodes[0].replica.pool_size
