@@ -539,7 +539,7 @@ class CheckRequest(_Json, frozen=True):
 
 
 class CheckReport(_Json, frozen=True):
-    """What a check found; it never changes anything."""
+    """What a check found; it changes no data, and marks what is damaged so that it comes again."""
 
     packs: int
     chunks: int
