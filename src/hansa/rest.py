@@ -108,6 +108,36 @@ class NodeStatus(_Json, frozen=True):
     uptime_ms: int
 
 
+class ProgressView(_Json, frozen=True):
+    """Why there is no new block, as one node sees it."""
+
+    cause: str
+    """nothing-to-do, no-quorum, not-synced, no-proposal, no-reviews, no-confirms or deciding."""
+    explanation: str
+    remedy: str
+    """The safe thing to do."""
+    needs_attention: bool
+    height: int
+    """The height in progress: one above the last block."""
+    round: int
+    step: str
+    master: str
+    quorum: int
+    super_nodes: list[str]
+    reviewed: list[str]
+    """Organisations whose review of the present round is here."""
+    confirmed: list[str]
+    unreachable: list[str]
+    """Super nodes that are not connected to this node."""
+    locked_round: int
+    """-1 if this node is not locked on a block."""
+    waiting_transactions: int
+    unsettled_submissions: int
+    """Transactions of own users that are in no block yet."""
+    last_block_ms: int
+    """Milliseconds since the last block, by this node's clock; 0 before the first."""
+
+
 class SealingKeyView(_Json, frozen=True):
     """A super node's present sealing key: canonical bytes of a SealingKeyNotice, hex."""
 

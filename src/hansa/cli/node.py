@@ -73,5 +73,38 @@ def status(acting: Acting) -> None:
     )
 
 
+@node.command("why", epilog="\b\nExample:\n  hansa node why")
+@acting
+def why(acting: Acting) -> None:
+    """Say why there is no new block, and the safe thing to do."""
+    view = acting.run(lambda client: client.get("/v1/progress", rest.ProgressView))
+    if acting.as_json:
+        acting.print_json(view)
+        return
+    print_fields(
+        (
+            ("why", view.explanation),
+            ("do", view.remedy),
+            ("height, round, step", f"{view.height}, {view.round}, {view.step}"),
+            ("master", view.master or "unknown"),
+            (
+                "last block",
+                f"{view.last_block_ms / 1000:.0f} s ago" if view.last_block_ms else "none",
+            ),
+            ("reviewed", f"{len(view.reviewed)} of {view.quorum} needed: {_list(view.reviewed)}"),
+            (
+                "confirmed",
+                f"{len(view.confirmed)} of {view.quorum} needed: {_list(view.confirmed)}",
+            ),
+            ("not reached", _list(view.unreachable)),
+            ("own transactions waiting", view.unsettled_submissions),
+        )
+    )
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names) or "none"
+
+
 async def _ask(client: "HansaClient") -> tuple[rest.Health, rest.NodeStatus]:
     return await client.health(), await client.get("/v1/status", rest.NodeStatus)

@@ -39,6 +39,7 @@ from hansa.consensus.inspection import Inspector, transaction_digests
 from hansa.consensus.intake import Pool
 from hansa.consensus.messages import BlockDecided
 from hansa.consensus.outbox import Outbox
+from hansa.consensus.progress import Progress, measure
 from hansa.consensus.proposing import Proposer
 from hansa.consensus.recovery import restore_height
 from hansa.consensus.review import Verifier
@@ -193,36 +194,17 @@ class Replica:
         """Return the last height a node told of, 0 if it told none."""
         return self._catch_up.height_of(peer)
 
-    def why(self) -> dict[str, object]:
-        """Return why there is no block, for people: names, counts and keys in hex."""
-        height, master = self._agreement.height, self.master()
-        present = height.present
-
-        def missing(voted: Iterable[PublicKey]) -> list[str]:
-            return [key.hex() for key in sorted(set(height.members) - set(voted))]
-
-        return {
-            "height": height.height,
-            "round": height.round,
-            "step": height.step,
-            "master": master.hex() if master is not None else None,
-            "is_super_node": self.is_super_node,
-            "is_synced": self.is_synced,
-            "has_proposal": present.proposal is not None,
-            "reviews": len(present.reviews),
-            "reviews_missing": missing(vote.voter for vote in present.reviews.votes()),
-            "confirms": len(present.confirms),
-            "confirms_missing": missing(vote.voter for vote in present.confirms.votes()),
-            "locked_round": height.locked_round,
-            "pool": len(self._pool),
-            "outbox": len(self._outbox),
-            "unreachable": [
-                key.hex()
-                for key in self._context.super_peers()
-                if key not in self._context.connected
-            ],
-            "expects_block": self._agreement.expects_block,
-        }
+    def progress(self) -> Progress:
+        """Return how far the agreement on the next block has come here."""
+        return measure(
+            self._agreement.height,
+            master=self.master(),
+            is_super_node=self.is_super_node,
+            is_synced=self.is_synced,
+            expects_block=self._agreement.expects_block,
+            waiting_transactions=len(self._pool),
+            unsettled_submissions=len(self._outbox),
+        )
 
     # --- the step ----------------------------------------------------------------------------------
 

@@ -79,3 +79,31 @@ def test_status_tells_why_it_is_not_ready(desk: Desk) -> None:
     told = desk.json("node", "status")
     assert told["health"] == {"ready": False, "reasons": ["no quorum reached"]}
     assert told["node"]["height"] == 9
+
+
+def test_why_there_is_no_block(desk: Desk) -> None:
+    """The sentence first, then what to do; all of it in JSON."""
+    view = rest.ProgressView(
+        cause="no-quorum",
+        explanation="Only 2 of 4 super nodes are reached.",
+        remedy="Start the others.",
+        needs_attention=True,
+        height=7,
+        round=3,
+        step="confirm",
+        master="",
+        quorum=3,
+        super_nodes=["a", "b", "c", "d"],
+        reviewed=["a", "b"],
+        confirmed=[],
+        unreachable=["c", "d"],
+        locked_round=-1,
+        waiting_transactions=1,
+        unsettled_submissions=1,
+        last_block_ms=61_000,
+    )
+    desk.answers |= {"/v1/progress": view}
+    text = desk("node", "why").stdout
+    for told in ("Only 2 of 4", "Start the others", "2 of 3 needed: a, b", "c, d", "61 s ago"):
+        assert told in text
+    assert "no-quorum" == desk.json("node", "why")["cause"]

@@ -108,8 +108,8 @@ def test_a_refused_one_is_told_why(quiet) -> None:
 def test_views_tell_where_it_stands(quiet) -> None:
     """What the node shows to people."""
     replica = quiet.world.nodes[0].replica
-    why = replica.why()
-    assert (1, 0, True) == (why["height"], why["round"], why["is_synced"])
+    progress = replica.progress()
+    assert (1, 0, True) == (progress.height, progress.round, progress.is_synced)
     assert (0, 0, True) == (replica.height, replica.round, replica.is_super_node)
     assert (0, 0, 0) == (replica.pool_size, replica.copies_held, replica.erasures_waiting)
     assert replica.master() in replica.state.super_nodes()

@@ -1,5 +1,7 @@
 """The node, the members, the users, the super nodes."""
 
+from collections.abc import Iterable
+
 from litestar import get
 from litestar.params import FromQuery
 
@@ -9,16 +11,18 @@ from hansa.codec import encode
 from hansa.errors import MissingError
 from hansa.node.api import views
 from hansa.node.api.services import Given
+from hansa.node.standstill import explain
 from hansa.rest import (
     NodeStatus,
     OrganisationView,
     PeerView,
+    ProgressView,
     SealingKeys,
     SealingKeyView,
     SuperNodesView,
     UserView,
 )
-from hansa.types import Height, OrganisationName
+from hansa.types import Height, OrganisationName, PublicKey
 
 
 @get("/status", sync_to_thread=False)
@@ -57,6 +61,39 @@ def status(services: Given) -> NodeStatus:
         ],
         index_height=services.index.height,
         uptime_ms=services.clock.monotonic_ms() - services.started_ms,
+    )
+
+
+@get("/progress", sync_to_thread=False)
+def progress(services: Given) -> ProgressView:
+    """Tell why there is no new block, and the safe thing to do."""
+    found, state = services.driver.replica.progress(), services.state()
+    names = views.names_by_node_key(state)
+    reached = services.peers.connected() | {services.key.public}
+    why = explain(found, names, reached)
+    last = services.ledger.block(Height(state.height)) if state.height else None
+
+    def named(keys: Iterable[PublicKey]) -> list[str]:
+        return sorted(names.get(key, key.hex()) for key in keys)
+
+    return ProgressView(
+        cause=why.cause,
+        explanation=why.explanation,
+        remedy=why.remedy,
+        needs_attention=why.needs_attention,
+        height=found.height,
+        round=found.round,
+        step=found.step,
+        master=views.master_name(names, found.master),
+        quorum=quorum_of(len(found.members)),
+        super_nodes=named(found.members),
+        reviewed=named(found.reviewed),
+        confirmed=named(found.confirmed),
+        unreachable=named(key for key in found.members if key not in reached),
+        locked_round=found.locked_round,
+        waiting_transactions=found.waiting_transactions,
+        unsettled_submissions=found.unsettled_submissions,
+        last_block_ms=max(0, services.clock.now_ms() - last.block.header.time_ms) if last else 0,
     )
 
 
@@ -112,4 +149,4 @@ def super_nodes(services: Given) -> SuperNodesView:
     )
 
 
-HANDLERS = [status, sealing_keys, organisations, users, super_nodes]
+HANDLERS = [status, progress, sealing_keys, organisations, users, super_nodes]

@@ -1,7 +1,14 @@
 """Tests of node.api.status."""
 
 from hansa.chain.transactions import VoteSuperNodes
-from hansa.rest import NodeStatus, OrganisationView, SealingKeys, SuperNodesView, UserView
+from hansa.rest import (
+    NodeStatus,
+    OrganisationView,
+    ProgressView,
+    SealingKeys,
+    SuperNodesView,
+    UserView,
+)
 
 
 async def test_status(live) -> None:
@@ -36,3 +43,14 @@ async def test_super_nodes(live) -> None:
     await live.submit(VoteSuperNodes((live.member.name,)))
     after = await live.get("/v1/super-nodes", SuperNodesView)
     assert [live.member.name] == after.candidates[0].voters
+
+
+async def test_progress(live) -> None:
+    """An idle node says that there is nothing to do, and how long ago the last block was."""
+    before = await live.get("/v1/progress", ProgressView)
+    assert ("nothing-to-do", 1, 0) == (before.cause, before.height, before.last_block_ms)
+    assert ([live.member.name], []) == (before.super_nodes, before.unreachable)
+    done = await live.submit()
+    after = await live.get("/v1/progress", ProgressView)
+    assert after.height > done.height
+    assert 1 == after.quorum
