@@ -50,6 +50,7 @@ POOL_TRANSACTIONS_MAX = 20_000
 POOL_TRANSACTIONS_PER_ORGANISATION_MAX = 10_000
 POOL_BYTES_MAX = 256 * MIB
 TRANSACTION_LIFETIME_HEIGHTS_MAX = 5_000
+EVIDENCE_BYTES_MAX = KIB
 
 # --- the agreement ------------------------------------------------------------------------------
 ROUND_MAX = 1_000_000
@@ -99,7 +100,20 @@ FILE_NAME_BYTES_MAX = 4_096
 LOOKUP_DIGESTS_MAX = 4_096
 UPLOAD_BATCH_BYTES_MAX = 8 * MIB
 CONTENT_RANGE_BYTES_MAX = 8 * MIB
-LEASE_MS_MAX = 7 * 24 * 3_600_000
+LEASE_MS_MAX = 24 * 3_600_000
+"""Longest time for which a node attests that a version is stored."""
+UPLOAD_LEASE_MS = 3_600_000
+"""How long what an upload in flight put or was told to reuse is not collected."""
+COLLECT_GRACE_MS = 24 * 3_600_000
+"""What is dead stays this long, unless the operator says otherwise."""
+COLLECT_GRACE_MS_MAX = 366 * 24 * 3_600_000
+COLLECT_EVERY_H_MAX = 24 * 366
+COLLECT_BATCH_CHUNKS = 4_096
+"""Chunks judged at once: the longest that a collection holds up an upload."""
+REPACK_DEAD_PERCENT = 50
+"""A pack that is dead to this part is written anew without its dead chunks."""
+PACK_SMALL_BYTES = PACK_BYTES_MAX // 4
+"""A pack smaller than this is small: several of one cluster are merged."""
 OPEN_DIRECTORIES_MAX = 16
 
 # --- API ----------------------------------------------------------------------------------------

@@ -2,7 +2,12 @@
 
 Write order: chunks durable → manifest durable → attested and leased → transaction → bound at its block.
 Only a bound version offers its chunks as duplicates; only a version all of whose packs are alive is
-attested. What is neither bound nor leased may be collected (by a collector that asks here).
+attested. What is neither bound nor leased may be collected.
+
+One decision point between reuse and collection is `deciding`: under it a version is leased (by a look-up
+that names it, by a manifest put, by an attestation), bound and unbound, and under it the collector looks
+at what was leased since it marked, and forgets. So what was named or attested before is spared, and
+what was forgotten before is not attested: the client sends it again.
 """
 
 import threading
@@ -28,11 +33,11 @@ from hansa.data.manifest import (
 from hansa.errors import CorruptError, InvalidError, MissingError
 from hansa.ports import Clock
 from hansa.storage.chunk_store import Alive, ChunkStore
-from hansa.storage.names import name_manifest
+from hansa.storage.leases import Leases
+from hansa.storage.names import MANIFESTS, PACKS, name_manifest
 from hansa.types import Address, ChunkId, Digest, Millis
 
 _VERSION_ROW = b"v"
-_LEASE_ROW = b"l"
 _READ_AGAIN = 3
 
 
@@ -80,14 +85,19 @@ class VersionStore:
         """Take an open chunk store, the organisation's directory key (32 bytes) and a clock."""
         self.chunks = chunks
         self._directory_key = directory_key
-        self._clock = clock
-        self._lock = threading.RLock()
+        self.deciding = threading.RLock()
+        """Held while something is leased, bound, unbound or collected."""
+        self.leases = Leases(chunks.table, clock, self._is_store_empty)
+        self._roots = {row.version: root for root, row in self.versions()}
         self._maps: OrderedDict[bytes, _ContentMap] = OrderedDict()
+        self._mapping = threading.Lock()
 
     # --- in -------------------------------------------------------------------------------------
 
     def lookup(self, chunks: Sequence[ChunkId]) -> list[VersionRef | None]:
         """Return for each chunk a living version whose manifest holds its key; None = upload it.
+
+        The versions named are leased: what the caller goes on to reuse stays while it uploads.
 
         Raises:
             InvalidError: too many at once, or a malformed id.
@@ -100,10 +110,14 @@ class VersionStore:
             stored = self.chunks.index.locate(entry.sealed_digest) if entry else None
             usable = stored is not None and self.chunks.is_alive(stored, alive)
             answers.append(entry.version if entry and usable else None)
-        return answers
+        with self.deciding:
+            # A version that was retired since the look-up is named no more: it may be collected.
+            named = {version: self._roots.get(version) for version in answers if version}
+            self.leases.use(root for root in named.values() if root)
+        return [version if version and named[version] else None for version in answers]
 
     def put_manifest(self, data: bytes) -> Digest:
-        """Store a manifest durably; return its root. Idempotent.
+        """Store a manifest durably, leased for its upload; return its root. Idempotent.
 
         Raises:
             InvalidError: malformed, or its directory is not sealed to this organisation's key.
@@ -117,6 +131,9 @@ class VersionStore:
                 remedy="Publish with the keys of the organisation whose node this is.",
             ) from error
         root = compute_root(data)
+        # Leased before it is there, so that no collection finds it unprotected.
+        with self.deciding:
+            self.leases.use([root])
         self.chunks.store.put(name_manifest(root), [data])
         return root
 
@@ -132,6 +149,10 @@ class VersionStore:
             MissingError: the manifest or some chunks are not there; upload them and ask again.
             CorruptError: the stored manifest is damaged.
         """
+        # First the lease, then the look: what is collected before it is seen to be missing, and
+        # after it nothing of this version is. A lease without an answer does no harm.
+        with self.deciding:
+            until = self.leases.attest(root, lease_ms)
         data = self.get_manifest(root)
         directory = self._open_directory(data)
         missing = self.missing(directory)
@@ -140,10 +161,6 @@ class VersionStore:
                 f"{len(missing)} of {len(directory.entries)} chunks are not in the store.",
                 remedy="Publish again: what is missing is sent anew.",
             )
-        until = Millis(self._clock.now_ms() + min(max(lease_ms, 0), limits.LEASE_MS_MAX))
-        with self._lock:
-            until = max(until, self.leased_until(root))
-            self.chunks.table.write([(_LEASE_ROW + root, until.to_bytes(8, "big"))])
         return StoredFacts(
             manifest_root=Digest(root),
             manifest_bytes=len(data),
@@ -159,11 +176,6 @@ class VersionStore:
         alive = Alive()
         return [entry for entry in directory.entries if not self._is_entry_alive(entry, alive)]
 
-    def leased_until(self, root: bytes) -> Millis:
-        """Return until when a manifest is leased; 0 if it never was."""
-        row = self.chunks.table.get(_LEASE_ROW + root)
-        return Millis(int.from_bytes(row, "big") if row else 0)
-
     # --- following the chain --------------------------------------------------------------------
 
     def bind(self, root: bytes, version: VersionRef) -> Bound:
@@ -171,13 +183,14 @@ class VersionStore:
 
         Idempotent. Raises as `get_manifest`.
         """
-        directory = self._open_directory(self.get_manifest(root))
+        directory = self.open_directory(root)
         alive = Alive()
 
         def is_alive(stored: StoredChunk) -> bool:
             return self.chunks.is_alive(stored, alive)
 
-        with self._lock:
+        with self.deciding:
+            self.leases.notice(root)
             bound = self.chunks.index.bind(version, directory.entries, is_alive)
             row = VersionRow(
                 version,
@@ -187,21 +200,23 @@ class VersionStore:
                 bound.chunks_new,
                 bound.bytes_new,
             )
-            key = _VERSION_ROW + root
-            self.chunks.table.write([(key, encode(row)), (_LEASE_ROW + root, None)])
+            self.chunks.table.write([(_VERSION_ROW + root, encode(row))])
+            self._roots[version] = root
         return bound
 
     def unbind(self, root: bytes) -> None:
         """Note that a version lives no longer; its chunks are no more found through it."""
-        with self._lock:
+        with self.deciding:
             row = self.chunks.table.get(_VERSION_ROW + root)
             if row is None:
                 return
             try:
-                entries = self._open_directory(self.get_manifest(root)).entries
+                entries = self.open_directory(root).entries
             except (MissingError, CorruptError):
                 entries = ()
             version = decode(VersionRow, row).version
+            if self._roots.get(version) == root:
+                del self._roots[version]
             self.chunks.index.unbind(version, entries, also=[(_VERSION_ROW + root, None)])
 
     def rebuild(self, living: Iterable[tuple[bytes, VersionRef]]) -> list[bytes]:
@@ -280,6 +295,20 @@ class VersionStore:
 
     # --- inside ---------------------------------------------------------------------------------
 
+    def _is_store_empty(self) -> bool:
+        store = self.chunks.store
+        return next(store.list(PACKS), None) is None and next(store.list(MANIFESTS), None) is None
+
+    def open_directory(self, root: bytes) -> Directory:
+        """Return the directory of a manifest in the store.
+
+        Raises:
+            MissingError: not stored here.
+            CorruptError: damaged, or sealed to another key.
+            InvalidError: it contradicts itself.
+        """
+        return self._open_directory(self.get_manifest(root))
+
     def _open_directory(self, data: bytes) -> Directory:
         return open_directory(decode_manifest(data), self._directory_key)
 
@@ -294,15 +323,15 @@ class VersionStore:
 
     def _content_map(self, root: bytes) -> _ContentMap:
         """Return a version's map, from the few kept in memory if it is there."""
-        with self._lock:
+        with self._mapping:
             mapped = self._maps.get(root)
             if mapped is not None:
                 self._maps.move_to_end(root)
                 return mapped
-        entries = self._open_directory(self.get_manifest(root)).entries
+        entries = self.open_directory(root).entries
         offsets = list(accumulate((entry.sealed_bytes for entry in entries), initial=0))
         mapped = _ContentMap(entries, offsets)
-        with self._lock:
+        with self._mapping:
             self._maps[root] = mapped
             while len(self._maps) > limits.OPEN_DIRECTORIES_MAX:
                 self._maps.popitem(last=False)

@@ -201,16 +201,25 @@ def test_foreign_manifests_are_refused(versions, built):
 
 
 def test_leases(versions, built):
-    """A lease is bounded, never shortened by another, and ends when the version is bound."""
+    """A lease is bounded, never shortened by another."""
     versions.chunks.put(built.uploads, 0)
     versions.put_manifest(built.manifest)
-    assert versions.leased_until(built.root) == 0
-    now = versions._clock.now_ms()
+    assert versions.leases.attested_until(built.root) == 0
+    now = FixedClock().now_ms()
     assert versions.attest(built.root, 9_000).leased_until_ms == now + 9_000
     assert versions.attest(built.root, 1).leased_until_ms == now + 9_000
     assert versions.attest(built.root, 1 << 60).leased_until_ms == now + limits.LEASE_MS_MAX
-    versions.bind(built.root, V1)
-    assert versions.leased_until(built.root) == 0
+
+
+def test_a_look_up_leases_the_version_it_names(versions, built):
+    """What an upload in flight is told to reuse stays leased, also when it is retired meanwhile."""
+    publish(versions, built, V1)
+    versions.leases.drop_expired(1 << 60)
+    ids = [entry.chunk for entry in built.directory.entries]
+    assert set(versions.lookup(ids)) == {V1}
+    versions.unbind(built.root)
+    assert built.root in versions.leases.active(1 << 60)
+    assert set(versions.lookup(ids)) == {None}
 
 
 def test_duplicates_of_a_living_version(versions, built):
