@@ -39,6 +39,7 @@ from hansa.ledger.lock import FolderLock
 from hansa.ledger.vote_log import VoteLogFile
 from hansa.net.peers import Handlers, PeerEntry, PeerNetwork
 from hansa.net.tls import Credentials
+from hansa.node.accusing import Accuser
 from hansa.node.api.services import Services
 from hansa.node.catalogue import Catalogue
 from hansa.node.config import (
@@ -271,6 +272,7 @@ class _Builder:
             log=self.log,
             on_committed=committed,
             on_fault=lambda kind: self.metrics.faults.labels(kind=kind).inc(),
+            on_lie=self.accuser.notice,
         )
         services = self._services(replica, peers, statuses)
         address = split_address(self.config.listen.api, "listen.api")
@@ -312,6 +314,14 @@ class _Builder:
         self.closing.callback(custody_table.close)
         self.custody = Custody(custody_table)
         self.outbox = DurableOutbox(custody_table, self.workers)
+        self.accuser = Accuser(
+            custody_table,
+            genesis=self.genesis,
+            key=self.key,
+            clock=self.clock,
+            entropy=self.entropy,
+            log=self.log,
+        )
 
     def _make_peers(self) -> PeerNetwork:
         self.exchange = Exchange(
@@ -380,6 +390,7 @@ class _Builder:
             statuses=statuses,
             custody=self.custody,
             outbox=self.outbox,
+            accuser=self.accuser,
             exchange=self.exchange,
             versions=self.versions,
             store_url=self.config.store.url,

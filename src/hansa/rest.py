@@ -171,6 +171,8 @@ class OrganisationView(_Json, frozen=True):
     datasets: int
     ballots: int
     """Open ballots for a change of its membership."""
+    expelled_height: int
+    """Height of the block whose evidence expelled its node from the election; 0 in good standing."""
 
 
 class UserView(_Json, frozen=True):

@@ -18,6 +18,7 @@ from hansa.types import Digest, Epoch, Height, Millis, PublicKey, Round, Signatu
 HEADER_TAG = "hansa.header.1"
 VOTE_TAG = "hansa.vote.1"
 ERASURE_TAG = "hansa.erasure.1"
+PROPOSAL_TAG = "hansa.proposal.1"
 
 
 class _Value(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -59,6 +60,21 @@ class Certificate(_Value, frozen=True):
 
     vote: Vote
     signatures: tuple[CertificateSignature, ...]
+
+
+class Proposal(_Value, frozen=True):
+    """What a master signs: one digest for one round of one height."""
+
+    alliance: Digest
+    epoch: Epoch
+    height: Height
+    round: Round
+    valid_round: Round
+    """Round of the review certificate that is carried, or -1 for a new block."""
+    digest: Digest
+    master: PublicKey
+    signature: Signature
+    """Over this struct with an empty signature."""
 
 
 class Erasure(_Value, frozen=True):
@@ -187,6 +203,18 @@ def is_certificate_valid(certificate: Certificate, super_nodes: Collection[Publi
     return all(
         is_signed(VOTE_TAG, message, part.signature, part.voter) for part in certificate.signatures
     )
+
+
+def sign_proposal(proposal: Proposal, key: SigningKey) -> Proposal:
+    """Return the proposal with its master's signature."""
+    bare = msgspec.structs.replace(proposal, signature=Signature(b""))
+    return msgspec.structs.replace(bare, signature=key.sign(PROPOSAL_TAG, encode(bare)))
+
+
+def is_proposal_signed(proposal: Proposal) -> bool:
+    """Tell whether the named master signed the proposal; says nothing about its turn."""
+    bare = msgspec.structs.replace(proposal, signature=Signature(b""))
+    return is_signed(PROPOSAL_TAG, encode(bare), proposal.signature, proposal.master)
 
 
 def sign_erasure(erasure: Erasure, key: SigningKey) -> Erasure:

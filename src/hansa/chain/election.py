@@ -3,7 +3,8 @@
 Upon the last block of an epoch: the r candidates with most approvals decide from the next height.
 One organisation has one vote for each candidate it names, whatever it owns. Of equals, one in the
 present set stays (no change without a reason), then the smaller SHA-256 of the node key decides.
-With fewer than r candidates that anyone approves, the old set stays.
+With fewer than r candidates that anyone approves, the old set stays. A node expelled on evidence
+(`evidence`) cannot be elected until its organisation is readmitted.
 
 No organisation has more than one node, so none can hold more than f of r ≥ 4 seats. With r = 1 there
 is nothing to divide. Standing (who missed votes or erasures) is not counted yet: certificates are
@@ -93,4 +94,4 @@ def _choose(
 
 
 def _is_electable(organisation: OrganisationRecord) -> bool:
-    return organisation.status == "active"
+    return organisation.status == "active" and not organisation.expelled_height

@@ -3,7 +3,8 @@
 Upon a ballot to admit: more than half of the active organisations admit the candidate. Upon a ballot
 to suspend: more than half of the other active ones suspend the member. A suspended organisation is
 refused everywhere from the next block and cannot be elected; a seat it holds counts until the
-epoch's end. An identical ballot to admit brings a suspended member back.
+epoch's end. Upon evidence against its node: the member is expelled from the election, and stays a
+member otherwise. An identical ballot to admit brings a suspended or expelled member back.
 """
 
 from typing import Literal
@@ -13,6 +14,7 @@ import msgspec
 from hansa import limits
 from hansa.chain import records
 from hansa.chain.draft import Acting, refuse
+from hansa.chain.evidence import accused, decode_evidence, height_of, is_proof
 from hansa.chain.genesis import validate_candidate
 from hansa.chain.records import BallotRecord, OrganisationRecord, UserRecord, VoteRecord
 from hansa.chain.state import founding_records
@@ -21,6 +23,7 @@ from hansa.chain.transactions import (
     AdmitOrganisation,
     Candidate,
     RevokeUser,
+    SubmitEvidence,
     SuspendOrganisation,
     UpdateOrganisation,
     VoteSuperNodes,
@@ -40,7 +43,8 @@ def admit_organisation(acting: Acting, operation: AdmitOrganisation) -> None:
     _check_candidate(candidate)
     existing = acting.draft.organisation(candidate.name)
     if existing is not None:
-        if existing.status == "active" or existing.node_key != candidate.node_key:
+        is_sound = existing.status == "active" and not existing.expelled_height
+        if is_sound or existing.node_key != candidate.node_key:
             refuse("name-taken")
     else:
         _check_new(acting, candidate)
@@ -48,7 +52,7 @@ def admit_organisation(acting: Acting, operation: AdmitOrganisation) -> None:
     active = acting.draft.counters.active_organisations
     if _ballot(acting, subject, "admit", candidate.name, candidate, needed_of=active):
         if existing is not None:
-            _set_status(acting, existing, "active")
+            _readmit(acting, existing)
         else:
             _add_organisation(acting, candidate)
 
@@ -69,6 +73,25 @@ def suspend_organisation(acting: Acting, operation: SuspendOrganisation) -> None
     others = acting.draft.counters.active_organisations - 1
     if _ballot(acting, subject, "suspend", target.name, None, needed_of=others):
         _set_status(acting, target, "suspended")
+
+
+def submit_evidence(acting: Acting, operation: SubmitEvidence) -> None:
+    """Expel a member's node from the election on proof that it lied; any member may bring it."""
+    try:
+        evidence = decode_evidence(operation.evidence)
+    except InvalidError:
+        refuse("malformed-evidence")
+    if not is_proof(evidence, acting.draft.alliance):
+        refuse("evidence-proves-nothing")
+    target = acting.draft.organisation_by_node_key(accused(evidence))
+    if target is None:
+        refuse("unknown-node")
+    if target.expelled_height:
+        refuse("already-expelled")
+    if height_of(evidence) <= target.readmitted_height:
+        refuse("evidence-settled")
+    expelled = msgspec.structs.replace(target, expelled_height=acting.height)
+    acting.draft.put(records.organisation_key(target.name), expelled)
 
 
 def update_organisation(acting: Acting, operation: UpdateOrganisation) -> None:
@@ -208,6 +231,17 @@ def _ballot(
         refuse("already-voted")
     draft.put(key, msgspec.structs.replace(ballot, voters=voters))
     return False
+
+
+def _readmit(acting: Acting, target: OrganisationRecord) -> None:
+    """Bring a suspended or expelled member back; what it was expelled for is settled."""
+    if target.expelled_height:
+        target = msgspec.structs.replace(
+            target, expelled_height=Height(0), readmitted_height=acting.height
+        )
+        acting.draft.put(records.organisation_key(target.name), target)
+    if target.status != "active":
+        _set_status(acting, target, "active")
 
 
 def _set_status(

@@ -33,6 +33,12 @@ REASONS: dict[str, str] = {
     "malformed-user": "A name, key or role of the user is out of its bounds; correct it.",
     "last-admin": "The last admin of an organisation cannot be revoked; add another first.",
     "malformed-vote": "Name each candidate once, and no more than there can be super nodes.",
+    # --- evidence ---
+    "malformed-evidence": "The evidence does not decode; submit it as the node that noticed it keeps it.",
+    "evidence-proves-nothing": "The two halves are not one node's signed answers to one question.",
+    "unknown-node": "The evidence speaks of a node that is no member's.",
+    "already-expelled": "The node is expelled already; no further evidence is needed.",
+    "evidence-settled": "The evidence is older than the member's readmission, which settled it.",
     # --- datasets ---
     "unknown-dataset": "There is no dataset of this id; search for it.",
     "dataset-retired": "The dataset was retired by its owner; search for another.",

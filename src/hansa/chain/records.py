@@ -94,6 +94,10 @@ class OrganisationRecord(Record, frozen=True):
     """Active users with the role admin; never 0."""
     datasets: int
     """Datasets registered, retired ones included."""
+    expelled_height: Height
+    """Height of the block whose evidence expelled its node from the election; 0 while in good standing."""
+    readmitted_height: Height
+    """Height of its last readmission; evidence from heights up to it is settled."""
 
 
 class NodeKeyRecord(Record, frozen=True):

@@ -304,6 +304,8 @@ def founding_records(candidate: Candidate, height: Height) -> tuple[Organisation
         users=1,
         admins=1,
         datasets=0,
+        expelled_height=Height(0),
+        readmitted_height=Height(0),
     )
     user = UserRecord(
         key=candidate.admin_key,

@@ -265,6 +265,13 @@ class RevokeAccess(_Value, frozen=True, tag=23):
     reason: str
 
 
+class SubmitEvidence(_Value, frozen=True, tag=30):
+    """Anybody proves that a node lied; the node is expelled from the election."""
+
+    evidence: bytes
+    """Canonical bytes of an `Evidence`, at most EVIDENCE_BYTES_MAX."""
+
+
 Operation = (
     AdmitOrganisation
     | SuspendOrganisation
@@ -281,6 +288,7 @@ Operation = (
     | GrantAccess
     | DenyAccess
     | RevokeAccess
+    | SubmitEvidence
 )
 
 

@@ -41,6 +41,7 @@ from hansa.chain.transactions import (
     RevokeAccess,
     RevokeUser,
     SetPolicy,
+    SubmitEvidence,
     SuspendOrganisation,
     Transaction,
     TransactionBody,
@@ -49,7 +50,7 @@ from hansa.chain.transactions import (
     validate_form,
 )
 from hansa.errors import InvalidError
-from hansa.types import Digest, Epoch, Height, Millis, PublicKey
+from hansa.types import Digest, EncryptionKey, Epoch, Height, Millis, PublicKey
 
 ACCEPTED = Result(accepted=True, code="")
 
@@ -180,7 +181,7 @@ def _check_author(draft: Draft, body: TransactionBody, time_ms: Millis) -> UserR
     """Return the author if they may act at all now, or refuse."""
     if abs(body.time_ms - time_ms) > draft.genesis.parameters.transaction_age_ms_max:
         refuse("time-window")
-    user = draft.user(body.author)
+    user = draft.user(body.author) or _node_as_author(draft, body)
     if user is None:
         refuse("unknown-user")
     if user.status == "revoked":
@@ -189,6 +190,23 @@ def _check_author(draft: Draft, body: TransactionBody, time_ms: Millis) -> UserR
     if organisation is None or organisation.status != "active":
         refuse("organisation-suspended")
     return user
+
+
+def _node_as_author(draft: Draft, body: TransactionBody) -> UserRecord | None:
+    """Return a member's node as an author without roles: it may bring evidence and nothing else."""
+    member = draft.organisation_by_node_key(body.author)
+    if member is None or not all(isinstance(item, SubmitEvidence) for item in body.operations):
+        return None
+    return UserRecord(
+        key=body.author,
+        encryption_key=EncryptionKey(b""),
+        organisation=member.name,
+        name="",
+        roles=(),
+        status="active",
+        added_height=member.admitted_height,
+        revoked_height=Height(0),
+    )
 
 
 def _apply(acting: Acting, operation: Operation, place: int) -> None:  # noqa: C901, PLR0912
@@ -206,6 +224,8 @@ def _apply(acting: Acting, operation: Operation, place: int) -> None:  # noqa: C
             membership.revoke_user(acting, operation)
         case VoteSuperNodes():
             membership.vote_super_nodes(acting, operation)
+        case SubmitEvidence():
+            membership.submit_evidence(acting, operation)
         case RegisterDataset():
             catalogue.register_dataset(acting, operation, place)
         case AddVersion():

@@ -27,20 +27,28 @@ def ls(acting: Acting) -> None:
         acting.print_json(members)
         return
     print_table(
-        ("name", "title", "status", "super node", "users", "datasets", "node"),
+        ("name", "title", "status", "super node", "users", "datasets", "ballots", "node"),
         (
             (
                 item.name,
                 item.title,
-                item.status,
+                _standing(item),
                 "yes" if item.is_super_node else "",
                 item.users,
                 item.datasets,
+                item.ballots or "",
                 item.api_url,
             )
             for item in members
         ),
     )
+
+
+def _standing(item: rest.OrganisationView) -> str:
+    """Return a member's status in words."""
+    if not item.expelled_height:
+        return item.status
+    return f"{item.status}, expelled from the election at height {item.expelled_height}"
 
 
 @organisation.command("admit", epilog="\b\nExample:\n  hansa organisation admit water.candidate")

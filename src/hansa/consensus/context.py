@@ -6,9 +6,11 @@ Not a service of its own: it decides nothing. Counterpart: the driver, which exe
 from collections.abc import Callable, Iterable
 
 from hansa.chain.blocks import faults_of, quorum_of
+from hansa.chain.evidence import Evidence
 from hansa.chain.state import State
 from hansa.codec import encode
 from hansa.consensus.effects import (
+    Accuse,
     CancelTimer,
     Effect,
     PersistVotes,
@@ -101,6 +103,10 @@ class Context:
     def report(self, kind: str, who: PublicKey, detail: str = "") -> None:
         """Note a fault of a peer."""
         self._effects.append(ReportFault(kind, who, detail))
+
+    def accuse(self, evidence: Evidence) -> None:
+        """Have the proof of a lie brought to the chain."""
+        self._effects.append(Accuse(evidence))
 
     def settle(self, effect: SettleTransaction) -> None:
         """Tell the submitter."""

@@ -12,6 +12,7 @@ from hansa.types import Digest, Height, PublicKey
 
 if TYPE_CHECKING:
     from hansa.chain.blocks import CertifiedBlock
+    from hansa.chain.evidence import Evidence
     from hansa.chain.sealed import SealingKeyNotice
     from hansa.chain.state import State
 
@@ -92,8 +93,15 @@ class AnnounceSealingKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Accuse:
+    """A node lied and this proves it: bring it to the chain."""
+
+    evidence: "Evidence"
+
+
+@dataclass(frozen=True, slots=True)
 class ReportFault:
-    """Something a peer should not have done; for the operator, and later for evidence."""
+    """Something a peer should not have done; for the operator."""
 
     kind: str
     """Stable word: malformed, equivocation, double-proposal, invalid-proposal, …"""
@@ -111,5 +119,6 @@ Effect = (
     | SettleTransaction
     | ServeBlocks
     | AnnounceSealingKey
+    | Accuse
     | ReportFault
 )

@@ -10,6 +10,7 @@ from hansa.chain.blocks import (
     SignedVote,
     Vote,
     is_certificate_valid,
+    is_proposal_signed,
     is_vote_signed,
 )
 from hansa.consensus.context import Context
@@ -21,7 +22,6 @@ from hansa.consensus.messages import (
     Response,
     Review,
     VotesAgain,
-    is_proposal_signed,
 )
 from hansa.consensus.rounds import HeightState
 from hansa.types import NO_DIGEST, PublicKey

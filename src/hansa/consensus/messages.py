@@ -11,13 +11,19 @@ from typing import Final
 import msgspec
 
 from hansa import limits
-from hansa.chain.blocks import Block, Certificate, CertifiedBlock, Erasure, SignedVote
+from hansa.chain.blocks import (
+    Block,
+    Certificate,
+    CertifiedBlock,
+    Erasure,
+    Proposal,
+    SignedVote,
+)
 from hansa.chain.sealed import SealedTransaction, SealingKeyNotice
 from hansa.codec import decode, encode
 from hansa.crypto.signing import SigningKey, is_signed
-from hansa.types import Digest, Epoch, Height, PublicKey, Round, Signature
+from hansa.types import Digest, Height, PublicKey, Round, Signature
 
-PROPOSAL_TAG: Final = "hansa.proposal.1"
 REFUSAL_TAG: Final = "hansa.refusal.1"
 
 
@@ -47,21 +53,6 @@ class Refusal(_Message, frozen=True, tag=2):
     state_root: Digest
     """State judged on."""
     refuser: PublicKey
-    signature: Signature
-    """Over this struct with an empty signature."""
-
-
-class Proposal(_Message, frozen=True):
-    """What a master signs: one digest for one round of one height."""
-
-    alliance: Digest
-    epoch: Epoch
-    height: Height
-    round: Round
-    valid_round: Round
-    """Round of the review certificate that is carried, or -1 for a new block."""
-    digest: Digest
-    master: PublicKey
     signature: Signature
     """Over this struct with an empty signature."""
 
@@ -214,18 +205,6 @@ def encode_blocks(blocks: Sequence[CertifiedBlock]) -> bytes:
             break
         taken.append(certified)
     return encode(Blocks(tuple(taken)))
-
-
-def sign_proposal(proposal: Proposal, key: SigningKey) -> Proposal:
-    """Return the proposal with its master's signature."""
-    bare = msgspec.structs.replace(proposal, signature=Signature(b""))
-    return msgspec.structs.replace(bare, signature=key.sign(PROPOSAL_TAG, encode(bare)))
-
-
-def is_proposal_signed(proposal: Proposal) -> bool:
-    """Tell whether the named master signed the proposal; says nothing about its turn."""
-    bare = msgspec.structs.replace(proposal, signature=Signature(b""))
-    return is_signed(PROPOSAL_TAG, encode(bare), proposal.signature, proposal.master)
 
 
 def sign_refusal(refusal: Refusal, key: SigningKey) -> Refusal:

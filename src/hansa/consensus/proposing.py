@@ -5,7 +5,7 @@ new one if there is something for it. A request that the state refuses gets a si
 no agreement. Every proposal is a promise: it is in the vote log before it is sent.
 """
 
-from hansa.chain.blocks import Block, Certificate, Header
+from hansa.chain.blocks import Block, Certificate, Header, Proposal, sign_proposal
 from hansa.chain.sealed import SealedTransaction
 from hansa.chain.transition import Execution
 from hansa.chain.validation import build_block
@@ -13,7 +13,7 @@ from hansa.consensus.context import Context
 from hansa.consensus.copies import CopyVault
 from hansa.consensus.erasures import Erasures
 from hansa.consensus.intake import Pool, Waiting
-from hansa.consensus.messages import Proposal, Propose, Refusal, sign_proposal, sign_refusal
+from hansa.consensus.messages import Propose, Refusal, sign_refusal
 from hansa.consensus.outbox import Outbox
 from hansa.consensus.records import ProposalRecord
 from hansa.consensus.review import Verifier

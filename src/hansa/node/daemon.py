@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from hansa.chain.blocks import CertifiedBlock
+from hansa.chain.blocks import CertifiedBlock, quorum_of
 from hansa.chain.state import State
 from hansa.chain.transactions import AdmitOrganisation, SuspendOrganisation, UpdateOrganisation
 from hansa.errors import HansaError
@@ -191,8 +191,29 @@ class Daemon:
             self._notes.clear()
             if services.custody.outgoing_count():
                 await services.exchange.deliver_notes()
+            await self._accuse()
             if len(services.outbox):
                 await services.outbox.sweep(self._is_settled)
+
+    async def _accuse(self) -> None:
+        """Bring the proofs of lies that are not settled to the chain, each by one transaction at a time."""
+        services, state = self.services, self.services.state()
+        services.accuser.settle(state)
+        present = set(state.super_nodes())
+        notices = tuple(
+            notice
+            for notice in services.driver.replica.sealing_notices()
+            if notice.node_key in present
+        )
+        if len(notices) < quorum_of(len(present)):
+            return
+        for row, transaction in services.accuser.pending().items():
+            if transaction is not None and not self._is_settled(transaction):
+                continue
+            sealed = services.accuser.seal(row, state, notices)
+            await services.outbox.keep(sealed)
+            services.statuses.submitted(sealed.transaction)
+            services.driver.submit(sealed)
 
 
 def first_error(failures: BaseExceptionGroup[HansaError]) -> HansaError:

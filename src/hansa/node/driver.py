@@ -14,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from hansa import limits
 from hansa.chain.blocks import CertifiedBlock
+from hansa.chain.evidence import Evidence
 from hansa.chain.sealed import SealedTransaction
 from hansa.chain.state import State
 from hansa.consensus import effects as do
@@ -48,6 +49,7 @@ class Driver:
         log: FilteringBoundLogger,
         on_committed: Committed,
         on_fault: Callable[[str], None],
+        on_lie: Callable[[Evidence], None],
     ) -> None:
         self.replica = replica
         self._ledger = ledger
@@ -58,6 +60,7 @@ class Driver:
         self._log = log
         self._on_committed = on_committed
         self._on_fault = on_fault
+        self._on_lie = on_lie
         self._events: deque[on.Event] = deque()
         self._wake = asyncio.Event()
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -150,6 +153,8 @@ class Driver:
                 self._serve(to, first, count)
             case do.AnnounceSealingKey():
                 self._log.info("sealing-key-announced", epoch=effect.notice.epoch)
+            case do.Accuse(evidence):
+                self._on_lie(evidence)
             case do.ReportFault(kind, who, detail):
                 self._log.warning("fault-noticed", kind=kind, node=who.hex()[:16], detail=detail)
                 self._on_fault(kind)

@@ -4,7 +4,7 @@ from typing import Protocol
 
 import msgspec
 
-from hansa.chain.blocks import CertifiedBlock, Vote, sign_vote
+from hansa.chain.blocks import CertifiedBlock, Vote, sign_proposal, sign_vote
 from hansa.chain.validation import build_block
 from hansa.codec import encode
 from hansa.consensus.messages import (
@@ -14,7 +14,6 @@ from hansa.consensus.messages import (
     Propose,
     Review,
     decode_message,
-    sign_proposal,
 )
 from hansa.consensus.replica import Replica
 from hansa.crypto.signing import SigningKey

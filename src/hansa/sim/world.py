@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hansa.chain.blocks import CertifiedBlock
+from hansa.chain.evidence import Evidence
 from hansa.chain.genesis import Genesis, Parameters
 from hansa.chain.state import State
 from hansa.consensus import events
 from hansa.consensus.effects import (
+    Accuse,
     AnnounceSealingKey,
     CancelTimer,
     CommitBlock,
@@ -109,6 +111,8 @@ class World:
         self.forgets_votes = False
         """A planted bug: promises are not written."""
         self.faults: list[tuple[PublicKey, ReportFault]] = []
+        self.evidence: list[tuple[PublicKey, Evidence]] = []
+        """Who noticed a lie, and the proof of it."""
 
     # --- time --------------------------------------------------------------------------------------
 
@@ -226,6 +230,8 @@ class World:
                 self._send(node, to, encode_blocks(found))
             case ReportFault():
                 self.faults.append((node.key, effect))
+            case Accuse(evidence):
+                self.evidence.append((node.key, evidence))
             case AnnounceSealingKey():
                 pass
 

@@ -26,6 +26,7 @@ from hansa.chain.transactions import (
     RevokeUser,
     Rule,
     SetPolicy,
+    SubmitEvidence,
     SuspendOrganisation,
     UpdateOrganisation,
     VoteSuperNodes,
@@ -64,6 +65,7 @@ def every_operation(alliance, kit) -> list[Operation]:
         GrantAccess(IDENTITY, DIGEST, 7),
         DenyAccess(IDENTITY, "reason"),
         RevokeAccess(IDENTITY, "reason"),
+        SubmitEvidence(b"evidence"),
     ]
 
 

@@ -9,7 +9,7 @@ from tests.unit.cli.conftest import Desk, committed
 
 VIEW = rest.OrganisationView(
     name="water", title="Water works", status="active", node_key="ab" * 32, peer_address="w:1",
-    api_url="https://water.example:7401", is_super_node=True, users=2, datasets=5, ballots=0,
+    api_url="https://water.example:7401", is_super_node=True, users=2, datasets=5, ballots=0, expelled_height=0,
 )  # fmt: skip
 
 

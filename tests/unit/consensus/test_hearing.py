@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from hansa.chain.blocks import Certificate, CertificateSignature, Vote, sign_vote
+from hansa.chain.blocks import Certificate, CertificateSignature, Vote, sign_proposal, sign_vote
 from hansa.consensus.effects import ReportFault
 from hansa.consensus.faults import FaultLog
 from hansa.consensus.hearing import VOTES_AGAIN_MAX, Hearing
@@ -14,7 +14,6 @@ from hansa.consensus.messages import (
     Review,
     Verdict,
     VotesAgain,
-    sign_proposal,
 )
 from hansa.types import NO_DIGEST, Digest
 

@@ -4,19 +4,17 @@ import msgspec
 import pytest
 
 from hansa import limits
+from hansa.chain.blocks import Proposal, is_proposal_signed, sign_proposal
 from hansa.codec import encode
 from hansa.consensus.messages import (
     Confirm,
     GetBlocks,
-    Proposal,
     Refusal,
     Status,
     Submit,
     decode_message,
     encode_blocks,
-    is_proposal_signed,
     is_refusal_signed,
-    sign_proposal,
     sign_refusal,
 )
 from hansa.crypto.signing import SigningKey

@@ -84,6 +84,7 @@ def make(script: Script) -> Driver:
         log=structlog.get_logger(),
         on_committed=lambda certified, state: script.note("committed", certified, state),
         on_fault=lambda kind: script.note("fault", kind),
+        on_lie=lambda evidence: script.note("lie", evidence),
     )
 
 
@@ -108,6 +109,7 @@ async def test_effects_run_in_their_order() -> None:
                 do.ResetVotes(()),
                 do.SettleTransaction(Digest(b"t" * 32), "committed", "", Height(4)),
                 do.ReportFault("malformed", PEER, "odd"),
+                do.Accuse("proof"),
             )
         ]
     )
@@ -122,6 +124,7 @@ async def test_effects_run_in_their_order() -> None:
         ("send", PEER, b"block"),
         ("reset", ()),
         ("fault", "malformed"),
+        ("lie", "proof"),
     ] == script.done
     assert driver._statuses.get(Digest(b"t" * 32)).height == 4
 

@@ -10,6 +10,7 @@ from hansa.chain.genesis import Genesis
 from hansa.chain.state import State
 from hansa.crypto.signing import SigningKey
 from hansa.index.information_index import InformationIndex
+from hansa.node.accusing import Accuser
 from hansa.node.catalogue import Catalogue
 from hansa.node.custody import Custody
 from hansa.node.driver import Driver
@@ -42,6 +43,7 @@ class Services:
     statuses: Statuses
     custody: Custody
     outbox: DurableOutbox
+    accuser: Accuser
     exchange: Exchange
     versions: VersionStore
     store_url: str

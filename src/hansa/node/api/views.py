@@ -82,6 +82,7 @@ def organisation_views(state: State) -> list[OrganisationView]:
             users=member.users,
             datasets=member.datasets,
             ballots=ballots.get(member.name, 0),
+            expelled_height=member.expelled_height,
         )
         for member in sorted_members(state)
     ]
@@ -164,7 +165,7 @@ def transaction_detail(state: State, certified: CertifiedBlock, index: int) -> T
         code=result.code,
         author=body.author.hex(),
         author_name=author.name if author else "",
-        organisation=author.organisation if author else "",
+        organisation=author.organisation if author else names.get(body.author, ""),
         time_ms=body.time_ms,
         operations=[operation_view(operation) for operation in body.operations],
         dataset_ids=[made_id for item, made_id in made if isinstance(item, RegisterDataset)],
