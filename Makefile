@@ -9,7 +9,7 @@ STORE ?= file
 VENV := .venv/bin
 BENCH ?=
 
-.PHONY: help venv runtime demo test lint types imports check bench torture lock clean
+.PHONY: help venv runtime demo test lint types imports check bench bench-ingest torture lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ check: lint types imports test ## everything CI asks
 
 bench: venv ## measure: agreement, publish and fetch, a node at rest
 	$(VENV)/python benchmarks/run.py $(BENCH)
+
+bench-ingest: venv ## measure the store beside restic, borg and rclone, where they are
+	$(VENV)/python benchmarks/ingest.py $(BENCH)
 
 torture: venv ## 200 random kills under load
 	HANSA_KILLS=200 $(VENV)/python -m pytest -p no:cacheprovider -s tests/e2e/test_torture.py --timeout 7200

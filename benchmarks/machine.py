@@ -13,7 +13,10 @@ from statistics import median
 from hansa.crypto.envelope import DecryptionKey, wrap
 from hansa.crypto.signing import SigningKey, is_signed
 
-LIBRARIES = ["aiohttp", "cryptography", "litestar", "lmdb", "msgspec", "numpy", "pynacl", "uvicorn"]
+LIBRARIES = [
+    "aiohttp", "backports.zstd", "blake3", "cryptography", "litestar", "lmdb", "msgspec", "numpy", "pyfastcdc",
+    "pynacl", "uvicorn",
+]  # fmt: skip
 SYNC_BYTES = 4096
 
 

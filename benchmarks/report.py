@@ -7,33 +7,35 @@ Row = Mapping[str, object]
 
 def render(results: Mapping[str, object]) -> str:
     """Return all tables of a run."""
-    parts = [_machine(results)]
+    parts = [machine_lines(results)]
     for name, make in SECTIONS.items():
         if name in results:
             parts.append(make(results[name]))  # type: ignore[arg-type]
     return "\n\n".join(parts) + "\n"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table in Markdown."""
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     lines += [f"| {' | '.join(str(cell) for cell in row)} |" for row in rows]
     return "\n".join(lines)
 
 
-def _machine(results: Row) -> str:
+def machine_lines(results: Row) -> str:
+    """Return what a run ran on."""
     machine, sync = results["machine"], results["fdatasync"]
-    operations = results["operations"]
+    operations = results.get("operations", {})
     assert isinstance(machine, dict)
     assert isinstance(sync, dict)
     assert isinstance(operations, dict)
+    told = [f"{name[:-3]} {value} µs" for name, value in operations.items()]
     return "\n".join(
         [
             f"- date: {results['date']}; command: `{results['command']}`; commit {machine['commit']}",
             f"- {machine['processor']}, {machine['cores']} cores, {machine['memory_mib']} MiB, "
             f"{machine['system']}, Python {machine['python']}",
             f"- write and fdatasync of 4 KiB: p50 {sync['p50_ms']} ms, p99 {sync['p99_ms']} ms",
-            "- one core: "
-            + ", ".join(f"{name[:-3]} {value} µs" for name, value in operations.items()),
+            *(["- one core: " + ", ".join(told)] if told else []),
             f"- load average before and after: {results['load_average_before']}, "
             f"{results['load_average_after']}",
         ]
@@ -68,7 +70,7 @@ def _agreement(section: Row) -> str:
         ]
         for row in section["rows"]  # type: ignore[attr-defined]
     ]
-    return "### Agreement\n\n" + _table(head, rows)
+    return "### Agreement\n\n" + table(head, rows)
 
 
 def _transfer(section: Row) -> str:
@@ -95,7 +97,7 @@ def _transfer(section: Row) -> str:
         ]
         for row in section["rows"]  # type: ignore[attr-defined]
     ]
-    return "### Publish and fetch\n\n" + _table(head, rows)
+    return "### Publish and fetch\n\n" + table(head, rows)
 
 
 def _rest(section: Row) -> str:
@@ -112,12 +114,12 @@ def _rest(section: Row) -> str:
         [f"`{command['command']}`", f"{command['seconds']} s"]
         for command in section["commands"]  # type: ignore[attr-defined]
     ]
-    return "### A node at rest\n\n" + _table(["what", "figure"], rows)
+    return "### A node at rest\n\n" + table(["what", "figure"], rows)
 
 
 def _catch_up(section: Row) -> str:
     rows = [[name.replace("_", " "), value] for name, value in section.items()]
-    return "### Catching up\n\n" + _table(["what", "figure"], rows)
+    return "### Catching up\n\n" + table(["what", "figure"], rows)
 
 
 def _profile(section: Row) -> str:
@@ -125,9 +127,9 @@ def _profile(section: Row) -> str:
     top = [[f"{row['percent']} %", f"`{row['where']}`"] for row in section["innermost"]]  # type: ignore[attr-defined]
     return (
         f"### Where a super node's time goes ({section['load']}, {section['samples']} samples)\n\n"
-        + _table(["share", "by the call that was under way"], rows)
+        + table(["share", "by the call that was under way"], rows)
         + "\n\n"
-        + _table(["share", "innermost function of Hansa"], top)
+        + table(["share", "innermost function of Hansa"], top)
     )
 
 

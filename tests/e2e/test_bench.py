@@ -42,3 +42,49 @@ def test_smoke_run_measures_every_section(tmp_path: Path) -> None:
     assert results["catch_up"]["blocks_behind"] >= 20
     assert "### Agreement" in done.stdout
     assert [] == list(scratch.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_smoke_run_of_ingest_measures_the_engine_and_its_ceiling(tmp_path: Path) -> None:
+    """Both profiles take in, restore and delete each corpus; every target has a figure; nothing is left behind."""
+    target, scratch = tmp_path / "ingest.json", tmp_path / "scratch"
+    scratch.mkdir()
+    words = ["benchmarks/ingest.py", "--mib", "3", "--files", "120", "--repeats", "1"]
+    words += [
+        "--range-gib",
+        "0.01",
+        "--tool",
+        "hansa",
+        "--tool",
+        "hansa blake3",
+        "--tool",
+        "no such",
+    ]
+    words += ["--only", "a", "--only", "b", "--only", "f", "--only", "ranges"]
+    words += [
+        "--json",
+        str(target),
+        "--folder",
+        str(scratch),
+        "--corpora",
+        str(tmp_path / "corpora"),
+    ]
+    done = subprocess.run(
+        [sys.executable, *words], cwd=ROOT, capture_output=True, check=False, timeout=170, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "missing, left out: no such" in done.stderr
+    results = json.loads(target.read_text())
+    assert ["no such"] == results["missing"]
+    rows = results["rows"]
+    measured = {(row["tool"], row["corpus"], row["operation"]) for row in rows}
+    for tool in ("hansa", "hansa blake3"):
+        assert {(tool, corpus, "ingest") for corpus in "abcdf"} <= measured
+        assert {(tool, corpus, "restore") for corpus in "abf"} <= measured
+    assert all(row["mb_per_s"] > 0 for row in rows if row["operation"] in ("ingest", "restore"))
+    stored = {row["corpus"]: row["new_bytes"] for row in rows if row["operation"] == "ingest"}
+    assert 0 < stored["c"] < stored["b"] < (3 << 20) < stored["a"]
+    assert results["ranges"]["dataset_bytes"] >= 10 << 20
+    assert "share of the ceiling" in done.stdout
+    assert [] == list(scratch.iterdir())

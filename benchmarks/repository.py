@@ -1,0 +1,168 @@
+"""A repository of Hansa's engine: what an owner's node and client keep, in one folder, without the chain.
+
+    <folder>/profile.json (dedup secret, directory key, data key of each version)  table.mdb  journal/  store/
+
+The same parts as in a node and its client (pipeline, chunk store, version store, layout), opened in one process.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from hansa.data.hash_index_table import VersionRef
+from hansa.data.keys import derive_dedup_keys
+from hansa.data.manifest import (
+    Contents,
+    build_manifest,
+    decode_manifest,
+    open_contents,
+    open_directory,
+    validate_agreement,
+)
+from hansa.data.pipeline import Ingest, KnownChunk
+from hansa.storage.chunk_store import ChunkStore
+from hansa.storage.journal import Journal
+from hansa.storage.local import LocalStore
+from hansa.storage.table import open_table
+from hansa.storage.version_store import VersionStore
+from hansa.system import SystemClock, SystemEntropy
+from hansa.types import ChunkId, DatasetId
+
+LEASE_MS = 60_000
+PROFILE = "profile.json"
+
+
+class Version(msgspec.Struct):
+    """What the owner's client and the chain would know of a version."""
+
+    name: str
+    dataset: str
+    number: int
+    root: str
+    data_key: str
+
+
+class Profile(msgspec.Struct):
+    """What the owner's client keeps."""
+
+    secret: str
+    directory_key: str
+    versions: list[Version] = []
+
+
+@dataclass
+class Repository:
+    """One open repository; close it."""
+
+    folder: Path
+    profile: Profile
+    store: LocalStore
+    versions: VersionStore
+    _table: object
+    _opened: dict[bytes, dict[ChunkId, KnownChunk]] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, folder: Path) -> "Repository":
+        """Open a repository, or make it."""
+        path = folder / PROFILE
+        if path.exists():
+            profile = msgspec.json.decode(path.read_bytes(), type=Profile)
+        else:
+            folder.mkdir(parents=True)
+            profile = Profile(os.urandom(32).hex(), os.urandom(32).hex())
+            path.write_bytes(msgspec.json.encode(profile))
+        key = bytes.fromhex(profile.directory_key)
+        store = LocalStore(folder / "store", "benchmark")
+        table, _ = open_table(folder / "table.mdb")
+        chunks = ChunkStore(store, Journal(folder / "journal"), table, key, SystemEntropy())
+        return cls(folder, profile, store, VersionStore(chunks, key, SystemClock()), table)
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._table.close()
+        self.store.close()
+
+    @property
+    def dedup(self):
+        """Return the keys of chunker, digest and fingerprint."""
+        return derive_dedup_keys(bytes.fromhex(self.profile.secret))
+
+    # --- in -------------------------------------------------------------------------------------
+
+    def lookup(self, chunks: Sequence[ChunkId], /) -> Sequence[KnownChunk | None]:
+        """Return what the manifests of living versions say of chunks, as a client's `LivingChunks` does."""
+        found: list[KnownChunk | None] = []
+        for chunk, version in zip(chunks, self.versions.lookup(chunks), strict=True):
+            found.append(None if version is None else self._living(version).get(chunk))
+        return found
+
+    def _living(self, reference: VersionRef) -> dict[ChunkId, KnownChunk]:
+        named = (bytes(reference.dataset).hex(), reference.number)
+        version = next(v for v in self.profile.versions if (v.dataset, v.number) == named)
+        root = bytes.fromhex(version.root)
+        if root not in self._opened:
+            manifest = decode_manifest(self.versions.get_manifest(root), root)
+            directory = open_directory(manifest, bytes.fromhex(self.profile.directory_key))
+            contents = open_contents(manifest, bytes.fromhex(version.data_key))
+            validate_agreement(directory, contents)
+            self._opened[root] = {
+                entry.chunk: KnownChunk(entry, chunk.key)
+                for entry, chunk in zip(directory.entries, contents.chunks, strict=True)
+            }
+        return self._opened[root]
+
+    def register(self, name: str, ingest: Ingest) -> int:
+        """Keep the manifest, have the version attested and bound, note its key; return the manifest's bytes."""
+        contents, directory = ingest.finish()
+        data_key = os.urandom(32)
+        data = build_manifest(
+            contents,
+            directory,
+            data_key=data_key,
+            directory_key=bytes.fromhex(self.profile.directory_key),
+            salt=os.urandom(32),
+            nonces=(os.urandom(12), os.urandom(12)),
+        )
+        root = self.versions.put_manifest(data)
+        self.versions.attest(root, LEASE_MS)
+        number = len(self.profile.versions) + 1
+        dataset = DatasetId(b"benchmark dataset".ljust(32, b"\0"))
+        self._note(Version(name, dataset.hex(), number, root.hex(), data_key.hex()))
+        self.versions.bind(root, VersionRef(dataset, number))
+        return len(data)
+
+    def _note(self, version: Version) -> None:
+        """Keep a version's key durably before anything can be found through it."""
+        self.profile.versions.append(version)
+        self._save()
+
+    def _save(self) -> None:
+        path = self.folder / PROFILE
+        fresh = path.with_suffix(".new")
+        with fresh.open("wb") as file:
+            file.write(msgspec.json.encode(self.profile))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+
+    # --- out ------------------------------------------------------------------------------------
+
+    def named(self, name: str) -> Version:
+        """Return a version by its name."""
+        return next(version for version in self.profile.versions if version.name == name)
+
+    def contents(self, version: Version) -> Contents:
+        """Open a version's contents, as a reader's client does."""
+        root = bytes.fromhex(version.root)
+        manifest = decode_manifest(self.versions.get_manifest(root), root)
+        return open_contents(manifest, bytes.fromhex(version.data_key))
+
+    def forget(self, name: str) -> None:
+        """Let a version live no longer: its key is gone, its chunks are found no more."""
+        version = self.named(name)
+        self.versions.unbind(bytes.fromhex(version.root))
+        self.profile.versions.remove(version)
+        self._save()
