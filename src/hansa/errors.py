@@ -100,6 +100,13 @@ class DiskFullError(UnavailableError):
     http_status = 507
 
 
+class StoreQuotaError(DiskFullError):
+    """The organisation's store has reached the size it may have."""
+
+    code = "store-quota"
+    retryable = False
+
+
 class CorruptError(HansaError):
     """Stored bytes are not what was written."""
 
@@ -127,6 +134,7 @@ ERRORS_BY_CODE: dict[str, type[HansaError]] = {
         ConflictError,
         UnavailableError,
         DiskFullError,
+        StoreQuotaError,
         CorruptError,
         ProtocolError,
     )

@@ -1,6 +1,7 @@
 """What one node may choose for itself: node.toml, read, checked and frozen."""
 
 import os
+import re
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
@@ -38,6 +39,10 @@ class StoreSection(_Section, frozen=True):
 
     url: str = "file:store"
     """file:///absolute/folder, or file:name for a folder inside the node's folder."""
+    quota_bytes: int | str = 0
+    """Most that packs, journal and manifests may take; also as text: "200 GiB". 0: no bound."""
+    collect_every_h: int = 24
+    """Hours between collections; 0: only when asked."""
 
 
 class KeySection(_Section, frozen=True):
@@ -118,7 +123,28 @@ def _validate(config: NodeConfig) -> None:
         raise InvalidError(f"{CONFIG_FILE}: log.files_max must be from 1 to 100.")
     if config.disk_free_bytes_min < 0:
         raise InvalidError(f"{CONFIG_FILE}: disk_free_bytes_min must not be negative.")
+    if not 0 <= config.store.collect_every_h <= limits.COLLECT_EVERY_H_MAX:
+        raise InvalidError(
+            f"{CONFIG_FILE}: store.collect_every_h must be from 0 to {limits.COLLECT_EVERY_H_MAX}."
+        )
+    parse_size(config.store.quota_bytes, "store.quota_bytes")
     store_folder(config, Path())
+
+
+def parse_size(size: int | str, key: str) -> int:
+    """Return a number of bytes given as such or as text: "200 GiB", "512MiB", "4096".
+
+    Raises:
+        InvalidError: not of that form, or negative; the message names `key`.
+    """
+    text = str(size)
+    found = re.fullmatch(r"(\d{1,18})(?:\s*([KMGTP])iB|\s*B)?", text, re.ASCII)
+    if not found:
+        raise InvalidError(
+            f"{CONFIG_FILE}: {key} = {text!r} is no size.",
+            remedy='Write a number of bytes, or text such as "200 GiB".',
+        )
+    return int(found[1]) << (10 * (" KMGTP".index(found[2]) if found[2] else 0))
 
 
 def split_address(address: str, key: str) -> tuple[str, int]:
@@ -168,6 +194,8 @@ api = {quoted(config.listen.api)}  # own users' programs
 
 [store]
 url = {quoted(config.store.url)}
+quota_bytes = {msgspec.json.encode(config.store.quota_bytes).decode()}  # or "200 GiB"; 0: no bound
+collect_every_h = {config.store.collect_every_h}  # hours between collections; 0: only when asked
 
 [keys]
 passphrase_file = {quoted(config.keys.passphrase_file)}  # {PASSPHRASE_VARIABLE} goes before it

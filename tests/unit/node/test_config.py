@@ -14,6 +14,7 @@ from hansa.node.config import (
     decode_config,
     encode_config,
     load_config,
+    parse_size,
     read_passphrase,
     split_address,
     store_folder,
@@ -39,6 +40,9 @@ def test_round_trip() -> None:
         (('"transport"', '"Transport!"'), "organisation"),
         (('url = "file:store"', 'url = "hdfs://n:1/x"'), "store.url"),
         (('url = "file:store"', 'url = "file://host/x"'), "store.url"),
+        (("quota_bytes = 0", 'quota_bytes = "much"'), "store.quota_bytes"),
+        (("quota_bytes = 0", "quota_bytes = -1"), "store.quota_bytes"),
+        (("collect_every_h = 24", "collect_every_h = -1"), "store.collect_every_h"),
         (("files_max = 4", "files_max = 0"), "log.files_max"),
         (("file_bytes_max = 16777216", "file_bytes_max = 1"), "log.file_bytes_max"),
         (("disk_free_bytes_min = 268435456", "disk_free_bytes_min = -1"), "disk_free_bytes_min"),
@@ -52,6 +56,18 @@ def test_errors_name_the_key(change: tuple[str, str], named: str) -> None:
     with pytest.raises(InvalidError) as caught:
         decode_config(text.replace(*change).encode())
     assert named in str(caught.value)
+
+
+def test_sizes() -> None:
+    """A size is a number of bytes, or text with a binary unit."""
+    for given, size in ((0, 0), (4096, 4096), ("4096", 4096), ("1 B", 1), ("512MiB", 512 << 20),
+                        ("200 GiB", 200 << 30), ("3 TiB", 3 << 40)):  # fmt: skip
+        assert size == parse_size(given, "x")
+        stored = msgspec.structs.replace(GOOD, store=StoreSection(quota_bytes=given))
+        assert stored == decode_config(encode_config(stored).encode())
+    for bad in ("", "GiB", "1 GB", "1.5 GiB", "-1", -1, "١ GiB"):
+        with pytest.raises(InvalidError, match="x = "):
+            parse_size(bad, "x")
 
 
 def test_load(tmp_path: Path) -> None:
