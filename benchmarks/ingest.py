@@ -207,7 +207,7 @@ def _stored(tool: Tool) -> int:
 
 def run(options: argparse.Namespace) -> dict[str, object]:
     """Make the corpora, measure everything asked for."""
-    corpora = options.corpora or BUILT / f"corpora-{options.mib}"
+    corpora = (options.corpora or BUILT / f"corpora-{options.mib}").resolve()
     words = [sys.executable, str(HERE / "corpus.py"), str(corpora), "--mib", str(options.mib)]
     words += ["--files", str(options.files)] + (["--city", str(CITY)] if CITY.exists() else [])
     sys.stderr.write("making the corpora …\n")
