@@ -9,6 +9,8 @@ node's own, apart from the ledger: nothing here is agreed on.
     key/<manifest root>         bytes          data key sealed to the own publishing key
 """
 
+from collections.abc import Callable, Iterator, Sequence
+
 import msgspec
 
 from hansa import limits
@@ -25,6 +27,7 @@ NOTES_PER_SUBMISSION_MAX = 256
 KEY_WRAP_BYTES_MAX = 1_024
 WRAP_BYTES_MAX = 1_024
 WRAPS_MAX = 100_000
+REQUEST_BYTES = 16
 
 
 class Outgoing(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -150,6 +153,35 @@ class Custody:
         if value is None:
             raise MissingError("The wrapped data key of this version is not here.")
         return value
+
+    # --- erasure --------------------------------------------------------------------------------
+
+    def key_roots(self) -> Iterator[bytes]:
+        """Yield the manifest root of every version whose data key is kept."""
+        for key, _ in self._table.scan(KEY):
+            yield key[len(KEY) :]
+
+    def destroy_keys(self, roots: Sequence[bytes]) -> int:
+        """Destroy the data keys of versions that are no more; return how many there were."""
+        kept = [KEY + root for root in roots if self._table.get(KEY + root) is not None]
+        if kept:
+            self._table.write((key, None) for key in kept)
+        return len(kept)
+
+    def destroy_wraps(self, is_over: Callable[[RequestId], bool]) -> int:
+        """Destroy the wrapped keys of requests whose dataset is no more; return how many sets.
+
+        Args:
+            is_over: tells it for a request's id; False for one that the chain does not know (yet).
+        """
+        over = [
+            key
+            for key, _ in self._table.scan(WRAPS)
+            if is_over(RequestId(key[len(WRAPS) : len(WRAPS) + REQUEST_BYTES]))
+        ]
+        if over:
+            self._table.write((key, None) for key in over)
+        return len(over)
 
 
 def validate_note(note: OwnerNote) -> None:

@@ -80,3 +80,39 @@ def test_keys() -> None:
     for bad in (b"", bytes(5_000)):
         with pytest.raises(InvalidError):
             custody.keep_key(ROOT, bad)
+
+
+def test_erasure_of_keys() -> None:
+    """What is destroyed is gone from the table's rows; what belongs to others stays."""
+    table = MemoryTable()
+    custody = Custody(table)
+    other = Digest(b"o" * 32)
+    custody.keep_key(ROOT, b"DATA-KEY-WRAP")
+    custody.keep_key(other, b"another")
+    assert {ROOT, other} == set(custody.key_roots())
+    assert custody.destroy_keys([ROOT, Digest(bytes(32))]) == 1
+    assert [other] == list(custody.key_roots())
+    with pytest.raises(MissingError):
+        custody.key(ROOT)
+    assert not any(b"DATA-KEY-WRAP" in value for value in table.rows.values())
+    assert custody.destroy_keys([]) == 0
+
+
+def test_erasure_of_wraps() -> None:
+    """All sets of a request that is over go, those of others stay."""
+    custody = Custody(MemoryTable())
+    still = RequestId(b"q" * 16)
+    sets = [
+        WrapSet(request, bytes([salt]) * 32, ((1, b"wrap"),))
+        for request in (REQUEST, still)
+        for salt in (1, 2)
+    ]
+    for wraps in sets:
+        custody.keep_wraps(wraps)
+    assert custody.destroy_wraps(lambda request: request == REQUEST) == 2
+    assert custody.destroy_wraps(lambda request: request == REQUEST) == 0
+    for wraps in sets[:2]:
+        with pytest.raises(MissingError):
+            custody.wraps(REQUEST, compute_wrap_digest(wraps))
+    for wraps in sets[2:]:
+        assert wraps == custody.wraps(still, compute_wrap_digest(wraps))
