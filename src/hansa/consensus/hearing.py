@@ -9,6 +9,7 @@ from hansa.chain.blocks import (
     Certificate,
     SignedVote,
     Vote,
+    has_matching_body,
     is_certificate_valid,
     is_proposal_signed,
     is_vote_signed,
@@ -83,6 +84,9 @@ class Hearing:
             problem = "a proposal with more copies than transactions"
         elif not is_proposal_signed(proposal):
             problem = "a proposal that its master did not sign"
+        elif not has_matching_body(propose.block):
+            # The header alone is signed: whoever passes it on could put another body under it.
+            problem = "a proposal with another body than its header's"
         return problem or self._find_certificate_problem(propose)
 
     def _find_certificate_problem(self, propose: Propose) -> str:
@@ -200,6 +204,9 @@ class Hearing:
             return
         if certified.block.header.digest() != vote.digest or not self._is_review_proof(certificate):
             self._faults.report("malformed", sender, "a certificate that proves nothing")
+            return
+        if not has_matching_body(certified.block):
+            self._faults.report("malformed", sender, "a certified header with another body")
             return
         height.candidate(certified.block, vote.digest)
         self._count_certificate(certificate)

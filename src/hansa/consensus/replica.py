@@ -354,7 +354,9 @@ class Replica:
         candidate = Candidate(certified.block, certified.certificate.vote.digest)
         known = self._agreement.height.candidates.get(candidate.digest)
         if known is not None and known.execution is not None:
+            # The header is the same; what is appended is the body that was judged, not the sender's.
             candidate = known
+            certified = CertifiedBlock(known.block, certified.certificate)
         if not self._inspector.execute(candidate):
             self._faults.report("invalid-decision", sender, candidate.code)
             self._catch_up.distrust(sender)

@@ -182,6 +182,27 @@ def test_a_false_proposal_is_reported_and_not_kept(quiet, context, hearing) -> N
     assert "more copies" in hearing._find_problem(padded)
 
 
+def swapped(block):
+    """Return a block with another body under the same header."""
+    spoilt = msgspec.structs.replace(block.transactions[0], signature=bytes(64))
+    return msgspec.structs.replace(block, transactions=(spoilt, *block.transactions[1:]))
+
+
+def test_another_body_under_a_true_header_is_not_kept(quiet, context, hearing) -> None:
+    """Only the header is signed; a body that somebody put under it must not block the true one."""
+    propose = proposal_of(quiet)
+    named, liar = propose.proposal.digest, quiet.world.members[2].node
+    false = msgspec.structs.replace(propose, block=swapped(propose.block))
+    hearing.take_propose(liar, false)
+    assert ["malformed"] == kinds(context)
+    certificate = certificate_of(quiet, context, named)
+    hearing.take_certified(quiet.world.members[3].node, Certified(certificate, false.block))
+    assert ["malformed"] == kinds(context)
+    assert {} == hearing.height.candidates
+    hearing.take_propose(propose.proposal.master, propose)
+    assert propose.block == hearing.height.candidates[named].block
+
+
 def test_two_proposals_for_one_round_prove_their_master_faulty(quiet, context, hearing) -> None:
     """The first counts; the second proves its master's fault."""
     propose = proposal_of(quiet)

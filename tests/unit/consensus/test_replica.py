@@ -8,7 +8,7 @@ import pytest
 from hansa.chain.blocks import Certificate, CertificateSignature, CertifiedBlock, sign_vote
 from hansa.codec import encode
 from hansa.consensus import replica as module
-from hansa.consensus.effects import ReportFault, SettleTransaction
+from hansa.consensus.effects import CommitBlock, ReportFault, SettleTransaction
 from hansa.consensus.events import (
     MessageReceived,
     Now,
@@ -18,7 +18,16 @@ from hansa.consensus.events import (
     Submitted,
     TimerFired,
 )
-from hansa.consensus.messages import BlockDecided, Blocks, Erase, GetBlocks, Submit, VotesAgain
+from hansa.consensus.messages import (
+    BlockDecided,
+    Blocks,
+    Confirm,
+    Erase,
+    GetBlocks,
+    Submit,
+    VotesAgain,
+    decode_message,
+)
 from hansa.sim.members import START_MS
 from hansa.types import Height
 
@@ -155,6 +164,23 @@ def test_a_false_block_from_a_peer_is_not_committed(quiet) -> None:
     assert fresh._commit_certified(sender, certified)
     assert fresh._commit_certified(sender, certified), "once more is harmless"
     assert 1 == fresh.height
+
+
+def test_a_decided_block_is_appended_with_the_body_that_was_judged(quiet) -> None:
+    """Its header was executed here before; a peer's certificate does not vouch for the peer's body."""
+    world, node = quiet.world, quiet.world.nodes[0]
+    world.drops = lambda _, to, data: to == node.key and isinstance(decode_message(data), Confirm)
+    quiet.submit(5)
+    world.run_for(300)
+    certified = world.nodes[1].disk.blocks[0]
+    assert 0 == node.replica.height
+    assert node.replica._agreement.height.candidates[certified.block.header.digest()].execution
+    spoilt = msgspec.structs.replace(certified.block.transactions[0], signature=bytes(64))
+    block = msgspec.structs.replace(certified.block, transactions=(spoilt,))
+    false = BlockDecided(CertifiedBlock(block, certified.certificate))
+    effects = node.replica.step(MessageReceived(world.nodes[2].key, encode(false)), now(quiet))
+    (commit,) = [item for item in effects if isinstance(item, CommitBlock)]
+    assert certified.block == commit.certified.block
 
 
 def test_a_long_vote_log_is_begun_anew_with_a_block(quiet, monkeypatch) -> None:
