@@ -13,6 +13,7 @@ import msgspec
 
 from hansa import limits
 from hansa.chain import records
+from hansa.chain.blocks import quorum_of
 from hansa.chain.draft import Acting, refuse
 from hansa.chain.evidence import accused, decode_evidence, height_of, is_proof
 from hansa.chain.genesis import validate_candidate
@@ -69,6 +70,8 @@ def suspend_organisation(acting: Acting, operation: SuspendOrganisation) -> None
         refuse("already-suspended")
     if target.name == acting.organisation_name:
         refuse("own-organisation")
+    if _costs_quorum(acting, target):
+        refuse("costs-quorum")
     subject = digest(BALLOT_TAG, b"suspend", target.name.encode())
     others = acting.draft.counters.active_organisations - 1
     if _ballot(acting, subject, "suspend", target.name, None, needed_of=others):
@@ -231,6 +234,21 @@ def _ballot(
         refuse("already-voted")
     draft.put(key, msgspec.structs.replace(ballot, voters=voters))
     return False
+
+
+def _costs_quorum(acting: Acting, target: OrganisationRecord) -> bool:
+    """Tell whether too few of the present super nodes would be left to decide anything.
+
+    A suspended member's node votes no longer, but its seat counts until the epoch's end.
+    """
+    seats = acting.draft.election.super_nodes
+    if target.node_key not in seats:
+        return False
+    voting = 0
+    for key in seats:
+        member = acting.draft.organisation_by_node_key(key)
+        voting += member is not None and member.status == "active" and key != target.node_key
+    return voting < quorum_of(len(seats))
 
 
 def _readmit(acting: Acting, target: OrganisationRecord) -> None:

@@ -26,6 +26,7 @@ REASONS: dict[str, str] = {
     "key-in-use": "This key is known to the chain already; make a new one.",
     "unknown-organisation": "No active member has this name; check the list of organisations.",
     "already-suspended": "The organisation is suspended already; no further ballot is needed.",
+    "costs-quorum": "Too few super nodes would be left to decide anything; wait for the next election.",
     "own-organisation": "An organisation cannot vote on its own suspension.",
     "already-voted": "The organisation's ballot on this is counted already; others must vote.",
     "too-many-ballots": "The organisation has too many open ballots; wait until some are settled.",

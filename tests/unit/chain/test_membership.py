@@ -223,3 +223,17 @@ def test_an_alliance_is_bounded(alliance, kit, monkeypatch: pytest.MonkeyPatch) 
     assert 7 == alliance.state.counters.organisations
     late = AdmitOrganisation(kit.candidate("culture"))
     assert "too-many-organisations" == alliance.act("health", late)
+
+
+def test_a_suspension_that_costs_the_quorum(alliance, kit) -> None:
+    """Of four super nodes three must decide: a second suspension waits for the next election."""
+    assert 3 == sum(
+        alliance.act(name, SuspendOrganisation("energy", "reason")) == ""
+        for name in ("health", "planning", "safety")
+    )
+    assert "suspended" == alliance.state.organisation("energy").status
+    refused = SuspendOrganisation("environment", "reason")
+    assert "costs-quorum" == alliance.act("health", refused)
+    for name in ("health", "planning", "environment"):
+        assert "" == alliance.act(name, SuspendOrganisation("transport", "no super node"))
+    assert "suspended" == alliance.state.organisation("transport").status
