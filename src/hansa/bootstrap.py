@@ -302,7 +302,10 @@ class _Builder:
         table, _ = open_table(folder / "table.mdb")
         self.closing.callback(table.close)
         journal = Journal(folder / "journal")
-        chunks = ChunkStore(store, journal, table, self.directory_key, self.entropy)
+        self.closing.callback(journal.close)
+        chunks = ChunkStore(
+            store, journal, table, self.directory_key, self.entropy, clock=self.clock
+        )
         self.versions = VersionStore(chunks, self.directory_key, self.clock)
         self.index = InformationIndex.open(
             LocalIndexFiles(folder / "index"),

@@ -93,6 +93,8 @@ PACK_BYTES_MAX = 128 * MIB
 PACK_QUIET_S = 300
 """Chunks that have waited this long in the journal are sealed into a pack, however few."""
 JOURNAL_SEGMENTS_MAX = 64
+JOURNAL_WAITING_BYTES_MAX = 512 * MIB
+"""Full segments that may wait to be sealed; beyond this an upload seals one first."""
 MANIFEST_BYTES_MAX = 256 * MIB
 """About 1.7 million chunks, 110 GB: a manifest is sent and opened whole."""
 FILES_PER_VERSION_MAX = 1_000_000
@@ -112,9 +114,37 @@ COLLECT_BATCH_CHUNKS = 4_096
 """Chunks judged at once: the longest that a collection holds up an upload."""
 REPACK_DEAD_PERCENT = 50
 """A pack that is dead to this part is written anew without its dead chunks."""
+REPACK_BYTES_AT_ONCE = 8 * PACK_BYTES_MAX
+"""Room that writing packs anew needs beside them."""
 PACK_SMALL_BYTES = PACK_BYTES_MAX // 4
 """A pack smaller than this is small: several of one cluster are merged."""
 OPEN_DIRECTORIES_MAX = 16
+
+# --- HDFS ---------------------------------------------------------------------------------------
+HDFS_CALL_MS_MAX = 15_000
+"""Longest one question to the NameNode may take; a hung one never answers by itself."""
+HDFS_SILENCE_MS_MAX = 3_000
+"""A DataNode that sends nothing for this long is given up, and the next replica is read."""
+HDFS_TRANSFER_MS_MIN = 20_000
+HDFS_TRANSFER_BYTES_PER_MS_MIN = 4_096
+"""Slowest transfer that is borne, 4 MB/s: deadline = HDFS_TRANSFER_MS_MIN + bytes / this."""
+HDFS_OUTAGE_MS_MAX = 45_000
+"""How long calls wait out a store that is away, counted from the first that failed, not from each."""
+HDFS_PUT_MS_MAX = 90_000
+"""How long a write is tried anew under fresh names."""
+HDFS_READ_MS_MAX = 20_000
+"""How long a read is tried anew that no replica serves."""
+HDFS_BACKOFF_MS_MIN = 50
+HDFS_BACKOFF_MS_MAX = 2_000
+HDFS_CALLS_MAX = 64
+"""Calls under way at a time, those that hang included."""
+HDFS_PIECE_BYTES = 4 * MIB
+HDFS_BLOCK_BYTES_MIN = MIB
+"""The least block size a NameNode takes by default; an object is one block of about its size."""
+HDFS_READERS_OPEN_MAX = 64
+HDFS_TEMPORARY_MS_MAX = 6 * 3_600_000
+"""A temporary file older than this was left by a crash: no write takes so long."""
+HDFS_OBJECT_BYTES_MAX = 1024 * MIB
 
 # --- API ----------------------------------------------------------------------------------------
 REQUEST_BODY_BYTES_MAX = 16 * MIB
@@ -141,6 +171,11 @@ CLIENT_SETTLE_MS_MAX = 120_000
 """Longest wait for a transaction's block; after that it is pending still."""
 CLIENT_UPLOADS_IN_FLIGHT_MAX = 3
 CLIENT_WINDOWS_IN_FLIGHT_MAX = 4
+CLIENT_RANGES_IN_FLIGHT_MAX = 8
+CLIENT_GAP_BYTES_MAX = 256 * KIB
+"""Unwanted bytes between two wanted ranges that are fetched with them: cheaper than another call."""
+CLIENT_READ_BYTES_MAX = 64 * MIB
+"""Plain bytes one `read` returns at most; more is streamed."""
 CLIENT_MANIFESTS_OPEN_MAX = 8
 CLIENT_ANSWER_BYTES_MAX = 64 * MIB
 
@@ -156,3 +191,7 @@ assert FRAME_BYTES_MAX <= PEER_CALL_BYTES_WAITING_MAX
 assert 2 * PEER_PING_MS < PEER_SILENCE_MS_MAX
 assert 4 * BLOCK_BYTES_MAX < BLOCK_SEGMENT_BYTES_MAX
 assert WAIT_MS_MAX < 1_000 * CLIENT_CALL_S_MAX
+assert max(PACK_BYTES_MAX, MANIFEST_BYTES_MAX) <= HDFS_OBJECT_BYTES_MAX
+assert HDFS_OBJECT_BYTES_MAX // HDFS_TRANSFER_BYTES_PER_MS_MIN * 4 < HDFS_TEMPORARY_MS_MAX
+assert HDFS_SILENCE_MS_MAX < HDFS_CALL_MS_MAX < HDFS_OUTAGE_MS_MAX < HDFS_PUT_MS_MAX
+assert HDFS_PUT_MS_MAX < 1_000 * CLIENT_CALL_S_MAX, "a client waits for its node's store"

@@ -4,6 +4,7 @@ Each port states idempotence, order, durability and which errors are permanent.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from hansa.chain.blocks import CertifiedBlock
@@ -54,6 +55,17 @@ class Store(Protocol):
         Raises:
             DiskFullError: no room; nothing is left behind.
             UnavailableError: the store cannot be reached.
+        """
+        ...
+
+    def put_file(self, name: str, path: Path) -> int:
+        """Take a complete, synced file of the own disk as an object; return its bytes.
+
+        Keeps the promises of `put`. On success the file may be gone from its path, and the caller
+        uses it no more; after an error the caller may call again, and that completes it.
+
+        Raises:
+            DiskFullError, UnavailableError: as `put`.
         """
         ...
 

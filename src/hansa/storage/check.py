@@ -14,7 +14,7 @@ from hansa.data.chunk import compute_sealed_digest
 from hansa.data.hash_index_table import VersionRef
 from hansa.data.manifest import decode_manifest, open_directory
 from hansa.errors import CorruptError, InvalidError, MissingError
-from hansa.storage.chunk_store import Damage, Kind
+from hansa.storage.addresses import Damage, Kind
 from hansa.storage.names import MANIFESTS, PACKS, name_manifest, name_pack, parse_root
 from hansa.storage.pack import PackFooter, is_intact, read_footer
 from hansa.storage.version_store import VersionStore
@@ -119,7 +119,7 @@ class _Check:
         for segment in list(self._chunks.journal.segments.values()):
             for record in list(segment.records):
                 try:
-                    sealed = self._chunks.journal.read(segment, record.offset, record.length)
+                    sealed = segment.read(record.offset, record.length)
                 except MissingError:
                     break  # It has just been packed; the pack is checked next time.
                 except CorruptError:

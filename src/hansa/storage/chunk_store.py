@@ -1,87 +1,44 @@
 """Chunk store: the node's side of an upload. Durable when acknowledged, packed when there is enough.
 
-Upon put: check, append to the journal of the cluster's pack to be, sync, note the address, answer. Upon
-a full segment: write its pack to the store, move its addresses in one step of the table, then drop the
-segment. A crash between any two steps is made good at open, because each later place can be told from
-the earlier one.
+Upon put: check, write to the segment of the cluster's pack to be, sync, note the address, answer. Upon
+a full segment: complete it to a pack, give it to the store, move its addresses in one step of the
+table, then drop the segment; uploads go to the next one meanwhile. A crash between any two steps is
+made good at open, because each later place can be told from the earlier one (`recovery`).
 
 A chunk's address is looked up by its sealed digest when it is needed; no manifest holds addresses, so
 a pack may be sealed, rewritten or moved without touching a manifest.
 """
 
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Literal
-
-import msgspec
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from hansa import limits
-from hansa.codec import decode, encode
 from hansa.data.chunk import compute_sealed_digest
 from hansa.data.fingerprint import FINGERPRINT_BYTES
-from hansa.data.hash_index_table import HashIndexTable, StoredChunk
+from hansa.data.hash_index_table import StoredChunk
 from hansa.data.pipeline import UploadChunk
-from hansa.errors import ConflictError, CorruptError, InvalidError, MissingError
-from hansa.ports import Entropy, Store, Table
-from hansa.storage.journal import Journal, Record, Segment
-from hansa.storage.names import PACKS, name_pack, parse_root
-from hansa.storage.pack import (
-    FOOTER_ENTRY_BYTES_MAX,
-    Member,
-    PackFooter,
-    PackPlan,
-    read_footer,
-)
-from hansa.types import Address
-
-_PACK_ROW = b"p"
-_SEGMENT_ROW = b"j"
-_FORMAT_ROW = b"m"
-_DAMAGE_ROW = b"d"
-"""An address whose bytes were found damaged: never offered again, never attested."""
-_FORMAT = b"1"
-_RECORD_HEAD_BYTES = 32 + 1 + FINGERPRINT_BYTES + 4
-_SPARE_BYTES = 64 * limits.KIB
-"""Room a segment leaves for headers and the sealing of the footer."""
-
-Kind = Literal["journal", "pack", "chunk", "manifest"]
-"""What a damage was found in."""
-
-
-class PackRow(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What is known of a pack without reading it."""
-
-    cluster: int
-    bytes: int
-    chunks: int
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """Something that is not as it was written."""
-
-    kind: Kind
-    name: str
-    """Of the object, or the hex of the id."""
-    detail: str
-    """One sentence for the operator."""
-
-
-@dataclass(slots=True)
-class Alive:
-    """Remembers which packs were seen alive during one question."""
-
-    packs: dict[bytes, int] = field(default_factory=dict)
-    """Bytes of each pack seen, 0 for one that is missing."""
+from hansa.errors import ConflictError, CorruptError, HansaError, InvalidError
+from hansa.ports import Clock, Entropy, Store, Table
+from hansa.storage.addresses import Addresses, Alive, Damage, PackRow
+from hansa.storage.journal import Journal
+from hansa.storage.names import name_pack
+from hansa.storage.recovery import recover
+from hansa.storage.segment import Segment
+from hansa.types import Address, Millis
 
 
 class ChunkStore:
     """Sealed chunks of one organisation, at its own node. Thread-safe."""
 
     def __init__(
-        self, store: Store, journal: Journal, table: Table, directory_key: bytes, entropy: Entropy
+        self,
+        store: Store,
+        journal: Journal,
+        table: Table,
+        directory_key: bytes,
+        entropy: Entropy,
+        *,
+        clock: Clock,
     ) -> None:
         """Open, and make good what a crash left between two steps.
 
@@ -92,6 +49,7 @@ class ChunkStore:
                 versions must then be bound again (`VersionStore.rebuild`).
             directory_key: the organisation's directory key, 32 bytes.
             entropy: names journal segments.
+            clock: for how long fresh chunks are kept from collection.
 
         Raises:
             UnavailableError: the store cannot be listed.
@@ -99,14 +57,19 @@ class ChunkStore:
         self.store = store
         self.journal = journal
         self.table = table
-        self.index = HashIndexTable(table)
-        self.damages: list[Damage] = []
-        """What was found wrong at open; `check` reports it again."""
-        self._directory_key = directory_key
+        self.directory_key = directory_key
+        self.addresses = Addresses(store, journal, table, clock)
+        self.index = self.addresses.index
+        self.when_full: Callable[[], None] | None = None
+        """Called from any thread when a segment waits to be sealed; None: uploads seal themselves."""
+        self.trouble = ""
+        """Why the last sealing failed; empty if it did not."""
         self._entropy = entropy
-        self._lock = threading.RLock()
-        self._damaged = {key[1:] for key, _ in table.scan(_DAMAGE_ROW)}
-        self._recover()
+        recover(self.addresses, directory_key)
+
+    def close(self) -> None:
+        """Let go of the journal's files."""
+        self.journal.close()
 
     # --- in -------------------------------------------------------------------------------------
 
@@ -123,295 +86,207 @@ class ChunkStore:
         Raises:
             InvalidError: a length is impossible.
             DiskFullError: nothing of this call was taken.
+            UnavailableError: too much waits to be sealed, and the store cannot take it.
         """
-        digests = [self._check_upload(chunk) for chunk in chunks]
-        if sum(len(chunk.sealed) for chunk in chunks) > limits.UPLOAD_BATCH_BYTES_MAX:
-            raise InvalidError("An upload carries too many bytes.", remedy="Send smaller batches.")
+        digests = [_check_upload(chunk) for chunk in chunks]
+        size = sum(len(chunk.sealed) for chunk in chunks)
+        if size > limits.UPLOAD_BATCH_BYTES_MAX or len(chunks) > limits.LOOKUP_DIGESTS_MAX:
+            raise InvalidError("An upload carries too much.", remedy="Send smaller batches.")
         if not -(1 << 31) <= cluster < 1 << 31:
             raise InvalidError("A cluster's label is out of range.")
-        with self._lock:
-            fresh: dict[bytes, UploadChunk] = {}
+        fresh: dict[bytes, UploadChunk] = {}
+        kept: set[bytes] = set()
+        with self.addresses.lock:
             for digest, chunk in zip(digests, chunks, strict=True):
-                if digest not in fresh and not self._is_stored(digest, chunk):
+                pack = self._find_stored(digest, chunk)
+                if pack is None:
                     fresh[digest] = chunk
-            if fresh:
-                self._append(fresh, cluster)
+                else:
+                    kept.add(pack)
+            self.addresses.keep_fresh(kept)
+        if fresh:
+            self._relieve()
+            self._append(list(fresh.values()), list(fresh), cluster)
+            if self.when_full is None:
+                # It is durable: a store that fails now is told by `trouble`, and tried again.
+                with contextlib.suppress(HansaError):
+                    self.seal_full()
         return digests
 
     def flush(self, cluster: int | None = None) -> int:
-        """Seal the packs begun, of one cluster or of all, however small; return how many."""
-        sealed = 0
-        with self._lock:
-            for segment in list(self.journal.segments.values()):
-                if segment.records and cluster in (None, segment.cluster):
-                    self._seal(segment)
-                    sealed += 1
-        return sealed
+        """Seal the packs begun, of one cluster or of all, however small; return how many.
+
+        Raises:
+            DiskFullError, UnavailableError, DeniedError: the store did not take one; all chunks are
+                durable and readable where they were, and the next call tries again.
+        """
+        return self._seal_all(lambda segment: cluster in (None, segment.cluster))
+
+    def seal_full(self) -> int:
+        """Seal the segments that are full; return how many. Raises as `flush`."""
+        return self._seal_all(lambda segment: segment.is_full)
 
     def waiting_bytes(self) -> int:
         """Return the bytes of the journal's records: what is durable, and in no pack yet."""
-        with self._lock:
-            return sum(
-                segment.size for segment in self.journal.segments.values() if segment.records
-            )
+        return sum(segment.size for segment in self.journal.list() if segment.records)
 
     # --- out ------------------------------------------------------------------------------------
 
     def locate(self, sealed_digest: bytes) -> StoredChunk:
-        """Return where a sealed chunk lies.
-
-        Raises:
-            MissingError: it is not stored.
-        """
-        stored = self.index.locate(sealed_digest)
-        if stored is None:
-            raise MissingError(
-                f"Chunk {sealed_digest.hex()[:16]} is not in the store.",
-                remedy="Run `hansa store check` to see which datasets it hurts.",
-            )
-        return stored
+        """See `Addresses.locate`."""
+        return self.addresses.locate(sealed_digest)
 
     def read(self, address: Address) -> bytes:
-        """Return the bytes at an address: one positioned read.
-
-        Raises:
-            MissingError: no such pack, or it has just been sealed or rewritten: locate again.
-            CorruptError: the address lies outside of the pack.
-        """
-        segment = self.journal.segments.get(address.pack)
-        if segment is not None:
-            return self.journal.read(segment, address.offset, address.length)
-        try:
-            return self.store.get(name_pack(address.pack), address.offset, address.length)
-        except InvalidError as error:
-            raise CorruptError(f"Pack {address.pack.hex()[:16]} is shorter than it was.") from error
+        """See `Addresses.read`."""
+        return self.addresses.read(address)
 
     def is_alive(self, stored: StoredChunk, alive: Alive) -> bool:
-        """Tell whether what holds a chunk is there and long enough, and no damage was found in it."""
-        pack = stored.address.pack
-        if _place(stored.address) in self._damaged:
-            return False
-        size = alive.packs.get(pack)
-        if size is None:
-            segment = self.journal.segments.get(pack)
-            size = segment.size if segment is not None else self._pack_bytes(pack)
-            alive.packs[pack] = size
-        return stored.address.offset + stored.address.length <= size
+        """See `Addresses.is_alive`."""
+        return self.addresses.is_alive(stored, alive)
 
     def mark_damaged(self, sealed_digests: Iterable[bytes]) -> None:
-        """Remember durably that stored bytes are not what was stored: these chunks must come again.
-
-        What is stored anew lies at another address, which is not marked.
-        """
-        found = [self.index.locate(sealed_digest) for sealed_digest in sealed_digests]
-        places = {_place(stored.address) for stored in found if stored} - self._damaged
-        if places:
-            self.table.write([(_DAMAGE_ROW + place, b"") for place in sorted(places)])
-            self._damaged |= places
+        """See `Addresses.mark_damaged`."""
+        self.addresses.mark_damaged(sealed_digests)
 
     def forget_healed(self) -> None:
-        """Take the mark from chunks that read soundly after all: a cable, a disk put back."""
-        healed = set()
-        for sealed_digest, stored in self.index.stored() if self._damaged else ():
-            place = _place(stored.address)
-            if place in self._damaged and self._reads_soundly(sealed_digest, stored.address):
-                healed.add(place)
-        if healed:
-            self.table.write([(_DAMAGE_ROW + place, None) for place in sorted(healed)])
-            self._damaged -= healed
-
-    def _reads_soundly(self, sealed_digest: bytes, address: Address) -> bool:
-        try:
-            return compute_sealed_digest(self.read(address)) == sealed_digest
-        except (CorruptError, MissingError):
-            return False
+        """See `Addresses.forget_healed`."""
+        self.addresses.forget_healed()
 
     def packs(self) -> Iterator[tuple[bytes, PackRow]]:
         """Yield the name and facts of every sealed pack."""
-        for key, row in self.table.scan(_PACK_ROW):
-            yield key[1:], decode(PackRow, row)
+        return self.addresses.packs()
+
+    def fresh_until(self, pack: bytes) -> Millis:
+        """See `Addresses.fresh_until`."""
+        return self.addresses.fresh_until(pack)
+
+    @property
+    def damages(self) -> list[Damage]:
+        """Return what was found wrong at open or at sealing; `check` reports it again."""
+        return self.addresses.damages
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _check_upload(self, chunk: UploadChunk) -> bytes:
-        if len(chunk.chunk) != 32 or len(chunk.fingerprint) not in (0, FINGERPRINT_BYTES):
-            raise InvalidError("An uploaded chunk's id or fingerprint has a wrong length.")
-        if not 0 < len(chunk.sealed) <= limits.SEALED_CHUNK_BYTES_MAX:
-            raise InvalidError("An uploaded chunk's length is impossible.")
-        return compute_sealed_digest(chunk.sealed)
-
-    def _is_stored(self, digest: bytes, chunk: UploadChunk) -> bool:
-        """Tell whether these very bytes are stored already, for this chunk id."""
+    def _find_stored(self, digest: bytes, chunk: UploadChunk) -> bytes | None:
+        """Return the pack or segment that holds these very bytes for this chunk id, or None."""
         stored = self.index.locate(digest)
         if stored is None:
-            return False
+            return None
         if stored.chunk != chunk.chunk:
             raise ConflictError("These sealed bytes are stored under another chunk id.")
-        return self.is_alive(stored, Alive())
+        return stored.address.pack if self.is_alive(stored, Alive()) else None
 
-    def _append(self, fresh: dict[bytes, UploadChunk], cluster: int) -> None:
-        chunks = list(fresh.values())
-        room = sum(len(chunk.sealed) + _RECORD_HEAD_BYTES for chunk in chunks) + _SPARE_BYTES
-        room += len(chunks) * FOOTER_ENTRY_BYTES_MAX
-        segment = self._segment_for(cluster, room)
-        records = self.journal.append(segment, chunks)
-        # The durable length tells at the next open whether acknowledged bytes have gone.
-        length = segment.size.to_bytes(8, "big")
-        self.index.record(
-            ((record.sealed_digest, _stored(record, segment.segment_id)) for record in records),
-            also=[(_SEGMENT_ROW + segment.segment_id, length)],
-        )
-
-    def _segment_for(self, cluster: int, room: int) -> Segment:
-        """Return a segment with room, sealing those of the cluster that have none."""
-        segments = list(self.journal.segments.values())
-        for segment in segments:
-            used = segment.size + len(segment.records) * FOOTER_ENTRY_BYTES_MAX
-            is_full = used + room > limits.PACK_BYTES_MAX
-            if segment.cluster == cluster and is_full and not segment.is_closed:
-                self._seal(segment)
-        found = self.journal.find(cluster, room)
-        if found is not None:
-            return found
-        if len(self.journal.segments) >= limits.JOURNAL_SEGMENTS_MAX:
-            self._seal(max(self.journal.segments.values(), key=lambda segment: segment.size))
-        return self.journal.begin(cluster, self._entropy.random_bytes(32))
-
-    def _seal(self, segment: Segment) -> None:
-        """Turn a segment into a pack: pack durable, then addresses moved, then segment dropped."""
-        members = [
-            Member(
-                record.chunk,
-                record.fingerprint,
-                record.sealed_digest,
-                record.length,
-                partial(self.journal.read, segment, record.offset, record.length),
-            )
-            for record in segment.records
-            if self._is_live(segment, record)
-        ]
-        if members:
-            try:
-                plan = PackPlan(members, segment.cluster, self._directory_key)
-            except CorruptError as error:
-                # Sound chunks stay readable where they are; new ones go to another segment.
-                segment.is_closed = True
-                self._report("journal", segment.path.name, str(error))
+    def _append(
+        self, chunks: Sequence[UploadChunk], digests: Sequence[bytes], cluster: int
+    ) -> None:
+        """Make chunks durable in a segment of the cluster and note them."""
+        size = sum(len(chunk.sealed) for chunk in chunks)
+        while True:
+            segment = self._segment_for(cluster, len(chunks), size)
+            segment.fresh_until_ms = self.addresses.fresh_from_now()
+            batch = segment.write(chunks, digests)
+            # None: another upload took the room, or its sealing began, since it was chosen.
+            if batch is not None:
+                segment.commit(batch, self.addresses.note)
                 return
-            self.store.put(name_pack(plan.root), plan.parts())
-            self._adopt(plan.root, plan.bytes, plan.footer)
-        self._drop(segment)
 
-    def _drop(self, segment: Segment) -> None:
-        self.journal.remove(segment)
-        self.table.write([(_SEGMENT_ROW + segment.segment_id, None)])
+    def _segment_for(self, cluster: int, chunks: int, size: int) -> Segment:
+        """Return a segment with room; those of the cluster that have none are handed over."""
+        handed_over = False
+        with self.addresses.lock:
+            found = None
+            for segment in self.journal.list():
+                if segment.cluster != cluster or segment.is_closed or segment.is_full:
+                    continue
+                if segment.has_room(chunks, size):
+                    found = segment
+                else:
+                    segment.is_full = handed_over = True
+            if found is None:
+                begun = [s for s in self.journal.list() if not s.is_full]
+                if len(begun) >= limits.JOURNAL_SEGMENTS_MAX:
+                    max(begun, key=lambda segment: segment.size).is_full = handed_over = True
+                found = self.journal.begin(cluster, self._entropy.random_bytes(32))
+        if handed_over and self.when_full is not None:
+            self.when_full()
+        return found
 
-    def _is_live(self, segment: Segment, record: Record) -> bool:
-        """Tell whether the table points at this very record."""
-        stored = self.index.locate(record.sealed_digest)
-        return stored == _stored(record, segment.segment_id)
+    def _relieve(self) -> None:
+        """Seal a full segment if too much waits: who brings more waits with it.
 
-    def _adopt(self, root: bytes, size: int, footer: PackFooter) -> None:
-        """Note a pack and the addresses of its chunks in one step."""
-        row = PackRow(footer.cluster, size, len(footer.entries))
-        self.index.record(
-            (
-                (
-                    entry.sealed_digest,
-                    StoredChunk(
-                        entry.chunk, entry.fingerprint, Address(root, entry.offset, entry.length)
-                    ),
-                )
-                for entry in footer.entries
-            ),
-            also=[(_PACK_ROW + root, encode(row))],
-        )
+        Raises:
+            HansaError: the store does not take it.
+        """
+        full = [segment for segment in self.journal.list() if segment.is_full]
+        waiting = sum(segment.size for segment in full)
+        files = len(self.journal.segments)
+        if full and (
+            waiting > limits.JOURNAL_WAITING_BYTES_MAX or files > 2 * limits.JOURNAL_SEGMENTS_MAX
+        ):
+            self._seal(full[0])
 
-    def _pack_bytes(self, pack: bytes) -> int:
-        try:
-            return self.store.size(name_pack(pack))
-        except MissingError:
-            return 0
+    def _seal_all(self, is_wanted: Callable[[Segment], bool]) -> int:
+        return sum(self._seal(segment) for segment in self.journal.list() if is_wanted(segment))
 
-    # --- recovery -------------------------------------------------------------------------------
-
-    def _recover(self) -> None:
-        """Bring the table in line with the packs and the journal."""
-        if self.table.get(_FORMAT_ROW) != _FORMAT:
-            self.table.write([(key, None) for key, _ in self.table.scan(b"")])
-            self.table.write([(_FORMAT_ROW, _FORMAT)])
-            self.index = HashIndexTable(self.table)
-        for name in self.journal.unreadable:
-            self._report("journal", name, "The file is no journal segment; it was left alone.")
-        self._recover_packs()
-        for key, row in list(self.table.scan(_SEGMENT_ROW)):
-            self._recover_length(key[1:], int.from_bytes(row, "big"))
-        for segment in list(self.journal.segments.values()):
-            if segment.damage:
-                self._report("journal", segment.path.name, f"Acknowledged data: {segment.damage}.")
-            self._recover_segment(segment)
-
-    def _recover_packs(self) -> None:
-        """Adopt packs the table does not know; report packs it knows that are gone."""
-        known = {root for root, _ in self.packs()}
-        found: set[bytes] = set()
-        for name in self.store.list(PACKS):
-            root = parse_root(name)
-            if root is None or name != name_pack(root):
-                self._report("pack", name, "The object is no pack; it was left alone.")
-                continue
-            found.add(root)
-            if root in known:
-                continue
+    def _seal(self, segment: Segment) -> bool:
+        """Turn a segment into a pack: pack durable, then addresses moved, then segment dropped."""
+        with segment.sealing:
+            if segment.segment_id not in self.journal.segments:
+                return False  # Somebody else was faster.
             try:
-                footer = read_footer(self.store, name, self._directory_key)
-            except CorruptError as error:
-                self._report("pack", name, str(error))
-                continue
-            self._adopt(root, self.store.size(name), footer)
-        for root in known - found:
-            self._report("pack", name_pack(root), "The pack is missing.")
+                segment.freeze(self.addresses.note)
+                if not segment.records and not segment.is_closed:
+                    segment.is_full = False
+                    return False
+                is_pack = self._make_pack(segment)
+            except HansaError as error:
+                self.trouble = error.message
+                raise
+            self.trouble = ""
+            return is_pack
 
-    def _recover_length(self, segment_id: bytes, durable: int) -> None:
-        """Report a segment that lost bytes that were acknowledged; it takes no more."""
-        segment = self.journal.segments.get(segment_id)
-        if segment is None:
-            # Either packed and removed just before a crash, or lost: the addresses tell.
-            lost = sum(stored.address.pack == segment_id for _, stored in self.index.stored())
-            if lost:
-                self._report("journal", segment_id.hex(), f"A segment of {lost} chunks is gone.")
-            else:
-                self.table.write([(_SEGMENT_ROW + segment_id, None)])
-        elif segment.size < durable:
-            segment.is_closed = True
-            lost = durable - segment.size
-            self._report("journal", segment.path.name, f"{lost} acknowledged bytes are gone.")
+    def _make_pack(self, segment: Segment) -> bool:
+        if not any(self.addresses.is_current(segment, record) for record in segment.records):
+            self.addresses.drop_segment(segment)
+            return False
+        try:
+            if segment.is_closed:
+                self._evacuate(segment)
+                return False
+            footer = segment.finish(self.directory_key)
+        except CorruptError:
+            self._evacuate(segment)
+            return False
+        assert segment.root is not None
+        self.store.put_file(name_pack(segment.root), segment.path)
+        self.addresses.adopt(segment.root, footer, segment.segment_id)
+        self.addresses.drop_segment(segment)
+        return True
 
-    def _recover_segment(self, segment: Segment) -> None:
-        """Note records of a segment that the table does not know; drop it if none is needed."""
-        alive = Alive()
-        unknown: list[tuple[bytes, StoredChunk]] = []
-        needed = 0
+    def _evacuate(self, segment: Segment) -> None:
+        """Move the sound chunks of a segment that can be no pack to another; put it aside."""
+        segment.is_closed = True
+        lost = 0
         for record in segment.records:
-            stored = self.index.locate(record.sealed_digest)
-            here = _stored(record, segment.segment_id)
-            if stored is None or not self.is_alive(stored, alive):
-                unknown.append((record.sealed_digest, here))
-            needed += stored == here
-        if unknown:
-            length = segment.size.to_bytes(8, "big")
-            self.index.record(unknown, also=[(_SEGMENT_ROW + segment.segment_id, length)])
-        elif segment.records and not needed:
-            self._drop(segment)
-
-    def _report(self, kind: Kind, name: str, detail: str) -> None:
-        self.damages.append(Damage(kind, name, detail))
-
-
-def _place(address: Address) -> bytes:
-    return address.pack + address.offset.to_bytes(8, "big")
+            if not self.addresses.is_current(segment, record):
+                continue
+            if not segment.is_sound(record):
+                lost += 1
+                continue
+            sealed = segment.read(record.offset, record.length)
+            chunk = UploadChunk(record.chunk, record.fingerprint, sealed)
+            self._append([chunk], [record.sealed_digest], segment.cluster)
+        if lost:
+            segment.damage = segment.damage or f"{lost} chunks are not what was recorded"
+            self.addresses.report(
+                "journal", segment.path.name, f"Acknowledged data: {segment.damage}."
+            )
+        self.addresses.drop_segment(segment)
 
 
-def _stored(record: Record, segment_id: bytes) -> StoredChunk:
-    address = Address(segment_id, record.offset, record.length)
-    return StoredChunk(record.chunk, record.fingerprint, address)
+def _check_upload(chunk: UploadChunk) -> bytes:
+    if len(chunk.chunk) != 32 or len(chunk.fingerprint) not in (0, FINGERPRINT_BYTES):
+        raise InvalidError("An uploaded chunk's id or fingerprint has a wrong length.")
+    if not 0 < len(chunk.sealed) <= limits.SEALED_CHUNK_BYTES_MAX:
+        raise InvalidError("An uploaded chunk's length is impossible.")
+    return compute_sealed_digest(chunk.sealed)

@@ -8,12 +8,15 @@ kernel may have dropped the dirty pages; "Can applications recover from fsync fa
 import contextlib
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from hansa.errors import DeniedError, DiskFullError, HansaError, UnavailableError
+from hansa.limits import MIB
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_PIECES_AT_ONCE = 1_000
+"""Pieces one call may carry; systems take 1,024 (IOV_MAX)."""
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -52,6 +55,70 @@ def write_all(descriptor: int, data: bytes, offset: int) -> int:
         offset += written
         view = view[written:]
     return len(data)
+
+
+def write_pieces(descriptor: int, pieces: Sequence[bytes], offset: int) -> int:
+    """Write pieces one behind the other at an offset, without joining them; return their bytes."""
+    start = offset
+    for at in range(0, len(pieces), _PIECES_AT_ONCE):
+        some = pieces[at : at + _PIECES_AT_ONCE]
+        length = sum(map(len, some))
+        written = os.pwritev(descriptor, some, offset)
+        if written < length:
+            write_all(descriptor, b"".join(some)[written:], offset + written)
+        offset += length
+    return offset - start
+
+
+def sync_file(descriptor: int) -> None:
+    """Make a file's bytes and length durable."""
+    os.fdatasync(descriptor)
+
+
+def cut_file(descriptor: int, size: int) -> None:
+    """Shorten (or lengthen) a file; not durable before it is synced."""
+    os.ftruncate(descriptor, size)
+
+
+def read_exactly(descriptor: int, offset: int, length: int) -> bytes:
+    """Read bytes at a position; fewer only if the file ends before."""
+    data = os.pread(descriptor, length, offset)
+    if len(data) == length or not data:
+        return data
+    pieces = [data]
+    at = offset + len(data)
+    while at < offset + length:
+        piece = os.pread(descriptor, offset + length - at, at)
+        if not piece:
+            break
+        pieces.append(piece)
+        at += len(piece)
+    return b"".join(pieces)
+
+
+def move_file(source: Path, target: Path) -> None:
+    """Rename a complete, synced file durably; a file of the new name is replaced.
+
+    Raises:
+        OSError: EXDEV if the two lie on different file systems; nothing was moved.
+    """
+    source.rename(target)
+    sync_folder(target.parent)
+    if source.parent != target.parent:
+        sync_folder(source.parent)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file durably; absent is fine."""
+    path.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def read_pieces(path: Path, piece_bytes: int = MIB) -> Iterator[bytes]:
+    """Yield a file's bytes in order."""
+    with path.open("rb", buffering=0) as file:
+        while piece := file.read(piece_bytes):
+            yield piece
 
 
 def sync_folder(folder: Path) -> None:

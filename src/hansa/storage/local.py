@@ -9,6 +9,7 @@
 Upon put: write to tmp, fsync, rename, fsync the folder. What cannot be written leaves nothing behind.
 """
 
+import errno
 import fcntl
 import itertools
 import os
@@ -18,7 +19,14 @@ from pathlib import Path
 
 from hansa.errors import ConflictError, CorruptError, InvalidError, MissingError
 from hansa.limits import MIB
-from hansa.storage.disk import disk_errors, make_folders, write_whole
+from hansa.storage.disk import (
+    disk_errors,
+    make_folders,
+    move_file,
+    read_pieces,
+    sync_folder,
+    write_whole,
+)
 from hansa.storage.names import validate_name
 
 
@@ -64,11 +72,35 @@ class LocalStore:
         path = self._path(name)
         with disk_errors(f"object {name}"):
             if path.exists():
-                return _compare(path, parts, name)
+                size = _compare(path, parts, name)
+                sync_folder(path.parent)
+                return size
             # One at a time: nobody may find a folder whose own name is not durable yet.
             with self._making:
                 make_folders(path.parent)
             return write_whole(path, self._tmp / f"{next(self._counter):x}", parts)
+
+    def put_file(self, name: str, path: Path) -> int:
+        """Take a complete, synced file as an object: renamed if it lies on this file system."""
+        target = self._path(name)
+        with disk_errors(f"object {name}"):
+            if target.exists():
+                # A repeated call: of an earlier one the rename or its sync may have failed.
+                pieces = read_pieces(path) if path.exists() else read_pieces(target)
+                size = _compare(target, pieces, name)
+                sync_folder(target.parent)
+                return size
+            size = path.stat().st_size
+            with self._making:
+                make_folders(target.parent)
+            try:
+                move_file(path, target)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                temporary = self._tmp / f"{next(self._counter):x}"
+                write_whole(target, temporary, read_pieces(path))
+            return size
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Return bytes at a position; to the end if no length is given."""

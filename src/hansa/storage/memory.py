@@ -2,8 +2,10 @@
 
 import threading
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from hansa.errors import CorruptError, InvalidError, MissingError
+from hansa.storage.disk import disk_errors
 from hansa.storage.names import validate_name
 
 
@@ -24,6 +26,12 @@ class MemoryStore:
             if self.objects.setdefault(name, data) != data:
                 raise CorruptError(f"Object {name} is there already with other bytes.")
         return len(data)
+
+    def put_file(self, name: str, path: Path) -> int:
+        """Keep a file's bytes as an object; return how many."""
+        with disk_errors(f"object {name}"):
+            data = path.read_bytes()
+        return self.put(name, [data])
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Return bytes at a position; to the end if no length is given."""

@@ -6,34 +6,35 @@
     trailer   synthetic value (32) ‖ footer's length (8) ‖ "HANSAEND"
 
 A pack's name is the root of a digest tree over its 1 MiB parts, so anybody can check it without keys.
+It is written chunk by chunk as a segment of the journal (`segment.py`), and so never copied.
 The footer's key is derived from the directory key and a synthetic value over the footer (as SIV modes
 do, RFC 5297): sealing the same journal again after a crash gives the same bytes and the same name.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Literal, Protocol
 
 import msgspec
+from blake3 import blake3
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from hansa.codec import decode, encode
 from hansa.crypto.merkle import compute_root
 from hansa.crypto.sealing import NONCE_BYTES, open_sealed, seal
-from hansa.data.chunk import compute_sealed_digest
 from hansa.errors import CorruptError, InvalidError
 from hansa.limits import MIB, PACK_BYTES_MAX
 from hansa.types import ChunkId, Digest
 
-HEADER = b"HANSAPAK" + (1).to_bytes(2, "big") + bytes(6)
+PACK_FORMAT = 2
+HEADER = b"HANSAPAK" + PACK_FORMAT.to_bytes(2, "big") + bytes(6)
 _END = b"HANSAEND"
 _TRAILER_BYTES = 32 + 8 + len(_END)
 PART_BYTES = MIB
 FOOTER_ENTRY_BYTES_MAX = 160
 """Footer bytes one chunk takes at most: for planning how much fits."""
-_USE = b"hansa.pack.footer\x00\x01"
+_USE = b"hansa.pack.footer\x00\x02"
 
 
 class PackEntry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -50,7 +51,7 @@ class PackEntry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
 class PackFooter(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """What a pack holds."""
 
-    format: Literal[1]
+    format: Literal[2]
     cluster: int
     """Label of the index cluster its chunks were gathered for; a hint."""
     entries: tuple[PackEntry, ...]
@@ -69,72 +70,62 @@ class ReadOnlyStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A chunk to be packed, and how to read its sealed bytes (twice: for the name, for the pack)."""
+class PackHasher:
+    """The digest tree of a pack's name, kept up while the pack grows.
 
-    chunk: ChunkId
-    fingerprint: bytes
-    sealed_digest: bytes
-    length: int
-    read: Callable[[], bytes]
-
-
-class PackPlan:
-    """A pack about to be written: its name is known before its first byte is."""
-
-    def __init__(self, members: Sequence[Member], cluster: int, directory_key: bytes) -> None:
-        """Lay the pack out and read its members once, for its name.
-
-        Raises:
-            CorruptError: a member's bytes are not those that were recorded.
-        """
-        entries: list[PackEntry] = []
-        offset = len(HEADER)
-        for member in members:
-            entries.append(
-                PackEntry(
-                    member.chunk, member.fingerprint, member.sealed_digest, offset, member.length
-                )
-            )
-            offset += member.length
-        self._members = members
-        self.footer = PackFooter(1, cluster, tuple(entries))
-        self._tail = _seal_footer(self.footer, directory_key)
-        self.bytes = offset + len(self._tail)
-        assert self.bytes <= PACK_BYTES_MAX
-        self.root = compute_pack_root(self.parts())
-
-    def parts(self) -> Iterator[bytes]:
-        """Yield the pack's bytes in order."""
-        yield HEADER
-        for member in self._members:
-            sealed = member.read()
-            if compute_sealed_digest(sealed) != member.sealed_digest:
-                raise CorruptError("A chunk changed in the journal before it could be packed.")
-            yield sealed
-        yield self._tail
-
-
-def compute_pack_root(parts: Iterable[bytes]) -> Digest:
-    """Return the root of the digest tree over 1 MiB parts of the joined bytes, 32 bytes.
-
-    Leaves are the SHA-256 digests of the parts; the tree is that of RFC 9162.
+    Leaves are the BLAKE3 digests of 1 MiB parts; the tree is that of RFC 9162.
     """
-    leaves: list[bytes] = []
-    state, room = hashlib.sha256(), PART_BYTES
-    for piece in parts:
+
+    def __init__(self) -> None:
+        """Begin before the first byte."""
+        self.bytes = 0
+        """Taken so far."""
+        self._leaves: list[bytes] = []
+        self._part = blake3()
+        self._room = PART_BYTES
+
+    def update(self, piece: bytes) -> None:
+        """Take the next bytes."""
+        self.bytes += len(piece)
+        if len(piece) < self._room:
+            self._part.update(piece)
+            self._room -= len(piece)
+            return
         view = memoryview(piece)
-        while view:
-            state.update(view[:room])
-            taken = min(room, len(view))
-            view, room = view[taken:], room - taken
-            if room == 0:
-                leaves.append(state.digest())
-                state, room = hashlib.sha256(), PART_BYTES
-    if room < PART_BYTES:
-        leaves.append(state.digest())
-    return compute_root(leaves)
+        while len(view) >= self._room:
+            self._part.update(view[: self._room])
+            self._leaves.append(self._part.digest())
+            view, self._part, self._room = view[self._room :], blake3(), PART_BYTES
+        self._part.update(view)
+        self._room -= len(view)
+
+    def root(self, tail: bytes = b"") -> Digest:
+        """Return the name of what was taken and then `tail`; 32 bytes. Changes nothing."""
+        if tail:
+            whole = PackHasher()
+            whole._leaves, whole._part = list(self._leaves), self._part.copy()
+            whole._room = self._room
+            whole.update(tail)
+            return whole.root()
+        last = [self._part.digest()] if self._room < PART_BYTES else []
+        return compute_root([*self._leaves, *last])
+
+
+def compute_pack_root(pieces: Iterable[bytes]) -> Digest:
+    """Return a pack's name, 32 bytes, from its bytes in order, in pieces of any length."""
+    hasher = PackHasher()
+    for piece in pieces:
+        hasher.update(piece)
+    return hasher.root()
+
+
+def encode_tail(footer: PackFooter, directory_key: bytes) -> bytes:
+    """Return what stands behind a pack's last chunk: sealed footer, then trailer."""
+    plain = encode(footer)
+    synthetic = _synthetic_value(directory_key, plain)
+    # The key is unique to this plaintext, so a fixed nonce is never used twice with it.
+    sealed = seal(_footer_key(directory_key, synthetic), bytes(NONCE_BYTES), plain, _USE)
+    return sealed + synthetic + len(sealed).to_bytes(8, "big") + _END
 
 
 def is_intact(store: ReadOnlyStore, name: str, root: bytes) -> bool:
@@ -145,13 +136,14 @@ def is_intact(store: ReadOnlyStore, name: str, root: bytes) -> bool:
 
 
 def read_footer(store: ReadOnlyStore, name: str, directory_key: bytes) -> PackFooter:
-    """Read what a pack holds: two positioned reads.
+    """Read what a pack holds: three positioned reads.
 
     Raises:
-        CorruptError: no pack, changed, or sealed to another organisation's directory key.
+        CorruptError: no pack, of another format, changed, or sealed to another organisation's directory key.
         MissingError: no such object.
     """
     size = store.size(name)
+    _validate_header(store.get(name, 0, min(size, len(HEADER))), name)
     if not len(HEADER) + _TRAILER_BYTES <= size <= PACK_BYTES_MAX:
         raise CorruptError(f"Object {name} has no pack's length.")
     trailer = store.get(name, size - _TRAILER_BYTES, _TRAILER_BYTES)
@@ -171,6 +163,19 @@ def read_footer(store: ReadOnlyStore, name: str, directory_key: bytes) -> PackFo
     return footer
 
 
+def _validate_header(header: bytes, name: str) -> None:
+    """Check that a pack begins as one of this format."""
+    if header == HEADER:
+        return
+    if header[:8] == HEADER[:8]:
+        written = int.from_bytes(header[8:10], "big")
+        raise CorruptError(
+            f"Pack {name} has format {written}; this release reads format {PACK_FORMAT}.",
+            remedy="Publish into a new store, or open this one with the release that wrote it.",
+        )
+    raise CorruptError(f"Object {name} does not begin as a pack does.")
+
+
 def _validate_footer(footer: PackFooter, body_end: int, name: str) -> None:
     """Check that the entries fill the body without gaps or overlap."""
     offset = len(HEADER)
@@ -184,21 +189,12 @@ def _validate_footer(footer: PackFooter, body_end: int, name: str) -> None:
         raise CorruptError(f"The footer of {name} does not describe its chunks.")
 
 
-def _seal_footer(footer: PackFooter, directory_key: bytes) -> bytes:
-    """Return sealed footer ‖ trailer."""
-    plain = encode(footer)
-    synthetic = _synthetic_value(directory_key, plain)
-    # The key is unique to this plaintext, so a fixed nonce is never used twice with it.
-    sealed = seal(_footer_key(directory_key, synthetic), bytes(NONCE_BYTES), plain, _USE)
-    return sealed + synthetic + len(sealed).to_bytes(8, "big") + _END
-
-
 def _synthetic_value(directory_key: bytes, plain: bytes) -> bytes:
-    return _derive(directory_key, b"hansa.pack.synthetic.1" + hashlib.sha256(plain).digest())
+    return _derive(directory_key, b"hansa.pack.synthetic.2" + hashlib.sha256(plain).digest())
 
 
 def _footer_key(directory_key: bytes, synthetic: bytes) -> bytes:
-    return _derive(directory_key, b"hansa.pack.key.1" + synthetic)
+    return _derive(directory_key, b"hansa.pack.key.2" + synthetic)
 
 
 def _derive(directory_key: bytes, info: bytes) -> bytes:

@@ -32,7 +32,8 @@ from hansa.data.manifest import (
 )
 from hansa.errors import CorruptError, InvalidError, MissingError
 from hansa.ports import Clock
-from hansa.storage.chunk_store import Alive, ChunkStore
+from hansa.storage.addresses import Alive
+from hansa.storage.chunk_store import ChunkStore
 from hansa.storage.leases import Leases
 from hansa.storage.names import MANIFESTS, PACKS, name_manifest
 from hansa.types import Address, ChunkId, Digest, Millis

@@ -7,10 +7,11 @@ class TestMyStore(StoreContract):
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from hansa.errors import CorruptError, InvalidError, MissingError
+from hansa.errors import CorruptError, HansaError, InvalidError, MissingError
 from hansa.ports import Store
 
 _BAD_NAMES = [
@@ -72,6 +73,31 @@ class StoreContract:
         with pytest.raises(MissingError):
             store.size("no")
         store.delete("no")
+
+    def test_put_file(self, store: Store, tmp_path: Path) -> None:
+        """A file becomes an object with its bytes; the same file again is fine; others are refused."""
+        data = bytes(range(256)) * 9_000
+        for _ in range(2):
+            (tmp_path / "file").write_bytes(data)
+            assert store.put_file("packs/ab/file", tmp_path / "file") == len(data)
+        assert store.get("packs/ab/file") == data
+        assert store.size("packs/ab/file") == len(data)
+        assert list(store.list("")) == ["packs/ab/file"]
+        (tmp_path / "file").write_bytes(data[:-1] + b"x")
+        with pytest.raises(CorruptError):
+            store.put_file("packs/ab/file", tmp_path / "file")
+        assert store.get("packs/ab/file") == data
+        (tmp_path / "empty").touch()
+        assert store.put_file("empty", tmp_path / "empty") == 0
+        with pytest.raises(InvalidError):
+            store.put_file("../a", tmp_path / "file")
+
+    def test_put_file_that_is_missing(self, store: Store, tmp_path: Path) -> None:
+        """Without the file nothing appears."""
+        with pytest.raises(HansaError):
+            store.put_file("a", tmp_path / "none")
+        assert not store.exists("a")
+        assert list(store.list("")) == []
 
     def test_put_again_is_idempotent(self, store: Store) -> None:
         """The same bytes under the same name are taken again without effect."""

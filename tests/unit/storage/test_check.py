@@ -24,7 +24,12 @@ V1, V2 = VersionRef(b"d" * 16, 1), VersionRef(b"d" * 16, 2)
 def versions(tmp_path):
     """Return a store with one version packed and one in the journal."""
     chunks = ChunkStore(
-        MemoryStore(), Journal(tmp_path), MemoryTable(), DIRECTORY_KEY, SeededEntropy("c")
+        MemoryStore(),
+        Journal(tmp_path),
+        MemoryTable(),
+        DIRECTORY_KEY,
+        SeededEntropy("c"),
+        clock=FixedClock(),
     )
     found = VersionStore(chunks, DIRECTORY_KEY, FixedClock())
     for label, version in (("one", V1), ("two", V2)):
@@ -170,7 +175,12 @@ def test_what_is_damaged_comes_again(versions, tmp_path):
 
     chunks = versions.chunks
     reopened = ChunkStore(
-        chunks.store, Journal(tmp_path), chunks.table, DIRECTORY_KEY, SeededEntropy("r")
+        chunks.store,
+        Journal(tmp_path),
+        chunks.table,
+        DIRECTORY_KEY,
+        SeededEntropy("r"),
+        clock=FixedClock(),
     )
     found = VersionStore(reopened, DIRECTORY_KEY, FixedClock())
     with pytest.raises(MissingError):

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,15 +17,23 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from hansa import limits
 from hansa.data.chunk import compute_sealed_digest
 from hansa.data.pipeline import UploadChunk
-from hansa.errors import ConflictError, CorruptError, DiskFullError, InvalidError, MissingError
-from hansa.storage import chunk_store as module
-from hansa.storage.chunk_store import Alive, ChunkStore
+from hansa.errors import (
+    ConflictError,
+    CorruptError,
+    DiskFullError,
+    InvalidError,
+    MissingError,
+    UnavailableError,
+)
+from hansa.storage.addresses import Alive
+from hansa.storage.chunk_store import ChunkStore
 from hansa.storage.journal import Journal
 from hansa.storage.local import LocalStore
 from hansa.storage.memory import MemoryStore
-from hansa.storage.names import PACKS, name_pack
+from hansa.storage.names import PACKS, name_pack, parse_root
+from hansa.storage.pack import is_intact
 from hansa.storage.table import MemoryTable
-from hansa.testing.doubles import SeededEntropy
+from hansa.testing.doubles import FixedClock, SeededEntropy
 from hansa.types import Address, ChunkId
 
 KEY = b"e" * 32
@@ -40,7 +49,9 @@ def open_store(folder, store=None, table=None):
     """Return an open chunk store; what is not given is new and in memory."""
     journal = Journal(Path(folder) / "journal")
     entropy = SeededEntropy(str(len(journal.segments)) + os.urandom(8).hex())
-    return ChunkStore(store or MemoryStore(), journal, table or MemoryTable(), KEY, entropy)
+    return ChunkStore(
+        store or MemoryStore(), journal, table or MemoryTable(), KEY, entropy, clock=FixedClock()
+    )
 
 
 def read(chunks, digest):
@@ -88,7 +99,6 @@ def test_what_is_alike_lies_together(tmp_path):
 def test_full_segment_becomes_a_pack(tmp_path, monkeypatch):
     """A pack is sealed by itself when the next upload would not fit, and never exceeds the limit."""
     monkeypatch.setattr(limits, "PACK_BYTES_MAX", 100_000)
-    monkeypatch.setattr(module, "_SPARE_BYTES", 1_000)
     chunks = open_store(tmp_path)
     digests = [chunks.put([chunk(n, 9_000)], 0)[0] for n in range(40)]
     sizes = [row.bytes for _, row in chunks.packs()]
@@ -189,14 +199,14 @@ def test_found_at_open(tmp_path):
     first, second = chunks.journal.segments.values()
     os.truncate(first.path, first.size - 1)
     second.path.unlink()
-    (tmp_path / "journal" / "0.segment").write_bytes(bytes(200))
+    (tmp_path / "journal" / "0.log").write_bytes(bytes(200))
     again = open_store(tmp_path, chunks.store, chunks.table)
     found = sorted((damage.kind, damage.name) for damage in again.damages)
     assert found == sorted(
         [
-            ("journal", "0.segment"),
+            ("journal", "0.log"),
             ("journal", first.path.name),
-            ("journal", second.segment_id.hex()),
+            ("journal", second.path.name),
             ("pack", "packs/xx/strange"),
             ("pack", name_pack(b"y" * 32)),
             ("pack", pack),
@@ -206,7 +216,7 @@ def test_found_at_open(tmp_path):
     assert not again.is_alive(again.locate(lost), Alive())
     again.put([chunk(2)], 0)
     assert read(again, lost) == chunk(2).sealed
-    assert again.journal.segments[first.segment_id].records == [], "a short segment took more"
+    assert len(again.journal.segments[first.segment_id].records) == 1, "a short segment took more"
 
 
 def test_journal_damage_does_not_stop_uploads(tmp_path):
@@ -217,11 +227,18 @@ def test_journal_damage_does_not_stop_uploads(tmp_path):
     data = bytearray(segment.path.read_bytes())
     data[segment.records[0].offset] ^= 1
     segment.path.write_bytes(data)
+    chunks = open_store(tmp_path, chunks.store, chunks.table)
     chunks.flush()
     assert [damage.kind for damage in chunks.damages] == ["journal"]
     assert read(chunks, digests[1]) == chunk(2).sealed
+    assert not chunks.index.locate(digests[0]) or not chunks.is_alive(
+        chunks.locate(digests[0]), Alive()
+    )
     assert read(chunks, chunks.put([chunk(3)], 0)[0]) == chunk(3).sealed
-    assert len(chunks.journal.segments) == 2
+    chunks.put([chunk(1)], 0)
+    chunks.flush()
+    assert read(chunks, digests[0]) == chunk(1).sealed
+    assert [path.suffix for path in (tmp_path / "journal").iterdir()] == [".damaged"] * 2
 
 
 def test_full_disk_takes_nothing(tmp_path, monkeypatch):
@@ -233,7 +250,7 @@ def test_full_disk_takes_nothing(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "injected")
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "pwrite", full)
+        patch.setattr(os, "pwritev", full)
         with pytest.raises(DiskFullError):
             chunks.put([chunk(2)], 0)
     with pytest.raises(MissingError):
@@ -241,15 +258,156 @@ def test_full_disk_takes_nothing(tmp_path, monkeypatch):
     chunks.put([chunk(2)], 0)
 
 
+def test_damage_marks_survive_sealing(tmp_path):
+    """A journalled chunk found damaged stays marked in its pack, until it comes again."""
+    chunks = open_store(tmp_path)
+    digests = chunks.put([chunk(1), chunk(2)], 0)
+    chunks.mark_damaged(digests[:1])
+    chunks.flush()
+    for opened in (chunks, open_store(tmp_path, chunks.store, chunks.table)):
+        places = [opened.locate(digest) for digest in digests]
+        assert len({place.address.pack for place in places}) == 1
+        assert [opened.is_alive(place, Alive()) for place in places] == [False, True]
+    chunks.put([chunk(1)], 0)
+    chunks.flush()
+    assert chunks.is_alive(chunks.locate(digests[0]), Alive())
+
+
+def test_uploads_go_on_while_a_pack_is_sealed(tmp_path, monkeypatch):
+    """A full segment is handed over; the next one takes uploads while the store is slow."""
+    monkeypatch.setattr(limits, "PACK_BYTES_MAX", 50_000)
+    taking, taken = threading.Event(), threading.Event()
+
+    class Slow(MemoryStore):
+        def put_file(self, name, path):
+            taking.set()
+            assert taken.wait(10)
+            return super().put_file(name, path)
+
+    told = []
+    chunks = open_store(tmp_path, Slow())
+    chunks.when_full = lambda: told.append(1)
+    digests = [chunks.put([chunk(n, 9_000)], 0)[0] for n in range(8)]
+    assert told
+    sealer = threading.Thread(target=chunks.seal_full)
+    sealer.start()
+    assert taking.wait(10)
+    digests += [chunks.put([chunk(n, 9_000)], 0)[0] for n in range(8, 12)]
+    for n, digest in enumerate(digests):
+        assert read(chunks, digest) == chunk(n, 9_000).sealed
+    taken.set()
+    sealer.join()
+    assert sum(1 for _ in chunks.packs()) >= 1
+    chunks.flush()
+    assert [read(chunks, digest) for digest in digests] == [
+        chunk(n, 9_000).sealed for n in range(12)
+    ]
+
+
+def test_a_store_that_is_down(tmp_path, monkeypatch):
+    """Uploads go on into the journal up to a bound, then are refused; nothing is lost, all is sealed later."""
+    monkeypatch.setattr(limits, "PACK_BYTES_MAX", 50_000)
+    monkeypatch.setattr(limits, "JOURNAL_WAITING_BYTES_MAX", 150_000)
+    down = [True]
+
+    class Failing(MemoryStore):
+        def put_file(self, name, path):
+            if down[0]:
+                raise UnavailableError("The store cannot be reached.")
+            return super().put_file(name, path)
+
+    chunks = open_store(tmp_path, Failing())
+    digests = []
+
+    def put_many():
+        for n in range(100):
+            digests.extend(chunks.put([chunk(n, 9_000)], 0))
+
+    with pytest.raises(UnavailableError):
+        put_many()
+    assert 15 < len(digests) < 30
+    assert "reached" in chunks.trouble
+    with pytest.raises(UnavailableError):
+        chunks.flush()
+    for opened in (chunks, open_store(tmp_path, chunks.store, chunks.table)):
+        assert [read(opened, digest) for digest in digests] == [
+            chunk(n, 9_000).sealed for n in range(len(digests))
+        ]
+        assert opened.damages == []
+    down[0] = False
+    chunks.flush()
+    assert chunks.trouble == ""
+    assert chunks.journal.segments == {}
+    assert read(chunks, digests[0]) == chunk(0, 9_000).sealed
+
+
+def test_fresh_chunks_are_kept(tmp_path):
+    """What was put, or found stored by a repeated upload, is fresh for a while; sealing keeps that."""
+    chunks = open_store(tmp_path)
+    clock = chunks.addresses._clock
+    digest = chunks.put([chunk(1)], 0)[0]
+    until = clock.time_ms + limits.UPLOAD_LEASE_MS
+    assert chunks.fresh_until(chunks.locate(digest).address.pack) == until
+    chunks.flush()
+    pack = chunks.locate(digest).address.pack
+    assert chunks.fresh_until(pack) == until
+    clock.time_ms += limits.UPLOAD_LEASE_MS
+    chunks.put([chunk(1)], 0)
+    assert chunks.fresh_until(pack) == until + limits.UPLOAD_LEASE_MS
+    assert chunks.fresh_until(b"x" * 32) == 0
+
+
+def test_threads_put_at_once(tmp_path, monkeypatch):
+    """Uploads of several threads, with packs filling up and being sealed under them, all arrive."""
+    monkeypatch.setattr(limits, "PACK_BYTES_MAX", 60_000)
+    chunks = open_store(tmp_path, LocalStore(tmp_path / "store", "o"))
+    stored = {}
+
+    def upload(first):
+        for n in range(first, first + 20, 2):
+            batch = [chunk(n, 3_000), chunk(n + 1, 3_000)]
+            for digest, item in zip(chunks.put(batch, n % 2), batch, strict=True):
+                stored[digest] = item.sealed
+
+    threads = [threading.Thread(target=upload, args=(n * 20,)) for n in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(stored) == 100
+    chunks.flush()
+    for digest, sealed in stored.items():
+        assert read(chunks, digest) == sealed
+    for name in chunks.store.list(PACKS):
+        assert is_intact(chunks.store, name, parse_root(name))
+
+
 class _CrashError(BaseException):
     """The machine stops here."""
+
+
+def half_writers(is_last):
+    """Return `pwrite` and `pwritev` that write half before the call that is the last."""
+    write, write_pieces = os.pwrite, os.pwritev
+
+    def half_write(descriptor, data, offset):
+        with is_last(lambda: write(descriptor, bytes(data[: len(data) // 2]), offset)):
+            return write(descriptor, data, offset)
+
+    def half_write_pieces(descriptor, pieces, offset):
+        data = b"".join(pieces)
+        with is_last(lambda: write(descriptor, data[: len(data) // 2], offset)):
+            return write_pieces(descriptor, pieces, offset)
+
+    return half_write, half_write_pieces
 
 
 @contextlib.contextmanager
 def crash_at(step, table):
     """Let the process "die" at the n-th call that changes the disk; yield how many there were."""
     count = [0]
-    originals = {name: getattr(os, name) for name in ("pwrite", "fsync", "rename", "unlink")}
+    names = ("fsync", "fdatasync", "ftruncate", "rename", "unlink")
+    originals = {name: getattr(os, name) for name in names}
     write = table.write
 
     def stop():
@@ -264,21 +422,24 @@ def crash_at(step, table):
 
         return call
 
-    def half_write(descriptor, data, offset):
+    @contextlib.contextmanager
+    def is_last(half):
         if count[0] + 1 == step:
-            originals["pwrite"](descriptor, bytes(data[: len(data) // 2]), offset)
+            half()
         stop()
-        return originals["pwrite"](descriptor, data, offset)
+        yield
 
     def table_write(changes):
         rows = list(changes)
         stop()
         write(rows)
 
+    half_write, half_write_pieces = half_writers(is_last)
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("fsync", "rename", "unlink"):
+        for name in names:
             patch.setattr(os, name, wrap(name))
         patch.setattr(os, "pwrite", half_write)
+        patch.setattr(os, "pwritev", half_write_pieces)
         patch.setattr(table, "write", table_write)
         yield count
 
@@ -369,7 +530,9 @@ class ChunkStoreMachine(RuleBasedStateMachine):
         """What a batch that was never acknowledged leaves behind."""
         segment = next(iter(self.chunks.journal.segments.values()))
         with segment.path.open("ab") as file:
-            file.write(b"HJB1" + tail)
+            file.write(tail)
+        with segment.log_path.open("ab") as file:
+            file.write(b"HJB2" + tail)
         self.reopen()
 
     @invariant()

@@ -79,6 +79,55 @@ def test_failing_disk_leaves_nothing(tmp_path, store, monkeypatch, call, number,
     assert store.put("a/b", [b"bytes"]) == 5
 
 
+def test_put_file_renames(tmp_path, store):
+    """A file on the same file system is not copied; both folders are synced after the rename."""
+    path = tmp_path / "file"
+    path.write_bytes(b"bytes")
+    inode = path.stat().st_ino
+    store.put_file("packs/ab/cd", path)
+    assert (tmp_path / "root" / "objects" / "packs" / "ab" / "cd").stat().st_ino == inode
+    assert not path.exists()
+
+
+def test_put_file_from_another_disk(tmp_path, store, monkeypatch):
+    """A file that cannot be renamed is copied, whole or not at all."""
+    path = tmp_path / "file"
+    path.write_bytes(b"bytes" * 1_000)
+    real = os.rename
+
+    def other_disk(source, target, **named):
+        if str(source) == str(path):
+            raise OSError(errno.EXDEV, "injected")
+        return real(source, target, **named)
+
+    monkeypatch.setattr(os, "rename", other_disk)
+    assert store.put_file("a", path) == 5_000
+    assert store.get("a") == b"bytes" * 1_000
+
+
+def test_put_file_completes_what_failed(tmp_path, store, monkeypatch):
+    """If the rename was made and its sync failed, the same call again makes it durable."""
+    path = tmp_path / "file"
+    path.write_bytes(b"bytes")
+    store.put("there", [b"x"])
+
+    def failing(_descriptor):
+        raise OSError(errno.EIO, "injected")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", failing)
+        with pytest.raises(UnavailableError):
+            store.put_file("a", path)
+    assert not path.exists()
+    syncs = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: syncs.append(fd) or real(fd))
+    assert store.put_file("a", path) == 5
+    assert syncs
+    with pytest.raises(UnavailableError):
+        store.put_file("b", path)
+
+
 def test_unreadable_list_is_an_error(store, monkeypatch):
     """A folder that cannot be listed raises: an error is never taken for emptiness."""
     store.put("packs/aa/1", [b"x"])

@@ -17,7 +17,12 @@ V1, V2 = VersionRef(b"d" * 16, 1), VersionRef(b"d" * 16, 2)
 def test_stats(tmp_path):
     """Logical, stored, new and duplicate bytes are told by cluster and version."""
     chunks = ChunkStore(
-        MemoryStore(), Journal(tmp_path), MemoryTable(), DIRECTORY_KEY, SeededEntropy("s")
+        MemoryStore(),
+        Journal(tmp_path),
+        MemoryTable(),
+        DIRECTORY_KEY,
+        SeededEntropy("s"),
+        clock=FixedClock(),
     )
     versions = VersionStore(chunks, DIRECTORY_KEY, FixedClock())
     assert compute_stats(versions).logical_bytes == 0

@@ -42,7 +42,12 @@ def open_versions(folder, store=None, table=None):
     entropy = SeededEntropy(f"{folder} {next(OPENINGS)}")
     journal = Journal(folder / "journal")
     chunks = ChunkStore(
-        store or MemoryStore(), journal, table or MemoryTable(), DIRECTORY_KEY, entropy
+        store or MemoryStore(),
+        journal,
+        table or MemoryTable(),
+        DIRECTORY_KEY,
+        entropy,
+        clock=FixedClock(),
     )
     return VersionStore(chunks, DIRECTORY_KEY, FixedClock())
 
