@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -23,6 +24,7 @@ from hansa.data.manifest import (
     validate_agreement,
 )
 from hansa.data.pipeline import Ingest, KnownChunk
+from hansa.ports import Store
 from hansa.storage.chunk_store import ChunkStore
 from hansa.storage.journal import Journal
 from hansa.storage.local import LocalStore
@@ -33,6 +35,13 @@ from hansa.types import ChunkId, DatasetId
 
 LEASE_MS = 60_000
 PROFILE = "profile.json"
+
+
+class ClosableStore(Store, Protocol):
+    """A store that this process opened."""
+
+    def close(self) -> None:
+        """Let it go."""
 
 
 class Version(msgspec.Struct):
@@ -59,14 +68,14 @@ class Repository:
 
     folder: Path
     profile: Profile
-    store: LocalStore
+    store: ClosableStore
     versions: VersionStore
     _table: object
     _opened: dict[bytes, dict[ChunkId, KnownChunk]] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, folder: Path) -> "Repository":
-        """Open a repository, or make it."""
+    def open(cls, folder: Path, store: ClosableStore | None = None) -> "Repository":
+        """Open a repository, or make it; its store is a folder in it if none is given."""
         path = folder / PROFILE
         if path.exists():
             profile = msgspec.json.decode(path.read_bytes(), type=Profile)
@@ -75,10 +84,12 @@ class Repository:
             profile = Profile(os.urandom(32).hex(), os.urandom(32).hex())
             path.write_bytes(msgspec.json.encode(profile))
         key = bytes.fromhex(profile.directory_key)
-        store = LocalStore(folder / "store", "benchmark")
+        store = store or LocalStore(folder / "store", "benchmark")
         table, _ = open_table(folder / "table.mdb")
-        chunks = ChunkStore(store, Journal(folder / "journal"), table, key, SystemEntropy())
-        return cls(folder, profile, store, VersionStore(chunks, key, SystemClock()), table)
+        clock = SystemClock()
+        journal = Journal(folder / "journal")
+        chunks = ChunkStore(store, journal, table, key, SystemEntropy(), clock=clock)
+        return cls(folder, profile, store, VersionStore(chunks, key, clock), table)
 
     def close(self) -> None:
         """Close what is open."""
