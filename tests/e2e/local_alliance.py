@@ -93,8 +93,9 @@ class Member:
         return context
 
     def last_words(self) -> str:
-        """Return what the process printed."""
-        return (self.folder / "stderr.txt").read_text(errors="replace")[-2000:]
+        """Return what the process printed; nothing if it was never started."""
+        path = self.folder / "stderr.txt"
+        return path.read_text(errors="replace")[-2000:] if path.exists() else ""
 
 
 @dataclass
