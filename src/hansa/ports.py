@@ -3,7 +3,7 @@
 Each port states idempotence, order, durability and which errors are permanent.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -106,8 +106,20 @@ class Table(Protocol):
         """Return a value or None."""
         ...
 
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the value of each key, or None: one view of the table for all."""
+        ...
+
     def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Apply puts and (None) deletes in one atomic, durable step."""
+        """Apply puts and (None) deletes in one atomic, durable step, and all noted before with it."""
+        ...
+
+    def note(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Apply puts and deletes, seen at once, durable with the next write or at close.
+
+        A crash loses the latest notes: all or none of each, never one and not a later one. For rows
+        that can be told again from elsewhere.
+        """
         ...
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:

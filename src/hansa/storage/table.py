@@ -1,11 +1,17 @@
 """Tables of one node: LMDB on disk, and a plain one in memory for tests and simulations.
 
-LMDB 3: a B+tree under one memory map, copy on write, synced at each commit; readers never wait for the
-writer. The map grows by doubling; no transaction may be open while it does, so scans read in pages.
+LMDB: a B+tree under one memory map, copy on write, synced at each commit; readers never wait for a
+commit. The map grows by doubling; no transaction may be open while it does, so scans read in pages.
+
+What is only *noted* waits in memory, seen by every reader, until the next durable write takes it along
+in one transaction: a crash loses the latest notes, all or none of each, never one before another. So a
+caller who can tell noted rows again from elsewhere pays no sync of its own.
 """
 
+import contextlib
+import heapq
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import lmdb
@@ -17,6 +23,10 @@ from hansa.storage.disk import disk_errors, make_folders
 _MAP_BYTES = 1024 * MIB
 _MAP_BYTES_MAX = 1 << 44
 _PAGE_ROWS = 1_000
+_WAITING_BYTES_MAX = 8 * MIB
+"""Noted rows are written when they come to this much."""
+_ROW_BYTES = 200
+"""What a waiting row costs beside its value, about."""
 _DAMAGE = (
     lmdb.CorruptedError,
     lmdb.PageNotFoundError,
@@ -38,6 +48,10 @@ class MemoryTable:
         """Return a value or None."""
         return self.rows.get(key)
 
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the value of each key, or None."""
+        return [self.rows.get(key) for key in keys]
+
     def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Apply puts and deletes in one step."""
         for key, value in list(changes):
@@ -45,6 +59,10 @@ class MemoryTable:
                 self.rows.pop(key, None)
             else:
                 self.rows[key] = value
+
+    def note(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Apply puts and deletes in one step."""
+        self.write(changes)
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield pairs under a prefix in key order."""
@@ -69,7 +87,10 @@ class LmdbTable:
             DiskFullError, DeniedError, UnavailableError: it cannot be used.
         """
         self._writing = threading.Lock()
-        self._gate = threading.Lock()
+        self._gate = _Gate()
+        self._waiting: dict[bytes, bytes | None] = {}
+        """Noted and not yet written; replaced, never emptied, so that a reader keeps what it saw."""
+        self._waiting_bytes = 0
         with disk_errors(f"table {path.name}"):
             make_folders(path.parent)
             size = path.stat().st_size if path.exists() else 0
@@ -86,27 +107,71 @@ class LmdbTable:
             raise CorruptError("The table's file is shorter than what it holds.")
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._env.close()
+        """Write what was noted, and let go of the file.
+
+        Raises:
+            DiskFullError, UnavailableError: what was noted is lost; the file is let go all the same.
+        """
+        try:
+            if self._waiting:
+                self.write(())
+        finally:
+            self._env.close()
 
     def get(self, key: bytes) -> bytes | None:
         """Return a value or None."""
+        return self.get_many((key,))[0]
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the value of each key, or None: one transaction for all."""
+        # First what waits, then the file: a write between the two is met in the file.
+        waiting = self._waiting
         try:
-            with self._gate, self._env.begin() as transaction:
-                value: bytes | None = transaction.get(key)
-                return value
+            with self._gate.reading(), self._env.begin() as transaction:
+                found: dict[bytes, bytes]
+                if len(keys) == 1:
+                    value = transaction.get(keys[0])
+                    found = {} if value is None else {keys[0]: value}
+                else:
+                    with transaction.cursor() as cursor:
+                        found = dict(cursor.getmulti(keys))
         except lmdb.Error as error:
             raise _explain(error) from error
+        if not waiting:
+            return [found.get(key) for key in keys]
+        return [waiting[key] if key in waiting else found.get(key) for key in keys]
 
     def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Apply puts and deletes in one atomic, durable step."""
+        """Apply puts and deletes, and all that was noted before, in one atomic, durable step."""
         rows = list(changes)
         with self._writing:
-            while not self._is_applied(rows):
-                self._grow()
+            self._write(rows)
+
+    def note(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Apply puts and deletes for all readers; durable with the next write, at the latest at close.
+
+        Raises:
+            DiskFullError, UnavailableError: what was noted before could not be written; nothing of
+                this call was applied.
+        """
+        rows = list(changes)
+        size = sum(len(key) + len(value or b"") + _ROW_BYTES for key, value in rows)
+        with self._writing:
+            if self._waiting_bytes + size > _WAITING_BYTES_MAX:
+                self._write(rows)
+                return
+            self._waiting_bytes += size
+            self._waiting.update(rows)
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield pairs under a prefix in key order; rows written meanwhile may or may not be met."""
+        with self._writing:
+            waiting = {k: v for k, v in self._waiting.items() if k.startswith(prefix)}
+        noted = sorted((key, value) for key, value in waiting.items() if value is not None)
+        written = (row for row in self._scan_file(prefix) if row[0] not in waiting)
+        return heapq.merge(written, noted)
+
+    def _scan_file(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         start, fresh = prefix, True
         while True:
             page = self._page(prefix, start, skip=not fresh)
@@ -114,6 +179,14 @@ class LmdbTable:
             if len(page) < _PAGE_ROWS:
                 return
             start, fresh = page[-1][0], False
+
+    def _write(self, rows: list[tuple[bytes, bytes | None]]) -> None:
+        """Apply what waits and then `rows`; the caller holds the lock. Sorted, as a B+tree likes it."""
+        joined = self._waiting | dict(rows)
+        ordered = sorted(joined.items())
+        while not self._is_applied(ordered):
+            self._grow()
+        self._waiting, self._waiting_bytes = {}, 0
 
     def _is_applied(self, rows: list[tuple[bytes, bytes | None]]) -> bool:
         """Apply all rows and return True, or none of them and return False: the map is full."""
@@ -132,7 +205,7 @@ class LmdbTable:
 
     def _grow(self) -> None:
         """Double the map while no transaction of this process is open."""
-        with self._gate:
+        with self._gate.alone():
             size = 2 * int(self._env.info()["map_size"])
             if size > _MAP_BYTES_MAX:
                 raise DiskFullError("The table has reached the largest size it can have.")
@@ -142,7 +215,11 @@ class LmdbTable:
         """Return up to _PAGE_ROWS pairs from `start` on; without `start` itself if `skip`."""
         page: list[tuple[bytes, bytes]] = []
         try:
-            with self._gate, self._env.begin() as transaction, transaction.cursor() as cursor:
+            with (
+                self._gate.reading(),
+                self._env.begin() as transaction,
+                transaction.cursor() as cursor,
+            ):
                 if not cursor.set_range(start):
                     return page
                 if skip and cursor.key() == start and not cursor.next():
@@ -154,6 +231,43 @@ class LmdbTable:
         except lmdb.Error as error:
             raise _explain(error) from error
         return page
+
+
+class _Gate:
+    """Any number of readers, or one who needs to be alone; who waits to be alone goes first."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._readers = 0
+        self._is_wanted = False
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Hold off who needs to be alone."""
+        with self._changed:
+            while self._is_wanted:
+                self._changed.wait()
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._readers -= 1
+                if not self._readers:
+                    self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Wait until nobody reads, and keep it so. One caller at a time, and not from a reader."""
+        with self._changed:
+            self._is_wanted = True
+            try:
+                while self._readers:
+                    self._changed.wait()
+                yield
+            finally:
+                self._is_wanted = False
+                self._changed.notify_all()
 
 
 def open_table(path: Path) -> tuple[LmdbTable, bool]:

@@ -104,17 +104,88 @@ def test_readers_while_the_map_grows(tmp_path):
         while not done.is_set():
             if table.get(b"key") != b"value" or not list(table.scan(b"key")):
                 wrong.append(1)
+            # What was written in one step is seen in one step, also while it moves to the file.
+            first, second = table.get_many([b"first", b"second"])
+            if first is not None and second is None:
+                wrong.append(2)
 
     readers = [threading.Thread(target=read) for _ in range(2)]
     for reader in readers:
         reader.start()
     for batch in range(20):
         table.write((b"%05d" % (batch * 100 + n), bytes(500)) for n in range(100))
+        table.note([(b"key", b"value")])
+        if batch == 10:
+            table.write([(b"first", b"1"), (b"second", b"2")])
     done.set()
     for reader in readers:
         reader.join()
     table.close()
     assert wrong == []
+
+
+def test_many_at_once(table):
+    """Many keys are looked up in one step, in the order asked, twice if asked twice."""
+    table.write([(b"%03d" % n, b"v%d" % n) for n in range(0, 100, 2)])
+    asked = [b"004", b"005", b"000", b"004"]
+    assert table.get_many(asked) == [b"v4", None, b"v0", b"v4"]
+    assert table.get_many([]) == []
+    table.note([(b"005", b"noted"), (b"000", None)])
+    assert table.get_many(asked) == [b"v4", b"noted", None, b"v4"]
+
+
+def test_noted_rows_are_seen_at_once(table):
+    """What was noted is met by every kind of read, and joins what is written."""
+    table.write([(b"a1", b"1"), (b"a2", b"2"), (b"a3", b"3")])
+    table.note([(b"a0", b"0"), (b"a2", None), (b"b", b"x")])
+    table.note([(b"a3", b"three"), (b"a0", b"zero")])
+    assert list(table.scan(b"a")) == [(b"a0", b"zero"), (b"a1", b"1"), (b"a3", b"three")]
+    assert table.get(b"a2") is None
+    table.write([(b"a1", None)])
+    assert list(table.scan(b"")) == [(b"a0", b"zero"), (b"a3", b"three"), (b"b", b"x")]
+
+
+def test_a_crash_loses_only_the_latest_notes(tmp_path, monkeypatch):
+    """Without a close the file holds all up to the last write; with one it holds all."""
+    table = LmdbTable(tmp_path / "t.mdb")
+    table.note([(b"a", b"1")])
+    table.write([(b"b", b"2")])
+    table.note([(b"c", b"3"), (b"a", None)])
+    crashed = tmp_path / "crashed.mdb"
+    crashed.write_bytes((tmp_path / "t.mdb").read_bytes())
+    image = LmdbTable(crashed)
+    assert list(image.scan(b"")) == [(b"a", b"1"), (b"b", b"2")]
+    image.close()
+    table.close()
+    again = LmdbTable(tmp_path / "t.mdb")
+    assert list(again.scan(b"")) == [(b"b", b"2"), (b"c", b"3")]
+    monkeypatch.setattr(module, "_WAITING_BYTES_MAX", 1_000)
+    for n in range(99):
+        again.note([(b"n%03d" % n, bytes(50))])
+    crashed.write_bytes((tmp_path / "t.mdb").read_bytes())
+    image = LmdbTable(crashed)
+    kept = [int(key[1:]) for key, _ in image.scan(b"n")]
+    assert list(range(len(kept))) == kept
+    assert 90 < len(kept) < 99
+    image.close()
+    again.close()
+
+
+def test_notes_that_cannot_be_written(tmp_path, monkeypatch):
+    """A full disk refuses the note that would pass the bound; what was noted stays and is seen."""
+    monkeypatch.setattr(module, "_MAP_BYTES_MAX", 128 * 1024)
+    monkeypatch.setattr(module, "_WAITING_BYTES_MAX", 300_000)
+    table = LmdbTable(tmp_path / "t.mdb", map_bytes=64 * 1024)
+    table.note([(b"a", bytes(200_000))])
+    with pytest.raises(DiskFullError):
+        table.note([(b"b", bytes(200_000))])
+    assert table.get_many([b"a", b"b"]) == [bytes(200_000), None]
+    table.note([(b"a", b"small")])
+    table.write([])
+    table.close()
+    again = LmdbTable(tmp_path / "t.mdb")
+    assert list(again.scan(b"")) == [(b"a", b"small")]
+    again.close()
 
 
 @pytest.mark.parametrize("damage", ["garbage", "cut", "empty"])
@@ -162,3 +233,5 @@ def test_errors_are_told_apart(tmp_path, monkeypatch, raised, kind):
         table.write([(b"a", b"b")])
     with pytest.raises(kind):
         list(table.scan(b""))
+    with pytest.raises(kind):
+        table.get_many([b"a", b"b"])
