@@ -82,6 +82,8 @@ class Addresses:
             table.write([(_FORMAT_ROW, _FORMAT)])
         self.index = HashIndexTable(table)
         self._damaged = {key[1:] for key, _ in table.scan(_DAMAGE_ROW)}
+        self.packed_bytes = sum(row.bytes for _, row in self.packs())
+        """Bytes of all sealed packs."""
 
     def locate(self, sealed_digest: bytes) -> StoredChunk:
         """Return where a sealed chunk lies.
@@ -205,6 +207,8 @@ class Addresses:
             segment = self.journal.segments.get(segment_id)
             fresh = segment.fresh_until_ms if segment else self.fresh_from_now()
             row = PackRow(footer.cluster, size, len(footer.entries), fresh)
+            if self.table.get(PACK_ROW + root) is None:
+                self.packed_bytes += size
             self._damaged |= marks
             self.index.record(
                 moved.items(),

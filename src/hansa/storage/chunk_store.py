@@ -62,6 +62,8 @@ class ChunkStore:
         self.index = self.addresses.index
         self.when_full: Callable[[], None] | None = None
         """Called from any thread when a segment waits to be sealed; None: uploads seal themselves."""
+        self.admit: Callable[[int], None] | None = None
+        """Asked before so many new bytes are written; raises if they may not be: a quota."""
         self.trouble = ""
         """Why the last sealing failed; empty if it did not."""
         self._entropy = entropy
@@ -85,7 +87,7 @@ class ChunkStore:
 
         Raises:
             InvalidError: a length is impossible.
-            DiskFullError: nothing of this call was taken.
+            DiskFullError, StoreQuotaError: nothing of this call was taken.
             UnavailableError: too much waits to be sealed, and the store cannot take it.
         """
         digests = [_check_upload(chunk) for chunk in chunks]
@@ -105,6 +107,8 @@ class ChunkStore:
                     kept.add(pack)
             self.addresses.keep_fresh(kept)
         if fresh:
+            if self.admit is not None:
+                self.admit(sum(len(chunk.sealed) for chunk in fresh.values()))
             self._relieve()
             self._append(list(fresh.values()), list(fresh), cluster)
             if self.when_full is None:

@@ -13,7 +13,7 @@ what was forgotten before is not attested: the client sends it again.
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -52,6 +52,10 @@ class VersionRow(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
     chunks_new: int
     bytes_new: int
     """Sealed bytes no version had before."""
+    manifest_bytes: int
+    plain_bytes: int
+    """Plain bytes of its distinct chunks."""
+    files: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +92,17 @@ class VersionStore:
         self._directory_key = directory_key
         self.deciding = threading.RLock()
         """Held while something is leased, bound, unbound or collected."""
+        self.collecting = threading.Lock()
+        """Held by the one collection that may run."""
         self.leases = Leases(chunks.table, clock, self._is_store_empty)
-        self._roots = {row.version: root for root, row in self.versions()}
+        self.admit: Callable[[int], None] | None = None
+        """Asked before so many new bytes are written; raises if they may not be: a quota."""
+        self._roots: dict[VersionRef, bytes] = {}
+        self.manifest_bytes = 0
+        """Bytes of the manifests of bound versions."""
+        for root, row in self.versions():
+            self._roots[row.version] = root
+            self.manifest_bytes += row.manifest_bytes
         self._maps: OrderedDict[bytes, _ContentMap] = OrderedDict()
         self._mapping = threading.Lock()
 
@@ -122,7 +135,7 @@ class VersionStore:
 
         Raises:
             InvalidError: malformed, or its directory is not sealed to this organisation's key.
-            DiskFullError: it was not stored.
+            DiskFullError, StoreQuotaError: it was not stored.
         """
         try:
             self._open_directory(data)
@@ -132,6 +145,8 @@ class VersionStore:
                 remedy="Publish with the keys of the organisation whose node this is.",
             ) from error
         root = compute_root(data)
+        if self.admit is not None and not self.chunks.store.exists(name_manifest(root)):
+            self.admit(len(data))
         # Leased before it is there, so that no collection finds it unprotected.
         with self.deciding:
             self.leases.use([root])
@@ -184,7 +199,8 @@ class VersionStore:
 
         Idempotent. Raises as `get_manifest`.
         """
-        directory = self.open_directory(root)
+        data = self.get_manifest(root)
+        directory = self._open_directory(data)
         alive = Alive()
 
         def is_alive(stored: StoredChunk) -> bool:
@@ -200,7 +216,15 @@ class VersionStore:
                 len(directory.entries),
                 bound.chunks_new,
                 bound.bytes_new,
+                len(data),
+                sum(entry.plain_bytes for entry in directory.entries),
+                directory.files,
             )
+            known = self.chunks.table.get(_VERSION_ROW + root)
+            if known is None:
+                self.manifest_bytes += len(data)
+            else:
+                self._roots.pop(decode(VersionRow, known).version, None)
             self.chunks.table.write([(_VERSION_ROW + root, encode(row))])
             self._roots[version] = root
         return bound
@@ -215,7 +239,9 @@ class VersionStore:
                 entries = self.open_directory(root).entries
             except (MissingError, CorruptError):
                 entries = ()
-            version = decode(VersionRow, row).version
+            found = decode(VersionRow, row)
+            version = found.version
+            self.manifest_bytes -= found.manifest_bytes
             if self._roots.get(version) == root:
                 del self._roots[version]
             self.chunks.index.unbind(version, entries, also=[(_VERSION_ROW + root, None)])
@@ -241,6 +267,10 @@ class VersionStore:
             except (MissingError, CorruptError):
                 failed.append(root)
         return failed
+
+    def is_bound(self, root: bytes) -> bool:
+        """Tell whether a manifest is of a version bound here."""
+        return self.chunks.table.get(_VERSION_ROW + root) is not None
 
     def versions(self) -> Iterator[tuple[bytes, VersionRow]]:
         """Yield the manifest root and facts of every bound version."""
