@@ -129,6 +129,10 @@ class HashIndexTable:
         rows = [(_SEALED + sealed_digest, encode(chunk)) for sealed_digest, chunk in stored]
         self._table.write([*rows, *also])
 
+    def forget(self, sealed_digests: Iterable[bytes], also: Changes = ()) -> None:
+        """Drop addresses of chunks that are no more, with other rows in one durable step."""
+        self._table.write([*((_SEALED + digest, None) for digest in sealed_digests), *also])
+
     def bind(
         self,
         version: VersionRef,

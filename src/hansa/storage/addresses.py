@@ -4,6 +4,7 @@ One place for the rows beside the hash index table's own: packs, segments' durab
 marks. Every change is one atomic, durable step of the table.
 """
 
+import contextlib
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,17 +16,19 @@ from hansa import limits
 from hansa.codec import decode, encode
 from hansa.data.chunk import compute_sealed_digest
 from hansa.data.hash_index_table import HashIndexTable, StoredChunk
-from hansa.errors import CorruptError, InvalidError, MissingError
+from hansa.errors import CorruptError, InvalidError, MissingError, UnavailableError
 from hansa.ports import Clock, Store, Table
 from hansa.storage.journal import Journal
 from hansa.storage.names import name_pack
-from hansa.storage.pack import PackFooter
+from hansa.storage.pack import PackEntry, PackFooter
 from hansa.storage.segment import Segment
 from hansa.storage.segment_log import Record
 from hansa.types import Address, Millis
 
 PACK_ROW = b"p"
 SEGMENT_ROW = b"j"
+DROPPING_ROW = b"r"
+"""A pack that is being deleted: nothing in it is needed."""
 _FORMAT_ROW = b"m"
 _DAMAGE_ROW = b"d"
 """An address whose bytes were found damaged: never offered again, never attested."""
@@ -82,6 +85,8 @@ class Addresses:
             table.write([(_FORMAT_ROW, _FORMAT)])
         self.index = HashIndexTable(table)
         self._damaged = {key[1:] for key, _ in table.scan(_DAMAGE_ROW)}
+        self._placing: dict[bytes, int] = {}
+        self._dropping: set[bytes] = set()
         self.packed_bytes = sum(row.bytes for _, row in self.packs())
         """Bytes of all sealed packs."""
 
@@ -176,6 +181,10 @@ class Addresses:
         row = self.table.get(PACK_ROW + pack)
         return Millis(0 if row is None else decode(PackRow, row).fresh_until_ms)
 
+    def now_ms(self) -> Millis:
+        """Return wall-clock time."""
+        return self._clock.now_ms()
+
     def fresh_from_now(self) -> int:
         """Return until when what is put now is kept from collection."""
         return self._clock.now_ms() + limits.UPLOAD_LEASE_MS
@@ -192,6 +201,7 @@ class Addresses:
         """
         size = self.store.size(name_pack(root))
         with self.lock:
+            assert root not in self._dropping
             alive = Alive()
             moved: dict[bytes, StoredChunk] = {}
             marks: set[bytes] = set()
@@ -214,19 +224,64 @@ class Addresses:
                 moved.items(),
                 also=[
                     (PACK_ROW + root, encode(row)),
+                    (DROPPING_ROW + root, None),
                     *((_DAMAGE_ROW + mark, b"") for mark in sorted(marks)),
                 ],
             )
+
+    @contextlib.contextmanager
+    def placing(self, root: bytes) -> Iterator[None]:
+        """Keep a pack that is being written from being deleted meanwhile, and the other way round.
+
+        Raises:
+            UnavailableError: a pack of this very name is being deleted; try again.
+        """
+        with self.lock:
+            if root in self._dropping:
+                raise UnavailableError("A pack of the same bytes is just being deleted.")
+            self._placing[root] = self._placing.get(root, 0) + 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self._placing[root] -= 1
+                if not self._placing[root]:
+                    del self._placing[root]
+
+    def points_at(self, root: bytes, entry: PackEntry) -> bool:
+        """Tell whether the table points at this very entry of a pack."""
+        stored = self.index.locate(entry.sealed_digest)
+        return stored is not None and stored.address == Address(root, entry.offset, entry.length)
+
+    def begin_drop(self, root: bytes) -> bool:
+        """Note durably that a pack goes; False if it is just being written. Under the lock."""
+        if root in self._placing or root in self._dropping:
+            return False
+        marks = self._unmark(root)
+        self.table.write([(DROPPING_ROW + root, b""), (PACK_ROW + root, None), *marks])
+        self._dropping.add(root)
+        return True
+
+    def finish_drop(self, root: bytes) -> None:
+        """Delete a pack that is noted to go."""
+        try:
+            self.store.delete(name_pack(root))
+            self.table.write([(DROPPING_ROW + root, None)])
+        finally:
+            with self.lock:
+                self._dropping.discard(root)
 
     def drop_segment(self, segment: Segment) -> None:
         """Remove a segment none of whose chunks is needed."""
         with self.lock:
             self.journal.remove(segment)
-            self.table.write([(SEGMENT_ROW + segment.segment_id, None), *self._unmark(segment)])
+            self.table.write(
+                [(SEGMENT_ROW + segment.segment_id, None), *self._unmark(segment.segment_id)]
+            )
 
-    def _unmark(self, segment: Segment) -> list[tuple[bytes, None]]:
-        """Return the changes that forget the damage marks in a segment that is gone."""
-        gone = {place for place in self._damaged if place.startswith(segment.segment_id)}
+    def _unmark(self, pack: bytes) -> list[tuple[bytes, None]]:
+        """Return the changes that forget the damage marks in a pack or segment that is gone."""
+        gone = {place for place in self._damaged if place.startswith(pack)}
         self._damaged -= gone
         return [(_DAMAGE_ROW + place, None) for place in sorted(gone)]
 

@@ -22,7 +22,9 @@ from hansa.ports import Clock, Entropy, Store, Table
 from hansa.storage.addresses import Addresses, Alive, Damage, PackRow
 from hansa.storage.journal import Journal
 from hansa.storage.names import name_pack
+from hansa.storage.pack import PackEntry
 from hansa.storage.recovery import recover
+from hansa.storage.rewriting import Rewriting
 from hansa.storage.segment import Segment
 from hansa.types import Address, Millis
 
@@ -67,6 +69,7 @@ class ChunkStore:
         self.trouble = ""
         """Why the last sealing failed; empty if it did not."""
         self._entropy = entropy
+        self.rewriting = Rewriting(self.addresses, self._append, directory_key)
         recover(self.addresses, directory_key)
 
     def close(self) -> None:
@@ -169,6 +172,30 @@ class ChunkStore:
         """Return what was found wrong at open or at sealing; `check` reports it again."""
         return self.addresses.damages
 
+    # --- for collection and repair --------------------------------------------------------------
+
+    def entries(self, root: bytes) -> tuple[PackEntry, ...]:
+        """See `Rewriting.entries`."""
+        return self.rewriting.entries(root)
+
+    def rewrite(
+        self, roots: Iterable[bytes], is_wanted: Callable[[bytes], bool], cluster: int
+    ) -> int:
+        """See `Rewriting.rewrite`."""
+        return self.rewriting.rewrite(roots, is_wanted, cluster)
+
+    def forget(self, sealed_digests: Sequence[bytes]) -> list[bytes]:
+        """See `Rewriting.forget`."""
+        return self.rewriting.forget(sealed_digests)
+
+    def drop_pack(self, root: bytes) -> bool:
+        """See `Rewriting.drop_pack`."""
+        return self.rewriting.drop_pack(root)
+
+    def packed_bytes(self) -> int:
+        """Return the bytes of all packs."""
+        return self.rewriting.packed_bytes()
+
     # --- inside ---------------------------------------------------------------------------------
 
     def _find_stored(self, digest: bytes, chunk: UploadChunk) -> bytes | None:
@@ -262,8 +289,9 @@ class ChunkStore:
             self._evacuate(segment)
             return False
         assert segment.root is not None
-        self.store.put_file(name_pack(segment.root), segment.path)
-        self.addresses.adopt(segment.root, footer, segment.segment_id)
+        with self.addresses.placing(segment.root):
+            self.store.put_file(name_pack(segment.root), segment.path)
+            self.addresses.adopt(segment.root, footer, segment.segment_id)
         self.addresses.drop_segment(segment)
         return True
 

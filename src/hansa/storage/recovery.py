@@ -7,7 +7,7 @@ needed is removed; records the table does not know are noted. What is missing or
 
 from hansa.data.hash_index_table import StoredChunk
 from hansa.errors import CorruptError
-from hansa.storage.addresses import SEGMENT_ROW, Addresses, Alive, stored_at
+from hansa.storage.addresses import DROPPING_ROW, SEGMENT_ROW, Addresses, Alive, stored_at
 from hansa.storage.names import PACKS, name_pack, parse_root
 from hansa.storage.pack import read_footer
 from hansa.storage.segment import Segment
@@ -22,6 +22,9 @@ def recover(addresses: Addresses, directory_key: bytes) -> None:
     """
     for name in addresses.journal.unreadable:
         addresses.report("journal", name, "The file is no journal segment; it was left alone.")
+    for key, _ in list(addresses.table.scan(DROPPING_ROW)):
+        # Its deletion was decided, and nothing has pointed at it since.
+        addresses.finish_drop(key[1:])
     _recover_packs(addresses, directory_key)
     for key, row in list(addresses.table.scan(SEGMENT_ROW)):
         _recover_length(addresses, key[1:], int.from_bytes(row, "big"))
