@@ -8,6 +8,7 @@ import click
 from hansa import rest
 from hansa.cli.acting import Acting, acting
 from hansa.cli.asking import build_question, question_options
+from hansa.cli.getting import Wanted, get_file, get_folder
 from hansa.cli.show import bytes_text, print_fields, print_table, time_text, transfer_progress
 from hansa.cli.values import BOX, FROM, ID, TO
 from hansa.cli.waiting import print_settled, wait_option
@@ -191,63 +192,69 @@ def ls(acting: Acting, organisation: str | None, retired: bool) -> None:
     )
 
 
+@dataset.command("files", epilog="\b\nExample:\n  hansa dataset files ID")
+@click.argument("dataset_id", metavar="ID", type=ID)
+@click.option("--version", type=click.IntRange(1), help="Version; default: the last.")
+@acting
+def files(acting: Acting, dataset_id: str, version: int | None) -> None:
+    """List the files of a dataset that you may read: own, or granted."""
+    opened = acting.run(lambda client: client.open(bytes.fromhex(dataset_id), version=version))
+    found = [(name, opened.size(name)) for name in opened.names]
+    if acting.as_json:
+        acting.print_json([{"name": name, "bytes": size} for name, size in found])
+        return
+    print_table(
+        ("file", "size"), ((name, bytes_text(size)) for name, size in found), none="no files"
+    )
+
+
 @dataset.command(
     "get",
     epilog="""\b
 Examples:
   hansa dataset get ID --output data/
   hansa dataset get ID --version 1 --output old/
+  hansa dataset get ID --file counts/may.csv > may.csv
+  hansa dataset get ID --file counts/may.csv --range 0-99        (the first hundred bytes)
 """,
 )
 @click.argument("dataset_id", metavar="ID", type=ID)
 @click.option(
     "-o",
     "--output",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to write the files into, under their names.",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Folder to write the files into, under their names; with --file the file to write"
+    " (default: standard output).",
+)
+@click.option("--file", "file", metavar="NAME", help="One file alone; `dataset files` lists them.")
+@click.option(
+    "--range",
+    "extent",
+    metavar="A-B",
+    help="Of that file only bytes A to B, both included, from 0; A- to the end, -N the last N.",
 )
 @click.option("--version", type=click.IntRange(1), help="Version; default: the last.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there and differ.")
 @acting
 def get(
-    acting: Acting, dataset_id: str, output: Path, version: int | None, overwrite: bool
+    acting: Acting,
+    /,
+    dataset_id: str,
+    output: Path | None,
+    file: str | None,
+    extent: str | None,
+    version: int | None,
+    *,
+    overwrite: bool,
 ) -> None:
     """Fetch a dataset: own, or granted. Every chunk and file is verified; goes on where it stopped."""
-    with transfer_progress(hidden=acting.as_json) as progress:
-        task = progress.add_task("fetching", total=None)
-
-        def advance(done: int, total: int | None) -> None:
-            progress.update(task, completed=done, total=total)
-
-        try:
-            fetched = acting.run(
-                lambda client: client.fetch(
-                    bytes.fromhex(dataset_id),
-                    output,
-                    version=version,
-                    overwrite=overwrite,
-                    progress=advance,
-                )
-            )
-        except KeyboardInterrupt:
-            click.echo("What was fetched is kept: the same command goes on there.", err=True)
-            raise
-    if acting.as_json:
-        acting.print_json(
-            {
-                "dataset": dataset_id,
-                "version": fetched.version,
-                "files": [str(path) for path in fetched.files],
-                "bytes": fetched.bytes,
-                "bytes_fetched": fetched.bytes_fetched,
-                "verified": True,
-            }
-        )
+    wanted = Wanted(bytes.fromhex(dataset_id), version)
+    if file is not None or extent is not None:
+        get_file(acting, wanted, file, extent, output, overwrite=overwrite)
         return
-    for path in fetched.files:
-        click.echo(str(path))
-    click.echo(f"version {fetched.version}: {bytes_text(fetched.bytes)}, every file verified.")
+    if output is None or str(output) == "-":
+        raise click.UsageError("Name a folder with --output, or one file with --file.")
+    get_folder(acting, wanted, output, overwrite=overwrite)
 
 
 @dataset.command("retire", epilog="\b\nExample:\n  hansa dataset retire ID")

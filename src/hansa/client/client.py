@@ -19,7 +19,7 @@ from hansa.chain.genesis import Genesis
 from hansa.chain.transactions import Candidate, Policy
 from hansa.client import find, governance, share
 from hansa.client.describe import Texts, to_subject
-from hansa.client.fetch import Fetched, fetch, fetch_stream
+from hansa.client.fetch import Fetched, fetch, fetch_stream, open_reader
 from hansa.client.keys import Keys
 from hansa.client.profile import (
     Passphrase,
@@ -29,6 +29,7 @@ from hansa.client.profile import (
     passphrase_from_environment,
 )
 from hansa.client.publish import Published, publish
+from hansa.client.ranges import VersionReader
 from hansa.client.receipt import export_receipt
 from hansa.client.session import Session
 from hansa.client.share import Granted, OpenedRequest, Requested
@@ -221,6 +222,23 @@ class HansaClient:
         return await fetch_stream(
             self._session, dataset.hex(), write, version=version, file=file, progress=progress
         )
+
+    async def open(self, dataset: bytes, *, version: int | None = None) -> VersionReader:
+        """Open a version for reading anywhere in its files, as often as wanted."""
+        return await open_reader(self._session, dataset.hex(), version=version)
+
+    async def read_range(
+        self,
+        dataset: bytes,
+        offset: int,
+        length: int,
+        *,
+        file: str | None = None,
+        version: int | None = None,
+    ) -> bytes:
+        """Return bytes of one file; whoever wants several ranges opens the version once instead."""
+        reader = await self.open(dataset, version=version)
+        return await reader.read(offset, length, file=file)
 
     async def retire(self, dataset: bytes, *, wait: bool = True) -> TransactionStatus:
         """Retire an own dataset."""

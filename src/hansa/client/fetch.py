@@ -5,26 +5,22 @@ its name. What is not yet whole lies in a hidden folder inside the output, named
 root, so a fetch that was cut short goes on where it stopped and never mixes versions.
 """
 
-import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hansa import limits
 from hansa.client.find import choose_version, get_dataset
 from hansa.client.output import FileCheck, Output
+from hansa.client.ranges import VersionReader
 from hansa.client.session import Session
-from hansa.client.transfers import Progress, no_progress, one_failure
+from hansa.client.transfers import Progress, no_progress
 from hansa.client.versions import OpenVersion, open_version
-from hansa.data.layout import ContentLayout, Window
-from hansa.errors import CorruptError, HansaError, InvalidError
+from hansa.client.windows import Opened, Unreadable, Windows
+from hansa.data.layout import ContentLayout
+from hansa.errors import CorruptError, InvalidError
 from hansa.types import DatasetId
 
 Write = Callable[[bytes], object]
-Done = tuple[int, int, list[bytes]]
-"""Where a stretch of the plain stream starts and stops, and its bytes in pieces."""
-Take = Callable[[int, int, list[bytes]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +64,11 @@ async def fetch(
         CorruptError: what came is not what was published; nothing unverified keeps a name.
     """
     opened = await _open(session, dataset, version)
-    layout = ContentLayout(opened.contents)
+    windows = Windows(session, opened)
+    layout = windows.layout
     target = Output(output, opened.version.manifest_root, opened.contents, overwrite=overwrite)
     try:
-        fetched = await _fill(session, opened, layout, target, progress)
+        fetched = await _fill(session, windows, target, progress)
     finally:
         target.close()
     progress(layout.plain_bytes, layout.plain_bytes)
@@ -86,26 +83,28 @@ async def fetch(
 
 async def _fill(
     session: Session,
-    opened: OpenVersion,
-    layout: ContentLayout,
+    windows: Windows,
     target: Output,
     progress: Progress,
 ) -> int:
     """Fetch what is missing in an output and settle it; return the plain bytes fetched."""
+    layout = windows.layout
     missing = await session.workers.run(target.prepare)
     fetched = present = 0
 
-    async def take(start: int, stop: int, pieces: list[bytes]) -> None:
+    async def take(part: Opened | Unreadable) -> None:
         nonlocal fetched, present
-        await session.workers.run(target.write, start, pieces)
-        fetched += stop - start
-        present += stop - start
+        if isinstance(part, Unreadable):
+            raise part.error
+        await session.workers.run(target.write, part.start, part.pieces)
+        fetched += part.stop - part.start
+        present += part.stop - part.start
         progress(present, layout.plain_bytes)
 
     # A part left by an earlier attempt may have been damaged since: then once more, from its start.
     for _ in range(2):
         present = layout.plain_bytes - sum(stop - start for start, stop in _gaps(layout, missing))
-        await _stream(session, opened, layout, missing, take)
+        await windows.stream(_gaps(layout, missing), take)
         missing = await session.workers.run(target.finish)
         if not missing:
             break
@@ -140,21 +139,38 @@ async def fetch_stream(
     if file is not None and file not in names:
         raise InvalidError(f"The version has no file {file!r}.")
     index = names.index(file) if file is not None else 0
-    layout = ContentLayout(opened.contents)
+    windows = Windows(session, opened)
+    span = windows.layout.file_range(index)
     entry = opened.contents.files[index]
     checked = FileCheck(entry.digest)
 
-    async def take(_start: int, stop: int, pieces: list[bytes]) -> None:
+    def pass_on(pieces: list[bytes]) -> None:
         for piece in pieces:
             checked.update(piece)
-            await session.workers.run(write, piece)
-        progress(stop - layout.file_range(index)[0], entry.size)
+            write(piece)
 
-    await _stream(session, opened, layout, {index: 0}, take)
+    async def take(part: Opened | Unreadable) -> None:
+        if isinstance(part, Unreadable):
+            raise part.error
+        await session.workers.run(pass_on, part.pieces)
+        progress(part.stop - span[0], entry.size)
+
+    await windows.stream([span], take)
     if not checked.is_whole():
         raise CorruptError(f"File {entry.name!r} is not as published; throw away what was written.")
     identity = DatasetId(bytes.fromhex(opened.dataset.id))
     return Fetched(identity, opened.version.number, (Path(entry.name),), entry.size, entry.size)
+
+
+async def open_reader(
+    session: Session, dataset: str, *, version: int | None = None
+) -> VersionReader:
+    """Open a version for reading anywhere in it.
+
+    Raises:
+        DeniedError: no grant, or it ended. CorruptError: what came is not what the chain names.
+    """
+    return VersionReader(session, await _open(session, dataset, version))
 
 
 async def _open(session: Session, dataset: str, number: int | None) -> OpenVersion:
@@ -183,59 +199,3 @@ def _gaps(layout: ContentLayout, missing: dict[int, int]) -> Iterator[tuple[int,
         pending = (start, stop)
     if pending is not None:
         yield pending
-
-
-async def _stream(
-    session: Session,
-    opened: OpenVersion,
-    layout: ContentLayout,
-    missing: dict[int, int],
-    take: Take,
-) -> None:
-    """Give the plain bytes of the missing stretches to `take`, in order.
-
-    A bounded number of windows is fetched ahead.
-    """
-    ahead: deque[asyncio.Task[Done | HansaError]] = deque()
-
-    async def take_next() -> None:
-        done = await ahead.popleft()
-        if isinstance(done, HansaError):
-            raise done
-        await take(*done)
-
-    with one_failure():
-        async with asyncio.TaskGroup() as group:
-            for gap in _gaps(layout, missing):
-                for window in layout.plan(*gap):
-                    ahead.append(group.create_task(_try(session, opened, layout, window)))
-                    if len(ahead) == limits.CLIENT_WINDOWS_IN_FLIGHT_MAX:
-                        await take_next()
-            while ahead:
-                await take_next()
-
-
-async def _try(
-    session: Session, opened: OpenVersion, layout: ContentLayout, window: Window
-) -> Done | HansaError:
-    """Fetch a window; a failure is told when its turn comes, so that those before it are kept."""
-    try:
-        return await _fetch(session, opened, layout, window)
-    except HansaError as error:
-        return error
-
-
-async def _fetch(
-    session: Session, opened: OpenVersion, layout: ContentLayout, window: Window
-) -> Done:
-    """Fetch and open one window."""
-    path = f"/v1/datasets/{opened.dataset.id}/versions/{opened.version.number}/content"
-    parts = [
-        await session.transport.get_range(path, wanted.offset, wanted.length)
-        for wanted in window.ranges
-    ]
-
-    def open_all() -> list[bytes]:
-        return list(layout.assemble(window, parts))
-
-    return window.start, window.stop, await session.workers.run(open_all)

@@ -394,6 +394,7 @@ class Member:
             users=1,
             datasets=0,
             ballots=0,
+            expelled_height=0,
         )
 
     def user_view(self) -> rest.UserView:

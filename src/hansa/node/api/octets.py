@@ -1,5 +1,6 @@
 """Bodies in the canonical encoding: read within bounds, answered with a length and a tag."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,6 +18,7 @@ from hansa.errors import InvalidError
 
 T = TypeVar("T")
 OCTETS = "application/octet-stream"
+_FIRST_LAST = re.compile(r"bytes=([0-9]{1,18})-([0-9]{1,18})")
 _SCHEMA = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
 
 AnyRequest = Request[object, object, State]
@@ -131,6 +133,15 @@ def parse_range(header: str | None, total: int) -> ByteRange | None:
     return ByteRange(first, last)
 
 
+def parse_short_range(header: str | None, length_max: int) -> ByteRange | None:
+    """Return a range that names its first and last byte and is no longer than `length_max`, or None."""
+    found = _FIRST_LAST.fullmatch(header or "")
+    if found is None:
+        return None
+    wanted = ByteRange(int(found.group(1)), int(found.group(2)))
+    return wanted if 0 < wanted.length <= length_max else None
+
+
 def choose_range(request: AnyRequest, etag: str, total: int) -> ByteRange | None:
     """Return the range to serve; None for the whole, also where If-Range names another object."""
     if_range = request.headers.get("if-range")
@@ -143,6 +154,16 @@ def is_unchanged(request: AnyRequest, etag: str) -> bool:
     """Tell whether the caller has this object already (If-None-Match)."""
     held = request.headers.get("if-none-match", "")
     return held.strip() == "*" or etag in [tag.strip() for tag in held.split(",")]
+
+
+def answer_part(data: bytes, *, etag: str, total: int, wanted: ByteRange) -> Response[bytes]:
+    """Answer with the bytes of one range (206)."""
+    headers = {
+        "ETag": etag,
+        "Accept-Ranges": "bytes",
+        "Content-Range": f"bytes {wanted.first}-{wanted.last}/{total}",
+    }
+    return Response(data, status_code=206, media_type=OCTETS, headers=headers)
 
 
 def answer_stream(

@@ -10,6 +10,7 @@ from hansa.node.api.octets import (
     choose_range,
     is_unchanged,
     parse_range,
+    parse_short_range,
 )
 
 
@@ -68,3 +69,22 @@ def test_conditions() -> None:
     assert is_unchanged(request(if_none_match="*"), '"a"')
     assert not is_unchanged(request(if_none_match='"b"'), '"a"')
     assert not is_unchanged(request(), '"a"')
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("bytes=0-9", ByteRange(0, 9)),
+        ("bytes=5-5", ByteRange(5, 5)),
+        ("bytes=0-10", None),
+        ("bytes=9-5", None),
+        ("bytes=5-", None),
+        ("bytes=-5", None),
+        ("bytes=0-1,3-4", None),
+        ("bytes=" + "9" * 19 + "-" + "9" * 19, None),
+        (None, None),
+    ],
+)
+def test_short_ranges(header: str | None, expected: ByteRange | None) -> None:
+    """Only one range of known, bounded length is answered with one read."""
+    assert expected == parse_short_range(header, 10)
