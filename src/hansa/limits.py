@@ -92,6 +92,8 @@ SEALED_CHUNK_BYTES_MAX = CHUNK_BYTES_MAX + KIB
 PACK_BYTES_MAX = 128 * MIB
 PACK_QUIET_S = 300
 """Chunks that have waited this long in the journal are sealed into a pack, however few."""
+PACK_RETRY_S_MIN = 1
+"""After a store did not take a pack; doubled with each failure, up to PACK_QUIET_S."""
 JOURNAL_SEGMENTS_MAX = 64
 JOURNAL_WAITING_BYTES_MAX = 512 * MIB
 """Full segments that may wait to be sealed; beyond this an upload seals one first."""

@@ -28,6 +28,7 @@ class HealthCheck:
         lost_manifests: Callable[[], int],
         folder: Path,
         disk_free_bytes_min: int,
+        store_trouble: Callable[[], str] = lambda: "",
     ) -> None:
         self._node_key = node_key
         self._replica = replica
@@ -37,6 +38,7 @@ class HealthCheck:
         self._lost_manifests = lost_manifests
         self._folder = folder
         self._disk_free_bytes_min = disk_free_bytes_min
+        self._store_trouble = store_trouble
 
     def disk_free_bytes(self) -> int:
         """Return the room left where the ledger lies."""
@@ -59,6 +61,9 @@ class HealthCheck:
         lost = self._lost_manifests()
         if lost:
             reasons.append(f"{lost} manifests of own versions are missing or damaged")
+        trouble = self._store_trouble()
+        if trouble:
+            reasons.append(f"packs wait in the journal, the store does not take them: {trouble}")
         return Health(ready=not reasons, reasons=reasons)
 
     def _membership(self, state: State) -> list[str]:

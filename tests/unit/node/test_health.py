@@ -20,6 +20,7 @@ def make(tmp_path, **changes) -> HealthCheck:
         "lost": 0,
         "free_min": 1,
         "status": "active",
+        "trouble": "",
     } | changes
     member = SimpleNamespace(status=well["status"]) if well["status"] else None
     state = SimpleNamespace(
@@ -36,6 +37,7 @@ def make(tmp_path, **changes) -> HealthCheck:
         lost_manifests=lambda: well["lost"],
         folder=tmp_path,
         disk_free_bytes_min=well["free_min"],
+        store_trouble=lambda: well["trouble"],
     )
 
 
@@ -53,6 +55,7 @@ def test_ready(tmp_path) -> None:
         ({"ledger_height": 4}, "different heights"),
         ({"index_height": -100}, "the index is 105 blocks behind"),
         ({"lost": 2}, "2 manifests"),
+        ({"trouble": "It is away."}, "packs wait in the journal"),
         ({"free_min": 1 << 70}, "bytes are free"),
         ({"status": "suspended"}, "suspended"),
         ({"status": ""}, "not admitted"),
