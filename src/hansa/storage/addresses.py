@@ -258,6 +258,9 @@ class Addresses:
         if root in self._placing or root in self._dropping:
             return False
         marks = self._unmark(root)
+        row = self.table.get(PACK_ROW + root)
+        if row is not None:
+            self.packed_bytes -= decode(PackRow, row).bytes
         self.table.write([(DROPPING_ROW + root, b""), (PACK_ROW + root, None), *marks])
         self._dropping.add(root)
         return True

@@ -4,10 +4,13 @@ A chunk found damaged is marked, so that it is not offered as a duplicate: publi
 stores it anew.
 
 Packs and manifests are judged by their names (digests over their bytes), which needs no key; what they
-say is compared with each other and with the living versions.
+say is compared with each other and with the living versions. Without `read_data` packs are judged by
+their lengths and footers only; manifests and the journal are always read.
+
+Marks lie in the table; when the table is made anew they are gone, and the next check with `read_data`
+finds the damage again.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from hansa.data.chunk import compute_sealed_digest
@@ -16,11 +19,9 @@ from hansa.data.manifest import decode_manifest, open_directory
 from hansa.errors import CorruptError, InvalidError, MissingError
 from hansa.storage.addresses import Damage, Kind
 from hansa.storage.names import MANIFESTS, PACKS, name_manifest, name_pack, parse_root
-from hansa.storage.pack import PackFooter, is_intact, read_footer
+from hansa.storage.pack import PART_BYTES, PackFooter, PackHasher, read_footer
+from hansa.storage.progress import Progress, no_progress
 from hansa.storage.version_store import VersionStore
-
-Progress = Callable[[str, int], None]
-"""progress(object name, its bytes), called after each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,11 @@ class HurtVersion:
     version: VersionRef
     manifest_root: bytes
     chunks_missing: int
-    """0 if the manifest itself is missing or damaged."""
+    """Missing or damaged; 0 if the manifest itself is."""
+    bytes_missing: int
+    """Sealed bytes of them; of the whole version if the manifest is lost."""
+    files: int
+    """Files of the version: names and places are sealed to its readers, so not which of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,8 @@ class CheckReport:
     packs: int
     manifests: int
     bytes_read: int
+    read_data: bool
+    """False: packs were judged by lengths and footers only."""
     damages: tuple[Damage, ...]
     hurt: tuple[HurtVersion, ...]
 
@@ -49,61 +56,77 @@ class CheckReport:
         return not self.damages and not self.hurt
 
 
-def _ignore(_name: str, _size: int) -> None:
-    """Show no progress."""
-
-
 def check(
-    versions: VersionStore, directory_key: bytes, *, read_data: bool, progress: Progress = _ignore
+    versions: VersionStore,
+    directory_key: bytes,
+    *,
+    read_data: bool,
+    progress: Progress = no_progress,
 ) -> CheckReport:
     """Check a store.
 
     Args:
         versions: the open store.
         directory_key: opens pack footers.
-        read_data: read every pack whole; else only lengths, footers and manifests.
-        progress: told of each object checked.
+        read_data: read every pack whole; else only lengths, footers, manifests and the journal.
+        progress: told of each piece: bytes of packs if their data is read, else how many.
 
     Raises:
         UnavailableError: the store cannot be read at present; nothing can be said.
     """
-    job = _Check(versions, directory_key, progress)
-    for name in list(versions.chunks.store.list(PACKS)):
-        job.check_pack(name, read_data=read_data)
+    job = _Check(versions, directory_key, progress, read_data=read_data)
+    job.check_packs()
     job.check_journal()
-    for name in list(versions.chunks.store.list(MANIFESTS)):
-        job.check_manifest(name)
+    job.check_manifests()
     job.mark()
     hurt = job.find_hurt()
     damages = tuple(dict.fromkeys(job.damages))
-    return CheckReport(job.packs, job.manifests, job.bytes_read, damages, hurt)
+    return CheckReport(job.packs, job.manifests, job.bytes_read, read_data, damages, hurt)
 
 
 class _Check:
     """One run."""
 
-    def __init__(self, versions: VersionStore, directory_key: bytes, progress: Progress) -> None:
+    def __init__(
+        self, versions: VersionStore, directory_key: bytes, progress: Progress, *, read_data: bool
+    ) -> None:
         self._versions = versions
         self._chunks = versions.chunks
         self._store = versions.chunks.store
         self._directory_key = directory_key
         self._progress = progress
+        self._read_data = read_data
         self.damages = list(versions.chunks.damages)
         self.packs = self.manifests = self.bytes_read = 0
         self._dead: set[bytes] = set()
         """Sealed digests of chunks that cannot be read."""
 
-    def check_pack(self, name: str, *, read_data: bool) -> None:
-        """Judge one pack by its name and, if that fails, each of its chunks."""
-        root = parse_root(name)
-        if root is None or name != name_pack(root):
-            self._report("pack", name, "The object is no pack.")
-            return
+    def check_packs(self) -> None:
+        """Judge all packs in the store."""
+        names = list(self._store.list(PACKS))
+        known = {root: row.bytes for root, row in self._chunks.packs()}
+        about = sum(known.values()) if self._read_data else len(names)
+        done = 0
+        for name in names:
+            root = parse_root(name)
+            if root is None or name != name_pack(root):
+                self._report("pack", name, "The object is no pack.")
+                continue
+            try:
+                size = self._check_pack(name, root, done, about)
+            except MissingError:
+                continue  # Written anew and deleted since it was listed.
+            if known.get(root, size) != size:
+                self._report("pack", name, f"The pack had {known[root]} bytes, and has {size}.")
+                self._check_chunks(name, None)
+            done += size if self._read_data else 1
+            self._progress("packs", done, about)
+
+    def _check_pack(self, name: str, root: bytes, done: int, about: int) -> int:
+        """Judge one pack by its name and, if that fails, each of its chunks; return its bytes."""
         self.packs += 1
         size = self._store.size(name)
-        if read_data:
-            self.bytes_read += size
-        is_sound = not read_data or is_intact(self._store, name, root)
+        is_sound = not self._read_data or self._is_intact(name, root, size, done, about)
         try:
             footer = read_footer(self._store, name, self._directory_key)
         except CorruptError as error:
@@ -112,11 +135,24 @@ class _Check:
         if not is_sound:
             self._report("pack", name, "The pack's bytes do not have the digest of its name.")
             self._check_chunks(name, footer)
-        self._progress(name, size)
+        return size
+
+    def _is_intact(self, name: str, root: bytes, size: int, done: int, about: int) -> bool:
+        """Read a pack whole; the progress is told of each part."""
+        hasher = PackHasher()
+        for at in range(0, size, PART_BYTES):
+            part = self._store.get(name, at, min(PART_BYTES, size - at))
+            hasher.update(part)
+            self.bytes_read += len(part)
+            self._progress("packs", done + at, about)
+        return hasher.root() == root
 
     def check_journal(self) -> None:
         """Compare each journalled chunk with its digest."""
-        for segment in list(self._chunks.journal.segments.values()):
+        segments = list(self._chunks.journal.segments.values())
+        total = sum(record.length for segment in segments for record in list(segment.records))
+        done = 0
+        for segment in segments:
             for record in list(segment.records):
                 try:
                     sealed = segment.read(record.offset, record.length)
@@ -125,24 +161,29 @@ class _Check:
                 except CorruptError:
                     sealed = b""
                 self.bytes_read += len(sealed)
+                done += record.length
                 if compute_sealed_digest(sealed) != record.sealed_digest:
                     self._lose(record.sealed_digest, segment.path.name)
+                self._progress("journal", done, total)
 
-    def check_manifest(self, name: str) -> None:
-        """Judge one manifest by its name."""
-        root = parse_root(name)
-        if root is None or name != name_manifest(root):
-            self._report("manifest", name, "The object is no manifest.")
-            return
-        self.manifests += 1
-        size = self._store.size(name)
-        self.bytes_read += size
-        try:
-            manifest = decode_manifest(self._store.get(name), root)
-            open_directory(manifest, self._directory_key)
-        except (CorruptError, InvalidError) as error:
-            self._report("manifest", name, str(error))
-        self._progress(name, size)
+    def check_manifests(self) -> None:
+        """Judge all manifests in the store by their names."""
+        names = list(self._store.list(MANIFESTS))
+        for done, name in enumerate(names):
+            root = parse_root(name)
+            if root is None or name != name_manifest(root):
+                self._report("manifest", name, "The object is no manifest.")
+                continue
+            try:
+                data = self._store.get(name)
+                self.manifests += 1
+                self.bytes_read += len(data)
+                open_directory(decode_manifest(data, root), self._directory_key)
+            except MissingError:
+                continue  # Collected since it was listed.
+            except (CorruptError, InvalidError) as error:
+                self._report("manifest", name, str(error))
+            self._progress("manifests", done + 1, len(names))
 
     def mark(self) -> None:
         """Have the damaged chunks come again with the next publish that has them."""
@@ -152,22 +193,25 @@ class _Check:
     def find_hurt(self) -> tuple[HurtVersion, ...]:
         """Return the living versions that miss chunks or their manifest."""
         hurt: list[HurtVersion] = []
-        for root, row in self._versions.versions():
+        rows = list(self._versions.versions())
+        for done, (root, row) in enumerate(rows):
             try:
-                manifest = decode_manifest(self._versions.get_manifest(root))
-                directory = open_directory(manifest, self._directory_key)
+                directory = self._versions.open_directory(root)
             except (MissingError, CorruptError, InvalidError) as error:
                 self._report("manifest", name_manifest(root), str(error))
-                hurt.append(HurtVersion(row.version, root, 0))
+                hurt.append(HurtVersion(row.version, root, 0, row.stored_bytes, row.files))
                 continue
-            missing = {entry.sealed_digest for entry in self._versions.missing(directory)}
-            missing |= {
-                entry.sealed_digest
-                for entry in directory.entries
-                if entry.sealed_digest in self._dead
-            }
-            if missing:
-                hurt.append(HurtVersion(row.version, root, len(missing)))
+            lost = {entry.sealed_digest: entry for entry in self._versions.missing(directory)}
+            if self._dead:
+                lost |= {
+                    entry.sealed_digest: entry
+                    for entry in directory.entries
+                    if entry.sealed_digest in self._dead
+                }
+            if lost:
+                size = sum(entry.sealed_bytes for entry in lost.values())
+                hurt.append(HurtVersion(row.version, root, len(lost), size, row.files))
+            self._progress("versions", done + 1, len(rows))
         return tuple(hurt)
 
     def _check_chunks(self, name: str, footer: PackFooter | None) -> None:

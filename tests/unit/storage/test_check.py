@@ -41,6 +41,12 @@ def versions(tmp_path):
     return found
 
 
+def sealed_bytes(label):
+    """Return the sealed bytes of one of the versions."""
+    built = build_version({label: label.encode() * 90_000}, SeededEntropy(label))
+    return b"".join(upload.sealed for upload in built.uploads)
+
+
 def run(versions, *, read_data=True):
     """Check and return the report."""
     return check(versions, DIRECTORY_KEY, read_data=read_data)
@@ -61,12 +67,16 @@ def test_sound_store(versions):
     before = dict(versions.chunks.store.objects)
     seen = []
     report = check(
-        versions, DIRECTORY_KEY, read_data=True, progress=lambda name, size: seen.append(name)
+        versions, DIRECTORY_KEY, read_data=True, progress=lambda *step: seen.append(step)
     )
     assert report.is_sound
+    assert report.read_data
     assert (report.packs, report.manifests) == (1, 2)
     assert report.bytes_read >= sum(map(len, before.values()))
-    assert sorted(seen) == sorted(before)
+    packed = sum(len(data) for name, data in before.items() if name.startswith(PACKS))
+    ends = {phase: (done, total) for phase, done, total in seen}
+    assert ends.pop("journal")[0] == len(sealed_bytes("two"))
+    assert ends == {"packs": (packed, packed), "manifests": (2, 2), "versions": (2, 2)}
     assert versions.chunks.store.objects == before
 
 
