@@ -1,0 +1,44 @@
+"""Put the tables of results/ingest.json and results/hdfs.json into docs/benchmarks.md, between their marks.
+
+python benchmarks/document.py
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import hdfs_report
+import ingest_report
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+PARTS: dict[str, Callable[..., str]] = {
+    "ingest": ingest_report.render,
+    "hdfs": hdfs_report.render,
+}
+
+
+def fill(text: str) -> str:
+    """Return the document with the tables of the results that are there."""
+    for name, render in PARTS.items():
+        results = ROOT / "benchmarks" / "results" / f"{name}.json"
+        if results.exists():
+            tables = render(json.loads(results.read_text()))
+            marks = re.compile(
+                rf"(<!-- {name}: begin[^\n]*-->\n).*?(<!-- {name}: end -->)", re.DOTALL
+            )
+            text, count = marks.subn(lambda found, t=tables: f"{found[1]}\n{t}\n{found[2]}", text)
+            assert count == 1, f"{DOCUMENT.name} has no marks for {name}"
+    return text
+
+
+def main() -> int:
+    """Write the document anew."""
+    DOCUMENT.write_text(fill(DOCUMENT.read_text()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
