@@ -6,7 +6,7 @@ The same parts as in a node and its client (pipeline, chunk store, version store
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -26,12 +26,14 @@ from hansa.data.manifest import (
 from hansa.data.pipeline import Ingest, KnownChunk
 from hansa.ports import Store
 from hansa.storage.chunk_store import ChunkStore
+from hansa.storage.collect import CollectReport, collect
 from hansa.storage.journal import Journal
 from hansa.storage.local import LocalStore
+from hansa.storage.marking import ChainView
 from hansa.storage.table import open_table
 from hansa.storage.version_store import VersionStore
 from hansa.system import SystemClock, SystemEntropy
-from hansa.types import ChunkId, DatasetId
+from hansa.types import ChunkId, DatasetId, Millis
 
 LEASE_MS = 60_000
 PROFILE = "profile.json"
@@ -62,6 +64,16 @@ class Profile(msgspec.Struct):
     versions: list[Version] = []
 
 
+class LaterClock(SystemClock):
+    """The machine's clock, some time ahead."""
+
+    def __init__(self, ahead_ms: int) -> None:
+        self._ahead_ms = ahead_ms
+
+    def now_ms(self) -> Millis:
+        return Millis(super().now_ms() + self._ahead_ms)
+
+
 @dataclass
 class Repository:
     """One open repository; close it."""
@@ -71,11 +83,20 @@ class Repository:
     store: ClosableStore
     versions: VersionStore
     _table: object
+    clock: "LaterClock"
     _opened: dict[bytes, dict[ChunkId, KnownChunk]] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, folder: Path, store: ClosableStore | None = None) -> "Repository":
-        """Open a repository, or make it; its store is a folder in it if none is given."""
+    def open(
+        cls, folder: Path, store: ClosableStore | None = None, *, ahead_ms: int = 0
+    ) -> "Repository":
+        """Open a repository, or make it.
+
+        Args:
+            folder: where it is.
+            store: its store; a folder in it if none is given.
+            ahead_ms: what its clock is ahead of the machine's: then leases and graces are over.
+        """
         path = folder / PROFILE
         if path.exists():
             profile = msgspec.json.decode(path.read_bytes(), type=Profile)
@@ -86,10 +107,10 @@ class Repository:
         key = bytes.fromhex(profile.directory_key)
         store = store or LocalStore(folder / "store", "benchmark")
         table, _ = open_table(folder / "table.mdb")
-        clock = SystemClock()
+        clock = LaterClock(ahead_ms)
         journal = Journal(folder / "journal")
         chunks = ChunkStore(store, journal, table, key, SystemEntropy(), clock=clock)
-        return cls(folder, profile, store, VersionStore(chunks, key, clock), table)
+        return cls(folder, profile, store, VersionStore(chunks, key, clock), table, clock)
 
     def close(self) -> None:
         """Close what is open."""
@@ -172,8 +193,26 @@ class Repository:
         return open_contents(manifest, bytes.fromhex(version.data_key))
 
     def forget(self, name: str) -> None:
-        """Let a version live no longer: its key is gone, its chunks are found no more."""
-        version = self.named(name)
-        self.versions.unbind(bytes.fromhex(version.root))
-        self.profile.versions.remove(version)
+        """Let a version live no longer; its data key goes with its manifest, when that is collected."""
+        self.versions.unbind(bytes.fromhex(self.named(name).root))
+
+    def collect(self) -> CollectReport:
+        """Run one collection; what is bound here stands for the versions that live on the chain."""
+        living = {root: row.version for root, row in self.versions.versions()}
+        view = ChainView(1, self.clock.now_ms(), living)
+        return collect(self.versions, self, lambda: view, self.clock)
+
+    # --- a keyring, for the collection ------------------------------------------------------------
+
+    def key_roots(self) -> Iterator[bytes]:
+        """Yield the root of every version whose key is kept."""
+        yield from [bytes.fromhex(version.root) for version in self.profile.versions]
+
+    def destroy_keys(self, roots: Sequence[bytes]) -> int:
+        """Destroy keys durably; return how many there were."""
+        named = {root.hex() for root in roots}
+        kept = [version for version in self.profile.versions if version.root not in named]
+        gone = len(self.profile.versions) - len(kept)
+        self.profile.versions = kept
         self._save()
+        return gone
