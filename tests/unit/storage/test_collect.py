@@ -215,6 +215,25 @@ def test_a_lease_after_the_mark_is_seen_at_the_decision(city, monkeypatch):
     assert city.read(upload) == upload.files
 
 
+def test_a_manifest_put_anew_while_others_are_deleted_stays(city):
+    """Each deletion looks at the leases of its moment, not at those of the run's begin."""
+    uploads = [city.begin({"a": ONE}), city.begin({"b": TWO})]
+    for upload in uploads:
+        city.send(upload)
+        city.attest(upload)
+    city.pass_time(2 * DAY)
+    city.collect(0)
+    second = max(uploads, key=lambda upload: upload.built.root)
+
+    def progress(phase, done, _total):
+        if (phase, done) == ("manifests", 1):
+            city.versions.put_manifest(second.built.manifest)
+
+    assert city.collect(0, progress=progress).manifests_deleted == 1
+    assert city.store.exists(name_manifest(second.built.root))
+    assert second.built.root in city.keys.kept
+
+
 def test_a_dry_run_changes_nothing(city):
     """It says what would go, in both phases."""
     upload = city.publish({"a": ONE})
