@@ -103,6 +103,12 @@ FILES_PER_VERSION_MAX = 1_000_000
 FILE_NAME_BYTES_MAX = 4_096
 LOOKUP_DIGESTS_MAX = 4_096
 UPLOAD_BATCH_BYTES_MAX = 8 * MIB
+READ_GAP_BYTES_MAX = 256 * KIB
+"""Bytes nobody asked for between two chunks of a pack that are read with them: cheaper than a second
+positioned read."""
+READ_RUN_BYTES_MAX = 16 * MIB
+READERS_MAX = 4
+"""Threads that read several packs at the same time for one question."""
 CONTENT_RANGE_BYTES_MAX = 8 * MIB
 LEASE_MS_MAX = 24 * 3_600_000
 """Longest time for which a node attests that a version is stored."""
@@ -125,6 +131,8 @@ OPEN_DIRECTORIES_MAX = 16
 # --- HDFS ---------------------------------------------------------------------------------------
 HDFS_CALL_MS_MAX = 15_000
 """Longest one question to the NameNode may take; a hung one never answers by itself."""
+HDFS_LIST_MS_MAX = 60_000
+"""The same for a list of all objects: a NameNode gives 1,000 entries an answer."""
 HDFS_SILENCE_MS_MAX = 3_000
 """A DataNode that sends nothing for this long is given up, and the next replica is read."""
 HDFS_TRANSFER_MS_MIN = 20_000

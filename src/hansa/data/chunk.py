@@ -72,7 +72,7 @@ def open_chunk(chunk_id: ChunkId, sealed: bytes, key: bytes, plain_length: int) 
     return rest
 
 
-def compute_sealed_digest(sealed: bytes) -> bytes:
+def compute_sealed_digest(sealed: bytes | memoryview) -> bytes:
     """Return BLAKE3 of sealed bytes, 32 bytes: names this sealing of a chunk, and checks it."""
     return blake3(sealed).digest()
 

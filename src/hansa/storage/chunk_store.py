@@ -11,6 +11,7 @@ a pack may be sealed, rewritten or moved without touching a manifest.
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 
 from hansa import limits
 from hansa.data.chunk import compute_sealed_digest
@@ -23,6 +24,7 @@ from hansa.storage.addresses import Addresses, Alive, Damage, PackRow
 from hansa.storage.journal import Journal
 from hansa.storage.names import name_pack
 from hansa.storage.pack import PackEntry
+from hansa.storage.reading import read_many
 from hansa.storage.recovery import recover
 from hansa.storage.rewriting import Rewriting
 from hansa.storage.segment import Segment
@@ -41,6 +43,7 @@ class ChunkStore:
         entropy: Entropy,
         *,
         clock: Clock,
+        readers: Executor | None = None,
     ) -> None:
         """Open, and make good what a crash left between two steps.
 
@@ -52,6 +55,7 @@ class ChunkStore:
             directory_key: the organisation's directory key, 32 bytes.
             entropy: names journal segments.
             clock: for how long fresh chunks are kept from collection.
+            readers: threads for questions that read at several places; nobody else's.
 
         Raises:
             UnavailableError: the store cannot be listed.
@@ -69,6 +73,7 @@ class ChunkStore:
         self.trouble = ""
         """Why the last sealing failed; empty if it did not."""
         self._entropy = entropy
+        self._readers = readers
         self.rewriting = Rewriting(self.addresses, self._append, directory_key)
         recover(self.addresses, directory_key)
 
@@ -146,6 +151,10 @@ class ChunkStore:
     def read(self, address: Address) -> bytes:
         """See `Addresses.read`."""
         return self.addresses.read(address)
+
+    def read_many(self, addresses: Sequence[Address]) -> list[memoryview]:
+        """Return the bytes at many addresses with few positioned reads; raises as `read`."""
+        return read_many(self.addresses, addresses, self._readers)
 
     def is_alive(self, stored: StoredChunk, alive: Alive) -> bool:
         """See `Addresses.is_alive`."""

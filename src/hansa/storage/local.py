@@ -15,19 +15,24 @@ import itertools
 import os
 import threading
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from hansa.errors import ConflictError, CorruptError, InvalidError, MissingError
 from hansa.limits import MIB
 from hansa.storage.disk import (
     disk_errors,
+    explain,
     make_folders,
     move_file,
+    read_exactly,
     read_pieces,
     sync_folder,
     write_whole,
 )
 from hansa.storage.names import validate_name
+
+_PATHS_KEPT = 4_096
 
 
 class LocalStore:
@@ -48,6 +53,8 @@ class LocalStore:
         self._tmp = root / "tmp"
         self._counter = itertools.count()
         self._making = threading.Lock()
+        # Random reads ask for the same packs again and again: a path costs more than its look-up.
+        self._where = lru_cache(_PATHS_KEPT)(lambda name: str(self._path(name)))
         with disk_errors(f"the store's folder {root}"):
             make_folders(root)
             self._lock = _take_lock(root / "lock", root)
@@ -104,21 +111,24 @@ class LocalStore:
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Return bytes at a position; to the end if no length is given."""
-        path = self._path(name)
-        with disk_errors(f"object {name}"):
-            try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            except FileNotFoundError:
-                raise _missing(name) from None
-            try:
-                size = os.fstat(descriptor).st_size
-                if length is None:
-                    length = size - offset
-                if offset < 0 or length < 0 or offset + length > size:
-                    raise InvalidError(f"Bytes {offset} + {length} lie outside of object {name}.")
-                return _read_exactly(descriptor, offset, length, name)
-            finally:
-                os.close(descriptor)
+        path = self._where(name)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise _missing(name) from None
+        except OSError as error:
+            raise explain(error, f"object {name}") from error
+        try:
+            if length is not None and length > 0 and offset >= 0:
+                # What lies inside needs no look at the object's length.
+                data = os.pread(descriptor, length, offset)
+                if len(data) == length:
+                    return data
+            return _read_inside(descriptor, offset, length, name)
+        except OSError as error:
+            raise explain(error, f"object {name}") from error
+        finally:
+            os.close(descriptor)
 
     def size(self, name: str) -> int:
         """Return an object's bytes."""
@@ -197,17 +207,22 @@ def _take_lock(path: Path, root: Path) -> int:
     return descriptor
 
 
-def _read_exactly(descriptor: int, offset: int, length: int, name: str) -> bytes:
-    """Read `length` bytes that the file had a moment ago."""
-    pieces: list[bytes] = []
-    while length:
-        piece = os.pread(descriptor, length, offset)
-        if not piece:
-            raise CorruptError(f"Object {name} became shorter while it was read.")
-        pieces.append(piece)
-        offset += len(piece)
-        length -= len(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+def _read_inside(descriptor: int, offset: int, length: int | None, name: str) -> bytes:
+    """Read a range after a look at the object's length.
+
+    Raises:
+        InvalidError: the range leaves the object.
+        CorruptError: the object became shorter meanwhile.
+    """
+    size = os.fstat(descriptor).st_size
+    if length is None:
+        length = size - offset
+    if offset < 0 or length < 0 or offset + length > size:
+        raise InvalidError(f"Bytes {offset} + {length} lie outside of object {name}.")
+    data = read_exactly(descriptor, offset, length)
+    if len(data) != length:
+        raise CorruptError(f"Object {name} became shorter while it was read.")
+    return data
 
 
 def _compare(path: Path, parts: Iterable[bytes], name: str) -> int:

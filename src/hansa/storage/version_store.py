@@ -36,7 +36,7 @@ from hansa.storage.addresses import Alive
 from hansa.storage.chunk_store import ChunkStore
 from hansa.storage.leases import Leases
 from hansa.storage.names import MANIFESTS, PACKS, name_manifest
-from hansa.types import Address, ChunkId, Digest, Millis
+from hansa.types import ChunkId, Digest, Millis
 
 _VERSION_ROW = b"v"
 _READ_AGAIN = 3
@@ -368,12 +368,12 @@ class VersionStore:
                 self._maps.popitem(last=False)
         return mapped
 
-    def _read_entries(self, entries: Sequence[DirectoryEntry]) -> list[bytes]:
+    def _read_entries(self, entries: Sequence[DirectoryEntry]) -> list[memoryview]:
         """Return the sealed bytes of each entry, verified; neighbours in a pack are read at once."""
         for attempt in range(_READ_AGAIN):
             try:
                 found = [self.chunks.locate(entry.sealed_digest).address for entry in entries]
-                sealed = [piece for run in _runs(found) for piece in self._read_run(run)]
+                sealed = self.chunks.read_many(found)
             except MissingError:
                 # Between look-up and read the journal's segment may have become a pack.
                 if attempt == _READ_AGAIN - 1:
@@ -389,26 +389,3 @@ class VersionStore:
                     )
             return sealed
         raise AssertionError("unreachable")
-
-    def _read_run(self, run: list[Address]) -> list[bytes]:
-        """Read addresses that follow each other in one pack with one positioned read."""
-        start = run[0].offset
-        data = self.chunks.read(Address(run[0].pack, start, sum(part.length for part in run)))
-        return [data[part.offset - start : part.offset - start + part.length] for part in run]
-
-
-def _runs(addresses: Sequence[Address]) -> Iterator[list[Address]]:
-    """Split addresses into runs that follow each other without a gap."""
-    run: list[Address] = []
-    for address in addresses:
-        follows = (
-            run
-            and run[-1].pack == address.pack
-            and run[-1].offset + run[-1].length == address.offset
-        )
-        if run and not follows:
-            yield run
-            run = []
-        run.append(address)
-    if run:
-        yield run
