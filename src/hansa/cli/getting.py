@@ -44,7 +44,14 @@ def _progress(
 
 
 def get_folder(acting: Acting, wanted: Wanted, output: Path, *, overwrite: bool) -> None:
-    """Fetch a version into a folder."""
+    """Fetch a version into a folder; what could be had is told also where some files could not.
+
+    Raises:
+        IncompleteError: some files could not be read.
+    """
+    from hansa.client.fetch import IncompleteError  # noqa: PLC0415 - with the client, see the head
+
+    failure: IncompleteError | None = None
     with _progress(acting) as advance:
         try:
             fetched = acting.run(
@@ -56,6 +63,8 @@ def get_folder(acting: Acting, wanted: Wanted, output: Path, *, overwrite: bool)
                     progress=advance,
                 )
             )
+        except IncompleteError as error:
+            failure, fetched = error, error.fetched
         except KeyboardInterrupt:
             click.echo("What was fetched is kept: the same command goes on there.", err=True)
             raise
@@ -69,11 +78,16 @@ def get_folder(acting: Acting, wanted: Wanted, output: Path, *, overwrite: bool)
                 "bytes_fetched": fetched.bytes_fetched,
                 "verified": True,
             }
+            | ({"failed": failure.reasons()} if failure else {})
         )
-        return
-    for path in fetched.files:
-        click.echo(str(path))
-    click.echo(f"version {fetched.version}: {bytes_text(fetched.bytes)}, every file verified.")
+    else:
+        for path in fetched.files:
+            click.echo(str(path))
+        if failure is None:
+            size = bytes_text(fetched.bytes)
+            click.echo(f"version {fetched.version}: {size}, every file verified.")
+    if failure is not None:
+        raise failure
 
 
 def get_file(

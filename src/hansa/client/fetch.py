@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hansa.client.find import choose_version, get_dataset
-from hansa.client.output import FileCheck, Output
+from hansa.client.output import Output
+from hansa.client.part import FileCheck
 from hansa.client.ranges import VersionReader
 from hansa.client.session import Session
 from hansa.client.transfers import Progress, no_progress
 from hansa.client.versions import OpenVersion, open_version
 from hansa.client.windows import Opened, Unreadable, Windows
 from hansa.data.layout import ContentLayout
-from hansa.errors import CorruptError, InvalidError
+from hansa.errors import CorruptError, HansaError, InvalidError
 from hansa.types import DatasetId
 
 Write = Callable[[bytes], object]
@@ -65,52 +66,93 @@ async def fetch(
     """
     opened = await _open(session, dataset, version)
     windows = Windows(session, opened)
-    layout = windows.layout
     target = Output(output, opened.version.manifest_root, opened.contents, overwrite=overwrite)
     try:
-        fetched = await _fill(session, windows, target, progress)
+        filling = _Filling(session, windows, target, progress)
+        await filling.run()
     finally:
-        target.close()
-    progress(layout.plain_bytes, layout.plain_bytes)
-    return Fetched(
+        await session.workers.run(target.close)
+    names = [file.name for file in opened.contents.files]
+    fetched = Fetched(
         DatasetId(bytes.fromhex(opened.dataset.id)),
         opened.version.number,
-        tuple(output.joinpath(*file.name.split("/")) for file in opened.contents.files),
-        layout.plain_bytes,
-        fetched,
+        tuple(
+            output.joinpath(*name.split("/"))
+            for index, name in enumerate(names)
+            if index not in filling.lost
+        ),
+        windows.layout.plain_bytes,
+        filling.fetched,
     )
-
-
-async def _fill(
-    session: Session,
-    windows: Windows,
-    target: Output,
-    progress: Progress,
-) -> int:
-    """Fetch what is missing in an output and settle it; return the plain bytes fetched."""
-    layout = windows.layout
-    missing = await session.workers.run(target.prepare)
-    fetched = present = 0
-
-    async def take(part: Opened | Unreadable) -> None:
-        nonlocal fetched, present
-        if isinstance(part, Unreadable):
-            raise part.error
-        await session.workers.run(target.write, part.start, part.pieces)
-        fetched += part.stop - part.start
-        present += part.stop - part.start
-        progress(present, layout.plain_bytes)
-
-    # A part left by an earlier attempt may have been damaged since: then once more, from its start.
-    for _ in range(2):
-        present = layout.plain_bytes - sum(stop - start for start, stop in _gaps(layout, missing))
-        await windows.stream(_gaps(layout, missing), take)
-        missing = await session.workers.run(target.finish)
-        if not missing:
-            break
-    else:
-        raise CorruptError("A file is not as published, though each of its chunks is.")
+    if filling.lost:
+        lost = {names[index]: error for index, error in sorted(filling.lost.items())}
+        raise IncompleteError(opened, fetched, lost)
     return fetched
+
+
+class IncompleteError(CorruptError):
+    """Some files of a version cannot be read; the others were fetched."""
+
+    def __init__(self, opened: OpenVersion, fetched: Fetched, lost: dict[str, HansaError]) -> None:
+        view = opened.dataset
+        first, error = next(iter(lost.items()))
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        super().__init__(
+            f"{first!r}{more} of dataset {view.id} ({view.title!r}, version {fetched.version}) of"
+            f" {view.owner} cannot be read: {error.message}"
+            f" {len(fetched.files)} of {len(opened.contents.files)} files are there, whole.",
+            remedy=f"Tell {view.owner}: `hansa store check --read-data` finds what is damaged, and"
+            " publishing the data again heals it. Then the same command fetches the rest.",
+        )
+        self.fetched = fetched
+        """What is there; its bytes count all files."""
+        self.lost = lost
+        """Name of each file that could not be read → why."""
+
+    def reasons(self) -> dict[str, str]:
+        """Return why each file could not be read."""
+        return {name: error.message for name, error in self.lost.items()}
+
+
+class _Filling:
+    """Fetches what is missing in an output; goes on with the other files where one cannot be read."""
+
+    def __init__(
+        self, session: Session, windows: Windows, target: Output, progress: Progress
+    ) -> None:
+        self._run = session.workers.run
+        self._windows = windows
+        self._target = target
+        self._progress = progress
+        self._present = 0
+        self.fetched = 0
+        """Plain bytes fetched now."""
+        self.lost: dict[int, HansaError] = {}
+
+    async def run(self) -> None:
+        """Fetch, check and name the files."""
+        missing = await self._run(self._target.prepare)
+        layout, total = self._windows.layout, self._windows.layout.plain_bytes
+        # A part left by an earlier attempt may have been damaged since: then once more, from its start.
+        for _ in range(2):
+            self._present = total - sum(stop - start for start, stop in _gaps(layout, missing))
+            await self._windows.stream(_gaps(layout, missing), self._take, self._target.is_wanted)
+            missing = await self._run(self._target.finish)
+            if not missing:
+                break
+        else:
+            raise CorruptError("A file is not as published, though each of its chunks is.")
+        self._progress(total, total)
+
+    async def _take(self, part: Opened | Unreadable) -> None:
+        if isinstance(part, Unreadable):
+            given = self._target.give_up(part.start, part.stop)
+            self.lost |= dict.fromkeys(given, part.error)
+            return
+        await self._run(self._target.write, part.start, part.pieces)
+        self.fetched += part.stop - part.start
+        self._present += part.stop - part.start
+        self._progress(self._present, self._windows.layout.plain_bytes)
 
 
 async def fetch_stream(

@@ -1,50 +1,26 @@
 """Output: where fetched files go. Never outside the folder, never under their name before they are whole.
 
 A file that is not whole lies in `.hansa-<root>/<number>.part`; when its BLAKE3 digest is right it is
-synced and renamed to its place. The folder goes when all are done.
+synced and renamed to its place. The folder goes when all are done. Long runs of zeros are left as holes.
 """
 
-import errno
 import fcntl
 import os
+import stat
 import weakref
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
 
-from blake3 import blake3
-
-from hansa import limits
+from hansa.client.part import Part, compute_digest
+from hansa.client.places import Places, explain_write
 from hansa.data.manifest import Contents, FileEntry
-from hansa.errors import (
-    ConflictError,
-    DeniedError,
-    DiskFullError,
-    HansaError,
-    InvalidError,
-    UnavailableError,
-)
+from hansa.errors import ConflictError, DeniedError
 
-_READ_BYTES = limits.MIB
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""No room on the disk, in the quota, or under the limit of file sizes."""
-
-
-class FileCheck:
-    """Judges whether bytes that pass by are those of a published file."""
-
-    def __init__(self, digest: bytes) -> None:
-        self._digest = digest
-        self._state = blake3()
-
-    def update(self, data: bytes) -> None:
-        """Take the next bytes."""
-        self._state.update(data)
-
-    def is_whole(self) -> bool:
-        """Tell whether the bytes so far are the whole file."""
-        return bool(self._state.digest() == self._digest)
+_SUFFIX = ".part"
+_SYNC_EACH_MAX = 64
+"""Up to so many files are synced one by one; more by one sync of all disks."""
 
 
 class Output:
@@ -65,10 +41,15 @@ class Output:
         self._starts = list(accumulate((entry.size for entry in contents.files), initial=0))
         self._overwrite = overwrite
         self._missing: dict[int, int] = {}
+        self._whole: set[int] = set()
+        """Files whose part was seen to be as published while it was written."""
+        self._current: Part | None = None
+        self._places = Places(self._folder, [entry.name for entry in contents.files])
         self._release: Callable[[], object] = lambda: None
 
     def close(self) -> None:
         """Let other fetches write there."""
+        self._leave_part()
         self._release()
 
     def prepare(self) -> dict[int, int]:
@@ -88,9 +69,11 @@ class Output:
                 )
             self._parts.mkdir(exist_ok=True, mode=0o700)
             self._lock()
+            left = {name for name in os.listdir(self._parts) if name.endswith(_SUFFIX)}  # noqa: PTH208
             for index, entry in enumerate(self._files):
                 if not self._is_there(entry):
-                    self._missing[index] = self._part_bytes(index, entry)
+                    has_part = f"{index}{_SUFFIX}" in left
+                    self._missing[index] = self._part_bytes(index, entry) if has_part else 0
         except OSError as error:
             raise explain_write(error, self._folder) from error
         return dict(self._missing)
@@ -107,26 +90,76 @@ class Output:
                 remedy="Wait for it, or choose another folder.",
             ) from error
 
+    def files_between(self, start: int, stop: int) -> range:
+        """Return the files that have bytes between two places of the plain stream."""
+        first = bisect_right(self._starts, start, hi=len(self._files)) - 1
+        return range(first, bisect_left(self._starts, stop, hi=len(self._files)))
+
+    def give_up(self, start: int, stop: int) -> list[int]:
+        """Stop writing the files between two places; return those not given up before.
+
+        What is there of them is kept for the next attempt.
+        """
+        given = [index for index in self.files_between(start, stop) if index in self._missing]
+        for index in given:
+            del self._missing[index]
+        return given
+
+    def is_wanted(self, start: int, stop: int) -> bool:
+        """Tell whether some file between two places is still to be written."""
+        return any(index in self._missing for index in self.files_between(start, stop))
+
     def write(self, start: int, pieces: list[bytes]) -> None:
         """Append verified plain bytes, which begin at `start` of the plain stream, to their files.
 
         Raises:
             DiskFullError: no room; what is there is kept for the next attempt.
         """
-        data = memoryview(b"".join(pieces))
-        while data:
-            # The last file that starts by then: empty ones that start there too come before it.
-            index = bisect_right(self._starts, start, hi=len(self._files)) - 1
-            stop = self._starts[index + 1]
-            assert self._starts[index] <= start < stop
-            part = data[: stop - start]
+        index = self.files_between(start, start + 1).start
+        for piece in pieces:
+            data = memoryview(piece)
+            while data:
+                # The last file that starts by then: empty ones that start there come before it.
+                while self._starts[index + 1] <= start:
+                    index += 1
+                part = data[: self._starts[index + 1] - start]
+                if index in self._missing:
+                    self._append(index, part)
+                start += len(part)
+                data = data[len(part) :]
+        if self._current is not None:
+            self._flush(self._current)
+
+    def _append(self, index: int, data: memoryview) -> None:
+        if self._current is None or self._current.index != index:
+            self._leave_part()
+            path = self._part(index)
             try:
-                with self._part(index).open("ab") as file:
-                    file.write(part)
+                self._current = Part(index, path, self._files[index], self._missing[index])
             except OSError as error:
-                raise explain_write(error, self._part(index)) from error
-            start += len(part)
-            data = data[len(part) :]
+                raise explain_write(error, path) from error
+        self._current.take(data)
+        self._missing[index] += len(data)
+        if self._missing[index] == self._files[index].size:
+            self._leave_part()
+
+    def _flush(self, part: Part) -> None:
+        try:
+            part.flush()
+        except OSError as error:
+            raise explain_write(error, part.path) from error
+
+    def _leave_part(self) -> None:
+        """Close the part being written, and remember if it is whole."""
+        part, self._current = self._current, None
+        if part is None:
+            return
+        try:
+            self._flush(part)
+            if part.is_whole():
+                self._whole.add(part.index)
+        finally:
+            part.close()
 
     def finish(self) -> dict[int, int]:
         """Check and rename what is whole; return the files that must be fetched again from their start.
@@ -136,47 +169,63 @@ class Output:
         """
         again: dict[int, int] = {}
         try:
+            self._leave_part()
+            self._places.forget()
+            ready: list[int] = []
             for index in self._missing:
-                entry, part = self._files[index], self._part(index)
-                part.touch(mode=0o600)
-                if part.stat().st_size == entry.size and _digest(part) == entry.digest:
-                    self._settle(part, entry)
+                if self._is_ready(index):
+                    ready.append(index)
                 else:
-                    part.unlink()
+                    self._part(index).unlink()
                     again[index] = 0
-            if not again:
+            self._sync(ready)
+            for index in ready:
+                self._settle(self._part(index), self._files[index])
+            if not again and not os.listdir(self._parts):  # noqa: PTH208 - names alone
                 self._parts.rmdir()
         except OSError as error:
             raise explain_write(error, self._folder) from error
         self._missing = again
         return dict(again)
 
+    def _is_ready(self, index: int) -> bool:
+        """Tell whether a part is the whole file."""
+        if index in self._whole:
+            return True
+        entry, part = self._files[index], self._part(index)
+        part.touch(mode=0o600)
+        return part.stat().st_size == entry.size and compute_digest(part) == entry.digest
+
+    def _sync(self, ready: list[int]) -> None:
+        """Have the bytes on the disk before any of these files gets its name."""
+        if len(ready) > _SYNC_EACH_MAX:
+            os.sync()  # Thousands of single syncs would take longer than the fetch.
+            return
+        for index in ready:
+            descriptor = os.open(self._part(index), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
     def _part(self, index: int) -> Path:
-        return self._parts / f"{index}.part"
-
-    def _place(self, entry: FileEntry) -> Path:
-        """Return where a file goes.
-
-        Raises:
-            DeniedError: a link in its way leads outside of the folder.
-        """
-        place = self._folder.joinpath(*entry.name.split("/"))
-        if not place.parent.resolve().is_relative_to(self._folder.resolve()):
-            raise DeniedError(
-                f"{place} would be written outside of {self._folder}.",
-                remedy="Remove the symbolic link, or choose an empty folder.",
-            )
-        return place
+        return self._parts / f"{index}{_SUFFIX}"
 
     def _is_there(self, entry: FileEntry) -> bool:
-        """Tell whether a file is there, whole."""
-        place = self._place(entry)
-        if not place.is_symlink() and not place.exists():
+        """Tell whether a file is there, whole.
+
+        Raises:
+            ConflictError: another one is, and it is not to be replaced.
+        """
+        place = self._places.of(entry.name)
+        try:
+            status = place.lstat()
+        except (FileNotFoundError, NotADirectoryError):
             return False
-        is_file = place.is_file() and not place.is_symlink()
-        if is_file and place.stat().st_size == entry.size and _digest(place) == entry.digest:
+        is_file = stat.S_ISREG(status.st_mode)
+        if is_file and status.st_size == entry.size and compute_digest(place) == entry.digest:
             return True
-        if not self._overwrite or place.is_dir():
+        if not self._overwrite or stat.S_ISDIR(status.st_mode):
             raise ConflictError(
                 f"{place} is there with other contents.",
                 remedy="Choose another folder, or let it be replaced: --overwrite.",
@@ -197,47 +246,13 @@ class Output:
         return size
 
     def _settle(self, part: Path, entry: FileEntry) -> None:
-        """Sync a whole file and give it its name."""
-        descriptor = os.open(part, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        place = self._place(entry)
+        """Give a whole and synced file its name."""
+        place = self._places.of(entry.name)
         place.parent.mkdir(parents=True, exist_ok=True)
-        self._place(entry)
+        self._places.of(entry.name)
+        self._places.claim(entry.name)
         if self._is_there(entry):
             part.unlink()
             return
         part.chmod(0o644)
         part.replace(place)
-
-
-def _digest(path: Path) -> bytes:
-    """Return BLAKE3 of a file, 32 bytes."""
-    state = blake3()
-    with path.open("rb") as file:
-        while data := file.read(_READ_BYTES):
-            state.update(data)
-    return state.digest()
-
-
-def explain_write(error: OSError, path: Path) -> HansaError:
-    """Return what a failure to write means to a person."""
-    if error.errno in _FULL:
-        return DiskFullError(
-            f"There is no room left to write {path}.",
-            remedy="Make room and give the same command again: it goes on where it stopped.",
-        )
-    if isinstance(error, PermissionError):
-        return DeniedError(f"{path} may not be written.", remedy="Choose another folder.")
-    if isinstance(error, NotADirectoryError | FileExistsError):
-        return ConflictError(
-            f"{error.filename or path} is a file where a folder is needed.",
-            remedy="Choose another folder.",
-        )
-    if error.errno == 36:
-        return InvalidError(
-            f"A name in {path} is too long for this system.", remedy="Use another file system."
-        )
-    return UnavailableError(f"{path} cannot be written: {error.strerror}.")

@@ -2,11 +2,12 @@
 
 A window's sealed ranges that lie near each other are asked for at once: a gap costs less than another
 call. Several windows are on their way while the one before is opened and taken; how many is bounded,
-and so is memory. What cannot be read is told when its turn comes, narrowed to the chunks that are
+and so is memory. What cannot be read is told when its turn comes, narrowed to the files that are
 hurt, so that whoever takes can go on with the rest.
 """
 
 import asyncio
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ class Unreadable:
 
 
 Take = Callable[[Opened | Unreadable], Awaitable[None]]
+IsWanted = Callable[[int, int], bool]
 LOCAL_FAILURES = (CorruptError, MissingError)
 """Failures of one place of a version; any other concerns them all and ends the reading."""
 _INLINE_BYTES_MAX = 2 * limits.CHUNK_BYTES_MAX
@@ -58,8 +60,15 @@ class Windows:
         self._path = f"/v1/datasets/{opened.dataset.id}/versions/{opened.version.number}/content"
         self._slots = asyncio.Semaphore(limits.CLIENT_RANGES_IN_FLIGHT_MAX)
 
-    async def stream(self, spans: Iterable[Span], take: Take) -> None:
+    async def stream(
+        self, spans: Iterable[Span], take: Take, is_wanted: IsWanted = lambda _start, _stop: True
+    ) -> None:
         """Give the plain bytes of `spans`, in their order, to `take`, one window after the other.
+
+        Args:
+            spans: what to read.
+            take: awaited for each part in turn.
+            is_wanted: asked before a window is fetched: what `take` learned may spare it.
 
         Raises:
             HansaError: the node cannot be reached, or refuses; what was taken before is sound.
@@ -77,6 +86,8 @@ class Windows:
             async with asyncio.TaskGroup() as group:
                 for span in spans:
                     for window in self.layout.plan(*span):
+                        if not is_wanted(window.start, window.stop):
+                            continue
                         ahead.append(group.create_task(self._try(window)))
                         if len(ahead) == limits.CLIENT_WINDOWS_IN_FLIGHT_MAX:
                             await take_next()
@@ -128,8 +139,8 @@ class Windows:
     async def _narrow(
         self, window: Window, error: HansaError
     ) -> list[Opened | Unreadable] | HansaError:
-        """Read the halves of a window that cannot be read, down to the chunks that are hurt."""
-        if len(window.positions) == 1:
+        """Read the halves of a window that cannot be read, down to one file or one chunk."""
+        if len(window.positions) == 1 or self._is_of_one_file(window):
             return [Unreadable(window.start, window.stop, error)]
         middle = (window.start + window.stop) // 2
         found: list[Opened | Unreadable] = []
@@ -140,6 +151,14 @@ class Windows:
                     return done
                 found.extend(done)
         return found
+
+    def _is_of_one_file(self, window: Window) -> bool:
+        """Tell whether all bytes of a window belong to one file."""
+        files = range(len(self.opened.contents.files))
+        after = bisect_right(
+            files, window.start, key=lambda index: self.layout.file_range(index)[0]
+        )
+        return window.stop <= self.layout.file_range(after - 1)[1]
 
 
 def join_near(

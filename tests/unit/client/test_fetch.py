@@ -1,5 +1,6 @@
 """Fetching: identical bytes, resumption, verification, and nothing outside of the output."""
 
+import functools
 import io
 import sys
 import tempfile
@@ -12,12 +13,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hansa.client.describe import Subject
-from hansa.client.fetch import _gaps, fetch, fetch_stream
+from hansa.client.fetch import IncompleteError, _gaps, fetch, fetch_stream
 from hansa.client.publish import publish
 from hansa.client.share import grant, request_access
 from hansa.client.sources import collect
 from hansa.data.layout import ContentLayout
-from hansa.errors import ConflictError, CorruptError, DeniedError, InvalidError, UnavailableError
+from hansa.errors import (
+    ConflictError,
+    CorruptError,
+    DeniedError,
+    InvalidError,
+    MissingError,
+    UnavailableError,
+)
 
 from .conftest import CountedEntropy
 
@@ -217,3 +225,55 @@ async def test_a_file_that_is_not_as_published(pair, tmp_path, monkeypatch):
     assert not (tmp_path / "out" / "in").exists()
     with pytest.raises(CorruptError, match="throw away"):
         await fetch_stream(pair.owner, identity, lambda _: None)
+
+
+async def test_one_damaged_file_does_not_keep_the_others_back(pair, tmp_path):
+    """The sound files are there, the error names the other, its owner and dataset; healed, it comes."""
+    files = {"a": BYTES(300_000), "b": BYTES(3_000_000), "c": BYTES(300_000), "d": b"small"}
+    identity = await _publish(pair, tmp_path / "in", files)
+    root = bytes.fromhex(pair.city.datasets[identity].versions[0].manifest_root)
+    place = len(pair.owner_node.content(root)) // 2
+    real = pair.owner_node.get_range
+
+    async def flip(path, offset, length):
+        answer = bytearray(await real(path, offset, length))
+        if offset <= place < offset + length:
+            answer[place - offset] ^= 1
+        return bytes(answer)
+
+    pair.owner_node.get_range = flip
+    with pytest.raises(IncompleteError) as told:
+        await fetch(pair.owner, identity, tmp_path / "out")
+    assert "in/b" in told.value.message
+    for word in (identity, "health", "Counts", "3 of 4"):
+        assert word in str(told.value)
+    assert list(told.value.lost) == list(told.value.reasons()) == ["in/b"]
+    whole = {name: data for name, data in files.items() if name != "b"}
+    hidden = f".hansa-{root.hex()[:32]}/"
+    found = {n: d for n, d in _tree(tmp_path / "out").items() if not n.startswith(hidden)}
+    assert found == {f"in/{name}": data for name, data in whole.items()}
+    assert {path.name for path in told.value.fetched.files} == set(whole)
+    pair.owner_node.get_range = real
+    done = await fetch(pair.owner, identity, tmp_path / "out")
+    assert done.bytes_fetched < 3_000_000
+    assert _tree(tmp_path / "out") == {f"in/{name}": data for name, data in files.items()}
+
+
+@pytest.mark.slow
+async def test_a_large_damaged_file_is_not_fetched_to_its_end(pair, tmp_path):
+    """Once a file is given up, no more windows of it are asked for."""
+    pair.owner_node.content = functools.cache(pair.owner_node.content)
+    identity = await _publish(pair, tmp_path / "in", {"a": BYTES(70_000_000), "b": BYTES(1_000)})
+    real, asked = pair.owner_node.get_range, []
+
+    async def gone(path, offset, length):
+        asked.append(length)
+        if offset < 10_000_000:
+            raise MissingError("A pack is gone.")
+        return await real(path, offset, length)
+
+    pair.owner_node.get_range = gone
+    with pytest.raises(IncompleteError, match="A pack is gone"):
+        await fetch(pair.owner, identity, tmp_path / "out")
+    assert sum(asked) < 70_000_000
+    assert (tmp_path / "out/in/b").exists()

@@ -1,20 +1,11 @@
 """Output: never outside of the folder, never under a name before it is whole."""
 
-import errno
-
 import pytest
 from blake3 import blake3
 
-from hansa.client.output import FileCheck, Output, explain_write
+from hansa.client.output import Output
 from hansa.data.manifest import Contents, FileEntry
-from hansa.errors import (
-    ConflictError,
-    DeniedError,
-    DiskFullError,
-    HansaError,
-    InvalidError,
-    UnavailableError,
-)
+from hansa.errors import ConflictError, DeniedError
 
 ROOT = "ab" * 32
 
@@ -114,32 +105,6 @@ def test_a_file_in_the_way_is_told(tmp_path):
         _output(tmp_path / "f", _contents(a=b"1")).prepare()
 
 
-@pytest.mark.parametrize(
-    ("number", "kind"),
-    [
-        (errno.ENOSPC, DiskFullError),
-        (errno.EDQUOT, DiskFullError),
-        (errno.EACCES, DeniedError),
-        (errno.ENAMETOOLONG, InvalidError),
-        (errno.EIO, UnavailableError),
-    ],
-)
-def test_failures_of_the_disk(tmp_path, number, kind):
-    """Each is one of our errors."""
-    told = explain_write(OSError(number, "x"), tmp_path)
-    assert type(told) is kind
-    assert isinstance(told, HansaError)
-
-
-def test_file_check():
-    """Whole means: these bytes and no others."""
-    check = FileCheck(blake3(b"ab").digest())
-    check.update(b"a")
-    assert not check.is_whole()
-    check.update(b"b")
-    assert check.is_whole()
-
-
 def test_planted_links_do_not_lead_outside(tmp_path):
     """Neither a part nor the hidden folder that is a link takes bytes elsewhere."""
     elsewhere = tmp_path / "elsewhere"
@@ -159,3 +124,51 @@ def test_planted_links_do_not_lead_outside(tmp_path):
     with pytest.raises(DeniedError):
         _output(tmp_path / "out", _contents(a=b"12")).prepare()
     assert [victim] == list(elsewhere.iterdir())
+
+
+def test_files_given_up_are_left_for_the_next_attempt(tmp_path):
+    """What overlaps a stretch that cannot be read gets no name; what is there of it stays."""
+    contents = _contents(a=b"12", b=b"345", c=b"67", d=b"89")
+    output = _output(tmp_path, contents)
+    output.prepare()
+    output.write(0, [b"12", b"3"])
+    assert output.give_up(3, 6) == [1, 2]
+    assert output.give_up(4, 5) == []
+    assert not output.is_wanted(2, 7)
+    assert output.is_wanted(6, 8)
+    output.write(6, [b"7", b"89"])
+    assert output.finish() == {}
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f".hansa-{ROOT[:32]}", "a", "d"]
+    output.close()
+    again = _output(tmp_path, contents)
+    assert again.prepare() == {1: 1, 2: 0}
+    again.write(3, [b"45", b"67"])
+    assert again.finish() == {}
+    assert (tmp_path / "b").read_bytes() == b"345"
+
+
+def test_a_part_continued_is_judged_whole(tmp_path):
+    """The bytes of an earlier attempt are judged with the new ones."""
+    parts = tmp_path / f".hansa-{ROOT[:32]}"
+    parts.mkdir()
+    (parts / "0.part").write_bytes(b"12")
+    (parts / "1.part").write_bytes(b"1X")
+    output = _output(tmp_path, _contents(a=b"1234", b=b"1234"))
+    assert output.prepare() == {0: 2, 1: 2}
+    output.write(2, [b"34"])
+    output.write(6, [b"34"])
+    assert output.finish() == {1: 0}
+    assert (tmp_path / "a").read_bytes() == b"1234"
+    output.write(4, [b"1234"])
+    assert output.finish() == {}
+    assert (tmp_path / "b").read_bytes() == b"1234"
+
+
+def test_many_files(tmp_path):
+    """More than are synced one by one: all there, none twice."""
+    files = {f"f{number:03}": bytes([number]) * number for number in range(200)}
+    output = _output(tmp_path, _contents(**files))
+    output.prepare()
+    output.write(0, [b"".join(files.values())])
+    assert output.finish() == {}
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files

@@ -76,8 +76,9 @@ async def test_gaps_cost_no_call(pair, tmp_path):
 
 async def test_damage_is_narrowed(pair, tmp_path):
     """One bad byte hurts its chunk's neighbourhood; everything else comes, in order."""
-    data = BYTES(6_000_000)
-    windows = await _windows(pair, tmp_path / "in", a=data)
+    files = {f"f{number:03}": BYTES(60_000) for number in range(100)}
+    data = b"".join(files.values())
+    windows = await _windows(pair, tmp_path / "in", **files)
     real = pair.owner_node.get_range
 
     async def flip(path, offset, length):
@@ -98,6 +99,17 @@ async def test_damage_is_narrowed(pair, tmp_path):
         if isinstance(part, Opened):
             assert b"".join(part.pieces) == data[part.start : part.stop]
     assert at == len(data)
+
+
+async def test_damage_inside_of_one_file_is_not_narrowed(pair, tmp_path):
+    """The file is lost anyway: its window is not read again and again."""
+    windows = await _windows(pair, tmp_path / "in", a=BYTES(6_000_000))
+    pair.owner_node.damage = lambda data: data[:-1] + b"X"
+    pair.owner_node.ranges.clear()
+    (lost,) = await _collect(windows, [(0, 6_000_000)])
+    assert isinstance(lost, Unreadable)
+    assert (lost.start, lost.stop) == (0, 6_000_000)
+    assert len(pair.owner_node.ranges) == 1
 
 
 @pytest.mark.parametrize("kind", [UnavailableError, DeniedError])
