@@ -5,6 +5,7 @@ keys; its digest stays, so it cannot be taken twice. Upon a refusal the reason's
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from hansa import limits
 from hansa.chain.reasons import REASONS
@@ -34,8 +35,8 @@ from hansa.errors import (
     MissingError,
     UnavailableError,
 )
-from hansa.rest import OrganisationView, SealingKeys, Submission, TransactionStatus
-from hansa.types import Height
+from hansa.rest import SealingKeys, Submission, TransactionStatus
+from hansa.types import Digest, Height
 
 _PENDING, _COMMITTED, _REFUSED, _EXPIRED, _RESEAL = (
     "pending",
@@ -47,9 +48,21 @@ _PENDING, _COMMITTED, _REFUSED, _EXPIRED, _RESEAL = (
 _STATUSES = frozenset({_PENDING, _COMMITTED, _REFUSED, _EXPIRED, _RESEAL})
 
 
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signed transaction, and the keys that were announced when it was signed."""
+
+    transaction: Transaction
+    keys: SealingKeys
+
+    def digest(self) -> Digest:
+        """Return the transaction's id."""
+        return self.transaction.digest()
+
+
 async def sign(
     session: Session, operations: Sequence[Operation], *, confidential: bytes = b""
-) -> Transaction:
+) -> Signed:
     """Return a signed transaction that may be in a block for half the alliance's longest lifetime.
 
     Raises:
@@ -76,12 +89,12 @@ async def sign(
     )
     transaction = sign_transaction(body, session.keys.signing)
     decode_transaction(encode(transaction))  # what others would refuse is refused here first
-    return transaction
+    return Signed(transaction, keys)
 
 
 async def submit(
     session: Session,
-    transaction: Transaction,
+    signed: Signed,
     *,
     confidential: bytes = b"",
     notes: Sequence[OwnerNote] = (),
@@ -98,18 +111,20 @@ async def submit(
         DeniedError, ConflictError, MissingError, InvalidError: refused, for the reason told.
         UnavailableError: expired, or not decided in time.
     """
+    transaction, keys = signed.transaction, signed.keys
     contents = SealedContents(encode(transaction), confidential)
     began_ms = session.clock.monotonic_ms()
+    query = {"wait_ms": limits.CLIENT_PATIENCE_MS} if wait else None
     for _ in range(limits.CLIENT_RESEALS_MAX):
-        notices = await _gather_notices(session)
-        sealed = _seal(session, transaction, contents, notices)
+        sealed = _seal(session, transaction, contents, _choose_notices(session, keys))
         status = await session.transport.submit(
-            "/v1/transactions", Submission(sealed, tuple(notes)), TransactionStatus
+            "/v1/transactions", Submission(sealed, tuple(notes)), TransactionStatus, query
         )
         if wait:
             status = await _follow(session, status, began_ms)
         if status.status != _RESEAL:
             return _judge(status)
+        keys = await session.transport.get("/v1/sealing-keys", SealingKeys)
     raise UnavailableError(
         "The super nodes changed their keys each time the transaction was sealed.",
         remedy="Look at `hansa alliance status`, then try again.",
@@ -129,15 +144,13 @@ def refusal(code: str, message: str) -> HansaError:
     return _kind_of(code)(f"Refused ({code}): {text}")
 
 
-async def _gather_notices(session: Session) -> tuple[SealingKeyNotice, ...]:
+def _choose_notices(session: Session, keys: SealingKeys) -> tuple[SealingKeyNotice, ...]:
     """Return the valid sealing keys of the present super nodes, at least a quorum of them.
 
     Raises:
         UnavailableError: too few super nodes have announced a key.
     """
-    members = await session.transport.get("/v1/organisations", list[OrganisationView])
-    super_nodes = {member.node_key for member in members if member.is_super_node}
-    keys = await session.transport.get("/v1/sealing-keys", SealingKeys)
+    super_nodes = set(keys.super_nodes)
     latest: dict[bytes, SealingKeyNotice] = {}
     for view in keys.keys:
         notice = _check_notice(session, view.notice, super_nodes)

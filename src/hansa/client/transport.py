@@ -235,9 +235,10 @@ class Transport:
         answer = await self.call("POST", path, body=encode(body), content=OCTETS)
         return decode(kind, answer.body)
 
-    async def submit(self, path: str, body: object, kind: type[T]) -> T:
+    async def submit(self, path: str, body: object, kind: type[T], query: Query | None = None) -> T:
         """POST a value in the canonical encoding for a JSON answer; sending it twice is harmless."""
-        return _from_json(await self.call("POST", path, body=encode(body), content=OCTETS), kind)
+        answer = await self.call("POST", path, query=query, body=encode(body), content=OCTETS)
+        return _from_json(answer, kind)
 
     async def send_octets(self, method: str, path: str, body: object) -> None:
         """Send a value in the canonical encoding, for no answer; sending it twice is harmless."""

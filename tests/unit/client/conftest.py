@@ -122,7 +122,7 @@ class NodeDouble:
         self.calls.append(path)
         return decode(kind, encode(self._post(path, decode(type(body), encode(body)))))
 
-    async def submit(self, path, body, kind):
+    async def submit(self, path, body, kind, query=None):
         self.calls.append(path)
         return self._take(decode(rest.Submission, encode(body)))
 
@@ -172,7 +172,12 @@ class NodeDouble:
         if path == "/v1/sealing-keys":
             keys = [member.notice(city) for member in city.members]
             return rest.SealingKeys(
-                epoch=0, height=city.height, quorum=1, time_ms=city.clock.now_ms(), keys=keys
+                epoch=0,
+                height=city.height,
+                quorum=1,
+                time_ms=city.clock.now_ms(),
+                super_nodes=[member.node.public.hex() for member in city.members],
+                keys=keys,
             )
         if path == "/v1/organisations":
             return [member.view() for member in city.members]

@@ -208,3 +208,22 @@ async def test_the_confidential_part_travels_sealed(pair):
     body, contents = pair.city.sealed[0]
     assert contents.confidential == b"secret purpose"
     assert b"secret purpose" not in encode(body)
+
+
+async def test_a_write_is_two_calls(pair):
+    """One for the keys, one that sends and waits; only what is not settled by then is asked after."""
+    node = pair.owner_node
+    asked = []
+    real = node.submit
+
+    async def settled(path, body, kind, query=None):
+        asked.append(query)
+        sent = await real(path, body, kind, query)
+        return msgspec.structs.replace(sent, status="committed", height=pair.city.height)
+
+    node.submit = settled
+    node.calls.clear()
+    status = await act(pair.owner, [VOTE])
+    assert status.status == "committed"
+    assert node.calls == ["/v1/sealing-keys", "/v1/transactions"]
+    assert asked == [{"wait_ms": limits.CLIENT_PATIENCE_MS}]

@@ -108,6 +108,7 @@ def sealing_keys(services: Given) -> SealingKeys:
         height=state.height,
         quorum=quorum_of(len(present)),
         time_ms=services.clock.now_ms(),
+        super_nodes=sorted(key.hex() for key in present),
         keys=[
             SealingKeyView(
                 organisation=name_of.get(notice.node_key, ""), notice=encode(notice).hex()

@@ -30,8 +30,14 @@ AnyRequest = Request[object, object, AppState]
 
 
 @post("/transactions", status_code=202, operation_class=OctetsOperation)
-async def submit(services: Given, request: AnyRequest) -> TransactionStatus:
-    """Take a sealed transaction; it is forwarded until it is committed, refused or expired."""
+async def submit(
+    services: Given, request: AnyRequest, wait_ms: FromQuery[int] = 0
+) -> TransactionStatus:
+    """Take a sealed transaction; it is forwarded until it is committed, refused or expired.
+
+    With wait_ms, answer once it is settled or that time is over.
+    """
+    _validate_wait(wait_ms)
     submission = await read_octets(request, Submission)
     sealed = submission.sealed
     _validate(services, sealed)
@@ -41,7 +47,7 @@ async def submit(services: Given, request: AnyRequest) -> TransactionStatus:
         )
     known = services.statuses.get_or_none(sealed.transaction)
     if known is not None and known.status in {PENDING, "committed", "refused"}:
-        return known
+        return await services.statuses.wait(sealed.transaction, wait_ms)
     if submission.notes:
         _validate_notes(submission.notes, sealed.transaction)
         # What the sender says of its expiry is only looked at once super nodes have opened it.
@@ -55,7 +61,12 @@ async def submit(services: Given, request: AnyRequest) -> TransactionStatus:
     await services.outbox.keep(sealed)
     status = services.statuses.submitted(sealed.transaction)
     services.driver.submit(sealed)
-    return status
+    return await services.statuses.wait(sealed.transaction, wait_ms) if wait_ms else status
+
+
+def _validate_wait(wait_ms: int) -> None:
+    if not 0 <= wait_ms <= limits.WAIT_MS_MAX:
+        raise InvalidError(f"wait_ms must be from 0 to {limits.WAIT_MS_MAX}.")
 
 
 def _validate(services: Services, sealed: SealedTransaction) -> None:
@@ -85,8 +96,7 @@ async def transaction_status(
     services: Given, transaction: FromPath[str], wait_ms: FromQuery[int] = 0
 ) -> TransactionStatus:
     """Return where a transaction stands; with wait_ms, once it is settled or that time is over."""
-    if not 0 <= wait_ms <= limits.WAIT_MS_MAX:
-        raise InvalidError(f"wait_ms must be from 0 to {limits.WAIT_MS_MAX}.")
+    _validate_wait(wait_ms)
     return await services.statuses.wait(parse_digest(transaction), wait_ms)
 
 

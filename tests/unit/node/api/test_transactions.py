@@ -7,7 +7,7 @@ from hansa.chain.receipts import verify_receipt
 from hansa.chain.sealed import OwnerNote
 from hansa.chain.transactions import derive_id
 from hansa.codec import encode
-from hansa.rest import Submission, TransactionDetail
+from hansa.rest import Submission, TransactionDetail, TransactionStatus
 
 
 async def test_submit_and_follow(live) -> None:
@@ -130,3 +130,23 @@ async def test_waiting_is_bounded(live) -> None:
     for wait_ms in (-1, limits.WAIT_MS_MAX + 1):
         found = await live.refused("GET", f"/v1/transactions/{'0' * 64}?wait_ms={wait_ms}")
         assert (400, "invalid") == (found["status"], found["code"])
+
+
+async def test_a_submission_may_wait(live) -> None:
+    """With wait_ms one call sends and tells the outcome; again, it tells it at once."""
+    for _ in range(2):
+        transaction = await live.alliance.sign(live.member)
+        sealed = await live.alliance.seal(live.member, transaction)
+        for path in ("/v1/transactions?wait_ms=10000", "/v1/transactions"):
+            status, body, _ = await live.call(
+                "POST",
+                path,
+                data=encode(Submission(sealed, ())),
+                headers={"Content-Type": "application/octet-stream"},
+            )
+            done = msgspec.json.decode(body, type=TransactionStatus)
+            assert (202, "committed") == (status, done.status)
+    status, body, _ = await live.call(
+        "POST", "/v1/transactions?wait_ms=30001", data=b"", headers={}
+    )
+    assert status == 400
