@@ -9,21 +9,27 @@ STORE ?= file
 VENV := .venv/bin
 BENCH ?=
 
-.PHONY: help venv runtime demo test lint types imports check bench bench-ingest torture lock clean
+.PHONY: help venv runtime demo test lint types imports check bench bench-ingest bench-hdfs torture lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 venv: ## build the environment of development (.venv)
 	@test -n "$(PYTHON)" || { echo "Hansa needs Python 3.11 or later: set PYTHON=/path/to/python3"; exit 2; }
-	@$(PYTHON) tools/bootstrap/bootstrap.py $(THIS)
+	@$(PYTHON) tools/bootstrap/bootstrap.py --hdfs $(THIS)
 
 runtime:
 	@test -n "$(PYTHON)" || { echo "Hansa needs Python 3.11 or later: set PYTHON=/path/to/python3"; exit 2; }
-	@$(PYTHON) tools/bootstrap/bootstrap.py --runtime $(THIS)
+	@$(PYTHON) tools/bootstrap/bootstrap.py --runtime $(THIS) $(if $(filter hdfs,$(STORE)),--hdfs)
 
-demo: runtime ## six organisations share real city data, on this machine
+demo: runtime ## six organisations share real city data, on this machine (STORE=hdfs: on a real HDFS)
 	@$(VENV)/hansa demo --store $(STORE) $(DEMO)
+
+hdfs-up: venv ## start a real HDFS on this machine: NameNode and three DataNodes
+	@$(VENV)/python -m hansa.cli.hdfs up $(HDFS)
+
+hdfs-down: ## stop it; its data stay
+	@$(VENV)/python -m hansa.cli.hdfs down $(HDFS)
 
 test: venv ## run all tests
 	$(VENV)/python -m pytest $(TESTS)
@@ -46,6 +52,9 @@ bench: venv ## measure: agreement, publish and fetch, a node at rest
 bench-ingest: venv ## measure the store beside restic, borg and rclone, where they are
 	$(VENV)/python benchmarks/ingest.py $(BENCH)
 
+bench-hdfs: venv ## measure packs on a real HDFS beside its bare client
+	$(VENV)/python benchmarks/hdfs.py $(BENCH)
+
 torture: venv ## 200 random kills under load
 	HANSA_KILLS=200 $(VENV)/python -m pytest -p no:cacheprovider -s tests/e2e/test_torture.py --timeout 7200
 
@@ -53,6 +62,7 @@ lock: ## resolve the dependencies anew (needs uv; LOCK=--upgrade for newer ones)
 	uv lock $(LOCK)
 	uv export --quiet --no-emit-project --no-header --no-dev -o requirements/runtime.txt
 	uv export --quiet --no-emit-project --no-header -o requirements/dev.txt
+	uv export --quiet --only-group hdfs-server --no-header -o requirements/hdfs-server.txt
 
 clean: ## remove what was built
 	rm -rf .venv .venv.lock dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -7,6 +7,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from hansa.cli.hdfs import HdfsCluster
+from hansa.cli.hdfs.jars import JARS_VARIABLE, jars_folder
+from tests.hdfs import begin_cluster
+
+# Found before the home is changed: Hadoop is got once for this user, not once for each run.
+_HADOOP = jars_folder().parent
+
 # In CI hypothesis would repeat the same examples at each run; a failing one prints how to repeat it.
 # No deadline: how long an example takes is the machine's affair, and pytest-timeout ends what hangs.
 settings.register_profile(
@@ -27,6 +34,14 @@ def own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("HOME", str(home))
         patch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
         patch.setenv("XDG_DATA_HOME", str(home / ".local" / "share"))
+        patch.setenv(JARS_VARIABLE, str(_HADOOP))
         for name in ("HANSA_HOME", "HANSA_PASSPHRASE", "HANSA_PROFILE"):
             patch.delenv(name, raising=False)
         yield home
+
+
+@pytest.fixture(scope="session")
+def hdfs(own_settings: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
+    """Start one real HDFS for all tests that want one: a NameNode, three DataNodes, replication 2."""
+    with begin_cluster(tmp_path_factory.mktemp("hdfs")) as cluster:
+        yield cluster

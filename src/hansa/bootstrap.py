@@ -52,10 +52,12 @@ from hansa.node.config import (
     NodeConfig,
     StoreSection,
     encode_config,
+    is_hdfs,
     load_config,
     read_passphrase,
     split_address,
     store_folder,
+    validate_store,
 )
 from hansa.node.custody import Custody
 from hansa.node.daemon import Daemon, ReadyRecord
@@ -71,7 +73,7 @@ from hansa.ports import Entropy
 from hansa.rest import TransactionStatus
 from hansa.storage.chunk_store import ChunkStore
 from hansa.storage.journal import Journal
-from hansa.storage.local import LocalStore
+from hansa.storage.opening import OpenedStore, hdfs_place, open_store
 from hansa.storage.table import LmdbTable, open_table
 from hansa.storage.version_store import VersionStore
 from hansa.system import SystemClock, SystemEntropy, WorkerPool
@@ -130,7 +132,7 @@ def prepare_node_folder(
         split_address(node.peer_address or node.peer, "peer_address")[0],
         split_address(node.api, "api")[0],
     }
-    store_folder(config, folder)
+    validate_store(config)
     if (folder / CONFIG_FILE).exists():
         raise ConflictError(
             f"{folder} holds a node already.", remedy="Start it, or choose another folder."
@@ -296,9 +298,9 @@ class _Builder:
 
     def _open_data(self) -> None:
         folder, parameters = self.folder, self.genesis.parameters
-        self.store_root = store_folder(self.config, folder)
-        store = LocalStore(self.store_root, f"{self.alliance.hex()} {self.organisation}")
-        self.closing.callback(store.close)
+        self.opened = self._open_store()
+        store = self.opened.store
+        self.closing.callback(self.opened.close)
         table, _ = open_table(folder / "table.mdb")
         self.closing.callback(table.close)
         journal = Journal(folder / "journal")
@@ -324,6 +326,29 @@ class _Builder:
             clock=self.clock,
             entropy=self.entropy,
             log=self.log,
+        )
+
+    def _open_store(self) -> OpenedStore:
+        section = self.config.store
+        place = (
+            hdfs_place(
+                url=section.url,
+                replication=section.replication,
+                user=section.user,
+                conf_dir=_beside(self.folder, section.hadoop_conf_dir),
+                kerberos_principal=section.kerberos_principal,
+                kerberos_keytab=_beside(self.folder, section.kerberos_keytab),
+                config=section.config,
+            )
+            if is_hdfs(self.config)
+            else store_folder(self.config, self.folder)
+        )
+        return open_store(
+            place,
+            f"{self.alliance.hex()} {self.organisation}",
+            clock=self.clock,
+            entropy=self.entropy,
+            tell=lambda text: self.log.warning("store.waits", why=text),
         )
 
     def _make_peers(self) -> PeerNetwork:
@@ -397,7 +422,7 @@ class _Builder:
             exchange=self.exchange,
             versions=self.versions,
             store_url=self.config.store.url,
-            store_folder=self.store_root,
+            store_free_bytes=self.opened.free_bytes,
             directory_key=self.directory_key,
             index=self.index,
             catalogue=catalogue,
@@ -483,6 +508,11 @@ def check_identity(genesis: Genesis, organisation: str, node_key: PublicKey) -> 
                 f"The genesis names another node key for {organisation}.",
                 remedy="Use the genesis of this alliance and the folder made for it.",
             )
+
+
+def _beside(folder: Path, name: str) -> str:
+    """Return a path of node.toml as seen from the node's folder; empty stays empty."""
+    return str(folder / name) if name else ""
 
 
 def _read_genesis(folder: Path) -> bytes:

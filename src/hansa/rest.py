@@ -153,8 +153,6 @@ class SealingKeys(_Json, frozen=True):
     quorum: int
     time_ms: int
     """The node's clock; a client with a wrong clock can tell."""
-    super_nodes: list[str]
-    """Node keys of the present super nodes, in hex: whose announced keys count."""
     keys: list[SealingKeyView]
 
 
@@ -563,7 +561,8 @@ class StoreStats(_Json, frozen=True):
     """Sealed bytes that were not stored again; the node does not know the plain ones."""
     packs: int
     journal_bytes: int
-    free_bytes: int
+    free_bytes: int | None
+    """Sealed bytes there is room for; none where nothing bounds it, as in HDFS without a quota."""
 
 
 class CheckRequest(_Json, frozen=True):

@@ -50,7 +50,8 @@ class StoreStats(_Json, frozen=True):
     """Sealed bytes that were not stored again; the node does not know the plain ones."""
     packs: int
     journal_bytes: int
-    free_bytes: int
+    free_bytes: int | None
+    """Sealed bytes there is room for; none where nothing bounds it, as in HDFS without a quota."""
     content_bytes: int = 0
     """Plain bytes of the living versions' distinct chunks: before compression."""
     packed_bytes: int = 0

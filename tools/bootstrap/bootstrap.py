@@ -3,13 +3,15 @@
 Works where the interpreter has no pip and no ensurepip (Debian's python3 without python3-venv): the
 pip wheel beside this file installs everything else. Run again when nothing changed, it takes a moment.
 
-    python3 tools/bootstrap/bootstrap.py [--runtime] [--this-python]
+    python3 tools/bootstrap/bootstrap.py [--runtime] [--hdfs] [--this-python]
 """
 
 import argparse
 import fcntl
 import hashlib
 import os
+import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -51,6 +53,16 @@ def build(folder: Path, requirements: Path, version: str) -> None:
     if version_of(folder) != version:
         print(f"Creating {folder.name} with Python {version} …", flush=True)
         venv.EnvBuilder(with_pip=False, clear=folder.exists(), symlinks=True).create(folder)
+    install(python, requirements)
+    site = next((folder / "lib").glob("python3*/site-packages"))
+    (site / "hansa.pth").write_text(f"{ROOT / 'src'}\n")
+    launcher = folder / "bin" / "hansa"
+    launcher.write_text(LAUNCHER)
+    launcher.chmod(0o755)
+
+
+def install(python: Path, requirements: Path) -> None:
+    """Install locked packages."""
     pip = next(HERE.glob("pip-*.whl"))
     print(f"Installing {requirements.name}: locked packages, checked by hash …", flush=True)
     command = [
@@ -70,11 +82,31 @@ def build(folder: Path, requirements: Path, version: str) -> None:
     result = subprocess.run(command, check=False)
     if result.returncode:
         sys.exit("The packages could not be installed: is a Python package index in reach?")
-    site = next((folder / "lib").glob("python3*/site-packages"))
-    (site / "hansa.pth").write_text(f"{ROOT / 'src'}\n")
-    launcher = folder / "bin" / "hansa"
-    launcher.write_text(LAUNCHER)
-    launcher.chmod(0o755)
+
+
+def lacks_hadoop_tools() -> bool:
+    """Tell whether the machine has no Java 11 that runs, or no Maven: packages then stand in."""
+    java = os.environ.get("HANSA_JAVA") or shutil.which("java")
+    if java is None or shutil.which("mvn") is None:
+        return True
+    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    found = re.search(r'version "(?:1\.)?(\d+)', told.stderr + told.stdout)
+    return told.returncode != 0 or found is None or int(found[1]) < 11
+
+
+def add_hadoop_tools(folder: Path) -> None:
+    """Add what development on HDFS needs and this machine lacks, if it is not there yet."""
+    requirements = ROOT / "requirements" / "hdfs-server.txt"
+    done = folder / "hansa-hdfs-stamp"
+    wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    if lacks_hadoop_tools() and (not done.exists() or done.read_text() != wanted):
+        try:
+            install(folder / "bin" / "python", requirements)
+        except SystemExit as error:
+            # All but HDFS works without; what needs it says so itself.
+            print(f"No HDFS on this machine, for want of Java or Maven: {error}", flush=True)
+            return
+        done.write_text(wanted)
 
 
 def main() -> None:
@@ -83,6 +115,9 @@ def main() -> None:
         sys.exit(f"Hansa needs Python 3.11 or later, not {sys.version.split()[0]}; set PYTHON=….")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runtime", action="store_true", help="without the tools of development")
+    parser.add_argument(
+        "--hdfs", action="store_true", help="with Java and a resolver of jars, if there are none"
+    )
     parser.add_argument(
         "--this-python", action="store_true", help="rebuild an environment made by another Python"
     )
@@ -98,11 +133,12 @@ def main() -> None:
         wanted = stamp_of(requirements, version)
         richer = stamp_of(ROOT / "requirements" / "dev.txt", version)
         present = done.read_text() if done.exists() else ""
-        if present == wanted or (runtime and present == richer):
-            return
-        done.unlink(missing_ok=True)
-        build(folder, requirements, version)
-        done.write_text(wanted)
+        if present != wanted and not (runtime and present == richer):
+            done.unlink(missing_ok=True)
+            build(folder, requirements, version)
+            done.write_text(wanted)
+        if arguments.hdfs:
+            add_hadoop_tools(folder)
 
 
 if __name__ == "__main__":

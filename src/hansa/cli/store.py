@@ -31,7 +31,7 @@ def stats(acting: Acting) -> None:
             ("chunks", view.chunks),
             ("packs", view.packs),
             ("waiting for a pack", bytes_text(view.journal_bytes)),
-            ("free on disk", bytes_text(view.free_bytes)),
+            ("room left", "no quota" if view.free_bytes is None else bytes_text(view.free_bytes)),
         )
     )
 

@@ -38,7 +38,19 @@ class StoreSection(_Section, frozen=True):
     """Where packs and manifests lie."""
 
     url: str = "file:store"
-    """file:///absolute/folder, or file:name for a folder inside the node's folder."""
+    """file:///absolute/folder, file:name for a folder inside the node's folder, or hdfs://host:port/folder."""
+    replication: int = 3
+    """HDFS: copies of each block."""
+    user: str = ""
+    """HDFS without Kerberos: as whom; empty for the system's user."""
+    hadoop_conf_dir: str = ""
+    """HDFS: folder with the site's core-site.xml and hdfs-site.xml; empty: none is read."""
+    kerberos_principal: str = ""
+    """HDFS with Kerberos: who the node is."""
+    kerberos_keytab: str = ""
+    """HDFS with Kerberos: file with the principal's key."""
+    config: dict[str, str] = {}
+    """HDFS: properties of Hadoop's configuration, before those in hadoop_conf_dir."""
     quota_bytes: int | str = 0
     """Most that packs, journal and manifests may take; also as text: "200 GiB". 0: no bound."""
     collect_every_h: int = 24
@@ -128,7 +140,7 @@ def _validate(config: NodeConfig) -> None:
             f"{CONFIG_FILE}: store.collect_every_h must be from 0 to {limits.COLLECT_EVERY_H_MAX}."
         )
     parse_size(config.store.quota_bytes, "store.quota_bytes")
-    store_folder(config, Path())
+    validate_store(config)
 
 
 def parse_size(size: int | str, key: str) -> int:
@@ -162,49 +174,91 @@ def split_address(address: str, key: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
+def is_hdfs(config: NodeConfig) -> bool:
+    """Tell whether the store lies in HDFS."""
+    return urlsplit(config.store.url).scheme == "hdfs"
+
+
+def validate_store(config: NodeConfig) -> None:
+    """Check where the store is said to lie; what only HDFS can judge is checked when it is opened.
+
+    Raises:
+        InvalidError: no URL of a store.
+    """
+    if not is_hdfs(config):
+        store_folder(config, Path())
+        return
+    parts = urlsplit(config.store.url)
+    if not parts.netloc or not parts.path.strip("/") or parts.query or parts.fragment:
+        raise _no_store(config.store.url)
+
+
 def store_folder(config: NodeConfig, folder: Path) -> Path:
     """Return the folder a file store lies in.
 
     Raises:
-        InvalidError: not a file URL; this version has no other stores.
+        InvalidError: not a file URL.
     """
     parts = urlsplit(config.store.url)
     if parts.scheme != "file" or parts.netloc or not parts.path or parts.query or parts.fragment:
-        raise InvalidError(
-            f"store.url = {config.store.url!r} is no store of this version.",
-            remedy="Use file:///absolute/folder, or file:name for a folder beside node.toml.",
-        )
+        raise _no_store(config.store.url)
     return folder / unquote(parts.path)
+
+
+def _no_store(url: str) -> InvalidError:
+    return InvalidError(
+        f"store.url = {url!r} is no store of this version.",
+        remedy="Use file:///absolute/folder, file:name for a folder beside node.toml, or"
+        " hdfs://host:port/folder.",
+    )
 
 
 def encode_config(config: NodeConfig) -> str:
     """Return the text of a node.toml for a new folder, with what each key means."""
-
-    def quoted(text: str) -> str:
-        return msgspec.json.encode(text).decode()
-
     return f"""\
 # Settings of this organisation's node. What all nodes share stands in {GENESIS_FILE}.
-organisation = {quoted(config.organisation)}
+organisation = {_quote(config.organisation)}
 disk_free_bytes_min = {config.disk_free_bytes_min}  # not ready with less room than this
 
 [listen]
-peer = {quoted(config.listen.peer)}  # other nodes
-api = {quoted(config.listen.api)}  # own users' programs
+peer = {_quote(config.listen.peer)}  # other nodes
+api = {_quote(config.listen.api)}  # own users' programs
 
 [store]
-url = {quoted(config.store.url)}
+url = {_quote(config.store.url)}
 quota_bytes = {msgspec.json.encode(config.store.quota_bytes).decode()}  # or "200 GiB"; 0: no bound
 collect_every_h = {config.store.collect_every_h}  # hours between collections; 0: only when asked
-
+{_encode_hdfs(config)}
 [keys]
-passphrase_file = {quoted(config.keys.passphrase_file)}  # {PASSPHRASE_VARIABLE} goes before it
+passphrase_file = {_quote(config.keys.passphrase_file)}  # {PASSPHRASE_VARIABLE} goes before it
 
 [log]
-level = {quoted(config.log.level)}  # debug, info, warning, error
+level = {_quote(config.log.level)}  # debug, info, warning, error
 file_bytes_max = {config.log.file_bytes_max}
 files_max = {config.log.files_max}
 """
+
+
+def _encode_hdfs(config: NodeConfig) -> str:
+    """Return the lines of [store] that only HDFS uses; nothing for a folder."""
+    store = config.store
+    if not is_hdfs(config):
+        return ""
+    lines = [
+        f"replication = {store.replication}  # copies of each block",
+        f"user = {_quote(store.user)}  # without Kerberos; empty: the system's user",
+        f"hadoop_conf_dir = {_quote(store.hadoop_conf_dir)}  # with the site's hdfs-site.xml",
+        f"kerberos_principal = {_quote(store.kerberos_principal)}",
+        f"kerberos_keytab = {_quote(store.kerberos_keytab)}",
+        "",
+        "[store.config]  # goes before what hadoop_conf_dir says",
+        *(f"{_quote(key)} = {_quote(value)}" for key, value in sorted(store.config.items())),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _quote(text: str) -> str:
+    return msgspec.json.encode(text).decode()
 
 
 def read_passphrase(config: NodeConfig, folder: Path) -> bytes | None:

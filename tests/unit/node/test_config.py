@@ -13,6 +13,7 @@ from hansa.node.config import (
     StoreSection,
     decode_config,
     encode_config,
+    is_hdfs,
     load_config,
     parse_size,
     read_passphrase,
@@ -29,6 +30,24 @@ def test_round_trip() -> None:
     assert odd == decode_config(encode_config(odd).encode())
 
 
+def test_round_trip_of_hdfs() -> None:
+    """All that HDFS needs stands in [store], and is left out for a folder."""
+    section = StoreSection(
+        url="hdfs://city:8020/transport",
+        replication=2,
+        user="transport",
+        hadoop_conf_dir="conf",
+        kerberos_principal="transport@CITY",
+        kerberos_keytab="transport.keytab",
+        config={"dfs.nameservices": "city", 'odd "key"': "x\\y"},
+    )
+    stored = msgspec.structs.replace(GOOD, store=section)
+    assert stored == decode_config(encode_config(stored).encode())
+    assert is_hdfs(stored)
+    assert not is_hdfs(GOOD)
+    assert "kerberos" not in encode_config(GOOD)
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -38,7 +57,9 @@ def test_round_trip() -> None:
         (('api = "host:0"', 'api = "host"'), "listen.api"),
         (('level = "info"', 'level = "loud"'), "$.log.level"),
         (('"transport"', '"Transport!"'), "organisation"),
-        (('url = "file:store"', 'url = "hdfs://n:1/x"'), "store.url"),
+        (('url = "file:store"', 'url = "hdfs://n:1/"'), "store.url"),
+        (('url = "file:store"', 'url = "hdfs:/x"'), "store.url"),
+        (('url = "file:store"', 'url = "tape:x"'), "store.url"),
         (('url = "file:store"', 'url = "file://host/x"'), "store.url"),
         (("quota_bytes = 0", 'quota_bytes = "much"'), "store.quota_bytes"),
         (("quota_bytes = 0", "quota_bytes = -1"), "store.quota_bytes"),

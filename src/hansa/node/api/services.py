@@ -1,7 +1,7 @@
 """What the API's handlers stand on: one node's parts, joined by `bootstrap`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from litestar.di import NamedDependency
 from structlog.typing import FilteringBoundLogger
@@ -47,7 +47,8 @@ class Services:
     exchange: Exchange
     versions: VersionStore
     store_url: str
-    store_folder: Path
+    store_free_bytes: Callable[[], int | None]
+    """How many more bytes the store would take; None where nothing bounds it."""
     directory_key: bytes = field(repr=False)
     """The organisation's: opens directories of manifests and footers of packs."""
     index: InformationIndex

@@ -1,7 +1,6 @@
 """The own store: looking chunks up, taking chunks and manifests, figures and checks."""
 
 import hashlib
-import shutil
 
 from litestar import Request, Response, get, post
 from litestar.datastructures import State as AppState
@@ -127,7 +126,7 @@ async def stats(services: Given) -> StoreStats:
             duplicate_bytes=sum(row.stored_bytes for row in found.versions) - new_bytes,
             packs=found.packs,
             journal_bytes=found.journal_bytes,
-            free_bytes=shutil.disk_usage(services.store_folder).free,
+            free_bytes=services.store_free_bytes(),
         )
 
     return await services.workers.run(build)
