@@ -153,6 +153,8 @@ class SealingKeys(_Json, frozen=True):
     quorum: int
     time_ms: int
     """The node's clock; a client with a wrong clock can tell."""
+    super_nodes: list[str]
+    """Node keys of the present super nodes, in hex: whose announced keys count."""
     keys: list[SealingKeyView]
 
 
