@@ -332,7 +332,7 @@ def _check_attestation(
         ProtocolError: it attests something else, or did not sign it.
         UnavailableError: its lease has ended already.
     """
-    stored = sum(entry.sealed_bytes for entry in directory.entries)
+    stored = directory.stored_bytes
     stated = (
         attestation.organisation,
         attestation.manifest_root,

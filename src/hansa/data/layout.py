@@ -8,11 +8,11 @@ with one range; every chunk is verified as it is opened.
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate
 
 from blake3 import blake3
 
 from hansa.data.chunk import open_chunk
+from hansa.data.columns import running_sums, unpack_u32, unpack_u64
 from hansa.data.manifest import Contents
 from hansa.errors import CorruptError, InvalidError
 from hansa.limits import CONTENT_RANGE_BYTES_MAX, MIB
@@ -55,12 +55,11 @@ class ContentLayout:
     def __init__(self, contents: Contents) -> None:
         """Take contents that were validated (as `open_contents` does)."""
         self.contents = contents
-        chunks = contents.chunks
-        self._sealed = list(accumulate((c.sealed_bytes for c in chunks), initial=0))
-        self._plain = list(
-            accumulate((chunks[i].plain_bytes for i in contents.sequence), initial=0)
-        )
-        self._files = list(accumulate((file.size for file in contents.files), initial=0))
+        self._chunks, self._sequence = contents.chunks, contents.sequence
+        lengths = unpack_u32(contents.plain_lengths)
+        self._sealed = running_sums(unpack_u32(contents.sealed_lengths))
+        self._plain = running_sums(lengths[unpack_u32(contents.places)])
+        self._files = running_sums(unpack_u64(contents.file_sizes))
 
     @property
     def sealed_bytes(self) -> int:
@@ -88,9 +87,10 @@ class ContentLayout:
             first = bisect_right(self._plain, start) - 1
             last, sealed = first, 0
             wanted: set[int] = set()
-            while last < len(self.contents.sequence) and self._plain[last] < stop:
-                index = self.contents.sequence[last]
-                more = 0 if index in wanted else self.contents.chunks[index].sealed_bytes
+            while last < len(self._sequence) and self._plain[last] < stop:
+                index = self._sequence[last]
+                length = self._sealed[index + 1] - self._sealed[index]
+                more = 0 if index in wanted else length
                 plain = self._plain[last + 1] - self._plain[first]
                 if last > first and (
                     sealed + more > CONTENT_RANGE_BYTES_MAX or plain > _WINDOW_PLAIN_BYTES
@@ -118,13 +118,13 @@ class ContentLayout:
             if len(data) != wanted.length:
                 raise CorruptError("A range of the content came back with another length.")
             for index in wanted.chunks:
-                chunk = self.contents.chunks[index]
+                chunk = self._chunks[index]
                 at = self._sealed[index] - wanted.offset
                 sealed = data[at : at + chunk.sealed_bytes]
                 opened[index] = open_chunk(chunk.chunk, sealed, chunk.key, chunk.plain_bytes)
         for position in window.positions:
             base = self._plain[position]
-            plain = opened[self.contents.sequence[position]]
+            plain = opened[self._sequence[position]]
             yield plain[max(0, window.start - base) : window.stop - base]
 
     def read(self, start: int, stop: int, fetch: Fetch) -> Iterator[bytes]:

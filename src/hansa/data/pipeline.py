@@ -169,12 +169,12 @@ class Ingest:
             InvalidError: two names collide.
         """
         validate_names([file.name for file in self._files])
-        chunks = tuple(
+        chunks = [
             ContentChunk(entry.chunk, key, entry.sealed_bytes, entry.plain_bytes)
             for entry, key in zip(self._entries, self._chunk_keys, strict=True)
-        )
-        contents = Contents(1, tuple(self._files), chunks, tuple(self._sequence))
-        directory = Directory(1, contents.content_bytes(), len(self._files), tuple(self._entries))
+        ]
+        contents = Contents.of(self._files, chunks, self._sequence)
+        directory = Directory.of(contents.content_bytes(), len(self._files), self._entries)
         return contents, directory
 
     def _windows(self, files: Iterable[SourceFile]) -> Iterator[list[bytes]]:

@@ -15,7 +15,6 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import msgspec
 
@@ -78,8 +77,8 @@ class StoredFacts:
 class _ContentMap:
     """A directory in the form that serving needs."""
 
-    entries: tuple[DirectoryEntry, ...]
-    offsets: list[int]
+    entries: Sequence[DirectoryEntry]
+    offsets: Sequence[int]
     """Where each sealed chunk starts in the content, and the content's end."""
 
 
@@ -181,7 +180,7 @@ class VersionStore:
             manifest_root=Digest(root),
             manifest_bytes=len(data),
             content_bytes=directory.content_bytes,
-            stored_bytes=sum(entry.sealed_bytes for entry in directory.entries),
+            stored_bytes=directory.stored_bytes,
             files=directory.files,
             chunks=len(directory.entries),
             leased_until_ms=until,
@@ -212,12 +211,12 @@ class VersionStore:
             row = VersionRow(
                 version,
                 directory.content_bytes,
-                sum(entry.sealed_bytes for entry in directory.entries),
+                directory.stored_bytes,
                 len(directory.entries),
                 bound.chunks_new,
                 bound.bytes_new,
                 len(data),
-                sum(entry.plain_bytes for entry in directory.entries),
+                directory.plain_bytes,
                 directory.files,
             )
             known = self.chunks.table.get(_VERSION_ROW + root)
@@ -235,6 +234,7 @@ class VersionStore:
             row = self.chunks.table.get(_VERSION_ROW + root)
             if row is None:
                 return
+            entries: Sequence[DirectoryEntry]
             try:
                 entries = self.open_directory(root).entries
             except (MissingError, CorruptError):
@@ -359,9 +359,8 @@ class VersionStore:
             if mapped is not None:
                 self._maps.move_to_end(root)
                 return mapped
-        entries = self.open_directory(root).entries
-        offsets = list(accumulate((entry.sealed_bytes for entry in entries), initial=0))
-        mapped = _ContentMap(entries, offsets)
+        directory = self.open_directory(root)
+        mapped = _ContentMap(directory.entries, directory.offsets())
         with self._mapping:
             self._maps[root] = mapped
             while len(self._maps) > limits.OPEN_DIRECTORIES_MAX:

@@ -18,6 +18,7 @@ from hansa.client.publish import publish
 from hansa.client.share import grant, request_access
 from hansa.client.sources import collect
 from hansa.data.layout import ContentLayout
+from hansa.data.manifest import Contents
 from hansa.errors import (
     ConflictError,
     CorruptError,
@@ -217,7 +218,8 @@ async def test_a_file_that_is_not_as_published(pair, tmp_path, monkeypatch):
     async def lying(*arguments):
         opened = await real(*arguments)
         wrong = msgspec.structs.replace(opened.contents.files[0], digest=bytes(32))
-        return replace(opened, contents=msgspec.structs.replace(opened.contents, files=(wrong,)))
+        contents = Contents.of((wrong,), opened.contents.chunks, opened.contents.sequence)
+        return replace(opened, contents=contents)
 
     monkeypatch.setattr(module, "open_version", lying)
     with pytest.raises(CorruptError, match="though each of its chunks"):

@@ -15,7 +15,7 @@ def _contents(**files: bytes) -> Contents:
         FileEntry(name.replace("__", "/"), len(data), blake3(data).digest())
         for name, data in files.items()
     )
-    return Contents(1, entries, (), ())
+    return Contents.of(entries, (), ())
 
 
 def _output(folder, contents, *, overwrite=False):

@@ -10,6 +10,7 @@ from hansa.client.share import grant, request_access, revoke
 from hansa.client.sources import collect
 from hansa.client.versions import LivingChunks, find_grant, open_version
 from hansa.codec import decode, encode
+from hansa.data.manifest import Directory
 from hansa.errors import CorruptError, DeniedError
 from hansa.rest import WrapSet
 
@@ -95,7 +96,7 @@ async def test_a_manifest_whose_parts_disagree_gives_no_key(pair, view, monkeypa
             msgspec.structs.replace(entry, sealed_bytes=entry.sealed_bytes + 1)
             for entry in found.entries
         )
-        return msgspec.structs.replace(found, entries=entries)
+        return Directory.of(found.content_bytes, found.files, entries)
 
     monkeypatch.setattr(module, "open_directory", other)
     with pytest.raises(CorruptError, match="disagree"):

@@ -29,11 +29,10 @@ from hansa.errors import CorruptError, HansaError, InvalidError
 from hansa.limits import CHUNK_BYTES_MAX, SEALED_CHUNK_BYTES_MAX
 
 A, B = b"a" * 32, b"b" * 32
-DIRECTORY = Directory(
-    1, 250, 3, (DirectoryEntry(A, b"x" * 32, 90, 100), DirectoryEntry(B, b"y" * 32, 60, 50))
+DIRECTORY = Directory.of(
+    250, 3, (DirectoryEntry(A, b"x" * 32, 90, 100), DirectoryEntry(B, b"y" * 32, 60, 50))
 )
-CONTENTS = Contents(
-    1,
+CONTENTS = Contents.of(
     (FileEntry("a/one", 120, A), FileEntry("a/empty", 0, B), FileEntry("b", 130, B)),
     (ContentChunk(A, b"k" * 32, 90, 100), ContentChunk(B, b"l" * 32, 60, 50)),
     (0, 1, 0),
@@ -65,7 +64,7 @@ def test_golden():
     """The format is pinned: a change needs a decision and a new hash."""
     assert (
         compute_root(build()).hex()
-        == "458735d597186b02533299430c33c7c96de645a6f5570ea07e3b938ec1514ee6"
+        == "061e4d1be2282420e31686f9aff3fa2e8ee22d56813c339aafff5fb873bececf"
     )
 
 
@@ -119,13 +118,18 @@ def test_names_and_keys_do_not_show():
     assert b"a/one" not in build()
     assert b"k" * 32 not in build()
     assert A not in build()
-    assert "k" * 8 not in repr(CONTENTS.chunks)
+    assert "k" * 8 not in repr(CONTENTS.chunks[:]) + repr(CONTENTS)
 
 
 def entry(**changes):
     """Return the directory with its first entry changed."""
     first = msgspec.structs.replace(DIRECTORY.entries[0], **changes)
-    return msgspec.structs.replace(DIRECTORY, entries=(first, *DIRECTORY.entries[1:]))
+    return Directory.of(250, 3, (first, *DIRECTORY.entries[1:]))
+
+
+def column(part, name, data):
+    """Return one part with a column of other bytes."""
+    return msgspec.structs.replace(part, **{name: data})
 
 
 @pytest.mark.parametrize(
@@ -138,12 +142,19 @@ def entry(**changes):
         entry(sealed_bytes=SEALED_CHUNK_BYTES_MAX + 1),
         entry(plain_bytes=0),
         entry(plain_bytes=CHUNK_BYTES_MAX + 1),
-        entry(plain_bytes=-5),
+        entry(plain_bytes=2**32 - 5),
         msgspec.structs.replace(DIRECTORY, files=-1),
         msgspec.structs.replace(DIRECTORY, content_bytes=-1),
         msgspec.structs.replace(DIRECTORY, content_bytes=149),
         msgspec.structs.replace(DIRECTORY, content_bytes=0),
-        msgspec.structs.replace(DIRECTORY, entries=()),
+        Directory.of(250, 3, ()),
+        column(DIRECTORY, "chunk_ids", DIRECTORY.chunk_ids[:-1]),
+        column(DIRECTORY, "chunk_ids", DIRECTORY.chunk_ids[:32]),
+        column(DIRECTORY, "sealed_digests", DIRECTORY.sealed_digests[:32]),
+        column(DIRECTORY, "sealed_lengths", DIRECTORY.sealed_lengths[:4]),
+        column(DIRECTORY, "sealed_lengths", DIRECTORY.sealed_lengths + b"x"),
+        column(DIRECTORY, "plain_lengths", DIRECTORY.plain_lengths[:4]),
+        column(DIRECTORY, "plain_lengths", DIRECTORY.plain_lengths[:-1]),
     ],
 )
 def test_bad_directories_are_refused(directory):
@@ -156,14 +167,20 @@ def changed(part, index, **changes):
     """Return the contents with one file or chunk changed."""
     items = list(getattr(CONTENTS, part))
     items[index] = msgspec.structs.replace(items[index], **changes)
-    return msgspec.structs.replace(CONTENTS, **{part: tuple(items)})
+    parts = {"files": CONTENTS.files, "chunks": CONTENTS.chunks, "sequence": CONTENTS.sequence}
+    return Contents.of(**{**parts, part: items})
+
+
+def sequenced(*sequence):
+    """Return the contents with another sequence."""
+    return Contents.of(CONTENTS.files, CONTENTS.chunks, sequence)
 
 
 @pytest.mark.parametrize(
     "contents",
     [
         changed("files", 0, size=119),
-        changed("files", 0, size=-120),
+        changed("files", 0, size=2**63),
         changed("files", 0, digest=b"short"),
         changed("files", 0, name="b"),
         changed("files", 0, name="../b"),
@@ -172,12 +189,22 @@ def changed(part, index, **changes):
         changed("chunks", 0, key=b"short"),
         changed("chunks", 0, plain_bytes=101),
         changed("chunks", 0, sealed_bytes=0),
-        msgspec.structs.replace(CONTENTS, sequence=(0, 1)),
-        msgspec.structs.replace(CONTENTS, sequence=(1, 0, 0)),
-        msgspec.structs.replace(CONTENTS, sequence=(0, 2, 0)),
-        msgspec.structs.replace(CONTENTS, sequence=(0, -1, 0)),
-        msgspec.structs.replace(CONTENTS, sequence=()),
-        msgspec.structs.replace(CONTENTS, files=()),
+        sequenced(0, 1),
+        sequenced(1, 0, 0),
+        sequenced(0, 2, 0),
+        sequenced(0, 2**32 - 1, 0),
+        sequenced(0, 1, 2),
+        sequenced(),
+        Contents.of((), CONTENTS.chunks, CONTENTS.sequence),
+        changed("files", 0, size=2**62),
+        column(CONTENTS, "file_names", CONTENTS.file_names[:2]),
+        column(CONTENTS, "file_sizes", CONTENTS.file_sizes[:16]),
+        column(CONTENTS, "file_digests", CONTENTS.file_digests[:64]),
+        column(CONTENTS, "chunk_ids", CONTENTS.chunk_ids[:32]),
+        column(CONTENTS, "chunk_keys", CONTENTS.chunk_keys[:32]),
+        column(CONTENTS, "sealed_lengths", CONTENTS.sealed_lengths[:4]),
+        column(CONTENTS, "plain_lengths", CONTENTS.plain_lengths[:-1]),
+        column(CONTENTS, "places", CONTENTS.places + b"x"),
     ],
 )
 def test_bad_contents_are_refused(contents):
@@ -194,7 +221,7 @@ def test_bad_contents_are_refused(contents):
         entry(chunk=b"c" * 32),
         msgspec.structs.replace(DIRECTORY, files=2),
         msgspec.structs.replace(DIRECTORY, content_bytes=251),
-        msgspec.structs.replace(DIRECTORY, entries=DIRECTORY.entries[::-1]),
+        Directory.of(250, 3, DIRECTORY.entries[::-1]),
     ],
 )
 def test_parts_must_agree(directory):
@@ -205,8 +232,8 @@ def test_parts_must_agree(directory):
 
 def test_empty_version():
     """A version may hold no bytes at all."""
-    contents = Contents(1, (FileEntry("empty", 0, A),), (), ())
-    manifest = decode_manifest(build(Directory(1, 0, 1, ()), contents))
+    contents = Contents.of((FileEntry("empty", 0, A),), (), ())
+    manifest = decode_manifest(build(Directory.of(0, 1, ()), contents))
     assert open_contents(manifest, DEK) == contents
 
 

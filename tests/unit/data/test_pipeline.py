@@ -169,7 +169,7 @@ def test_profile_blake3():
 
 def test_empty_input():
     """No files, and empty files, make a version without chunks."""
-    assert build_version({}, SeededEntropy()).directory.entries == ()
+    assert not build_version({}, SeededEntropy()).directory.entries
     built = build_version({"a": b"", "b": b""}, SeededEntropy())
     assert [file.size for file in built.contents.files] == [0, 0]
     assert built.uploads == ()

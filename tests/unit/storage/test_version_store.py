@@ -17,7 +17,7 @@ from hansa import limits
 from hansa.data import pipeline
 from hansa.data.hash_index_table import VersionRef
 from hansa.data.layout import ContentLayout
-from hansa.data.manifest import build_manifest, decode_manifest
+from hansa.data.manifest import Contents, Directory, build_manifest, decode_manifest
 from hansa.data.pipeline import KnownChunk
 from hansa.errors import CorruptError, InvalidError, MissingError
 from hansa.storage.check import check
@@ -177,8 +177,16 @@ def test_directory_that_lies_is_not_attested(versions, built):
             built.contents.chunks[0], chunk=bad.chunk, sealed_bytes=bad.sealed_bytes
         )
         manifest = build_manifest(
-            msgspec.structs.replace(built.contents, chunks=(chunk, *built.contents.chunks[1:])),
-            msgspec.structs.replace(built.directory, entries=(bad, *built.directory.entries[1:])),
+            Contents.of(
+                built.contents.files,
+                (chunk, *built.contents.chunks[1:]),
+                built.contents.sequence,
+            ),
+            Directory.of(
+                built.directory.content_bytes,
+                built.directory.files,
+                (bad, *built.directory.entries[1:]),
+            ),
             data_key=DATA_KEY,
             directory_key=DIRECTORY_KEY,
             salt=b"s" * 32,

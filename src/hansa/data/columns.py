@@ -1,0 +1,122 @@
+"""Columns: many small values of one kind kept as a few long byte strings.
+
+A manifest of a large version lists hundreds of thousands of chunks. As one object each they would take
+some 300 bytes of memory and be checked one by one; joined into columns they take what they hold, and
+numpy checks them at once.
+"""
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar, overload
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import override
+
+from hansa.errors import InvalidError
+
+T = TypeVar("T")
+Numbers = npt.NDArray[np.int64]
+
+
+class Rows(Sequence[T]):
+    """A read-only sequence of values that are made when they are asked for."""
+
+    __slots__ = ("_count", "_make")
+
+    def __init__(self, count: int, make: Callable[[int], T]) -> None:
+        """Take how many there are and how number `index` is made."""
+        self._count = count
+        self._make = make
+
+    @override
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+
+    @override
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        if isinstance(index, slice):
+            return [self._make(number) for number in range(*index.indices(self._count))]
+        number = index + self._count if index < 0 else index
+        if not 0 <= number < self._count:
+            raise IndexError(index)
+        return self._make(number)
+
+    @override
+    def __iter__(self) -> Iterator[T]:
+        return map(self._make, range(self._count))
+
+
+def pack_u32(values: Iterable[int]) -> bytes:
+    """Return numbers from 0 to 2^32 − 1, four bytes each, little-endian."""
+    return np.fromiter(values, dtype="<u4").tobytes()
+
+
+def pack_u64(values: Iterable[int]) -> bytes:
+    """Return numbers from 0 to 2^63 − 1, eight bytes each, little-endian."""
+    return np.fromiter(values, dtype="<u8").tobytes()
+
+
+def unpack_u32(data: bytes) -> Numbers:
+    """Return the numbers of a column, (n,).
+
+    Raises:
+        InvalidError: not whole numbers of four bytes.
+    """
+    return _unpack(data, "<u4")
+
+
+def unpack_u64(data: bytes) -> Numbers:
+    """Return the numbers of a column, (n,).
+
+    Raises:
+        InvalidError: not whole numbers of eight bytes, or one of 2^63 and more.
+    """
+    found = _unpack(data, "<u8")
+    if found.size and found.min() < 0:
+        raise InvalidError("A number in a column is too large.")
+    return found
+
+
+def read_u32(data: bytes, index: int) -> int:
+    """Return one number of a column."""
+    return int.from_bytes(data[4 * index : 4 * index + 4], "little")
+
+
+def read_u64(data: bytes, index: int) -> int:
+    """Return one number of a column."""
+    return int.from_bytes(data[8 * index : 8 * index + 8], "little")
+
+
+def read_digest(data: bytes, index: int) -> bytes:
+    """Return one digest of a column, 32 bytes."""
+    return data[32 * index : 32 * index + 32]
+
+
+def running_sums(values: Numbers) -> "array[int]":
+    """Return 0 and the sums of the first 1, 2, … n values: n + 1 numbers of eight bytes each."""
+    return array("q", np.concatenate((np.zeros(1, np.int64), np.cumsum(values))).tobytes())
+
+
+def are_distinct(digests: bytes) -> bool:
+    """Tell whether the 32-byte digests of a column are all different."""
+    if len(digests) < 64:
+        return True
+    heads = np.sort(np.frombuffer(digests, dtype="<u8")[::4])
+    if bool((heads[1:] != heads[:-1]).all()):
+        return True
+    # Equal in 8 bytes: by design of an attacker, or because they are equal.
+    rows = {digests[at : at + 32] for at in range(0, len(digests), 32)}
+    return 32 * len(rows) == len(digests)
+
+
+def _unpack(data: bytes, kind: str) -> Numbers:
+    if len(data) % np.dtype(kind).itemsize:
+        raise InvalidError("A column does not hold whole numbers.")
+    return np.frombuffer(data, dtype=kind).astype(np.int64)

@@ -1,0 +1,67 @@
+"""Tests of hansa.data.columns against plain lists."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hansa.data.columns import (
+    Rows,
+    are_distinct,
+    pack_u32,
+    pack_u64,
+    read_digest,
+    read_u32,
+    read_u64,
+    running_sums,
+    unpack_u32,
+    unpack_u64,
+)
+from hansa.errors import InvalidError
+
+U32 = st.lists(st.integers(0, 2**32 - 1), max_size=50)
+U63 = st.lists(st.integers(0, 2**63 - 1), max_size=50)
+
+
+@given(U32, U63)
+def test_numbers_come_back(small, large):
+    """Packed and unpacked, at once and one by one."""
+    assert small == unpack_u32(pack_u32(small)).tolist()
+    assert large == unpack_u64(pack_u64(large)).tolist()
+    assert small == [read_u32(pack_u32(small), at) for at in range(len(small))]
+    assert large == [read_u64(pack_u64(large), at) for at in range(len(large))]
+
+
+def test_numbers_that_cannot_be():
+    """A cut column, or a number that no length can be."""
+    for unpack in (unpack_u32, unpack_u64):
+        with pytest.raises(InvalidError):
+            unpack(b"12345")
+    with pytest.raises(InvalidError):
+        unpack_u64(b"\xff" * 8)
+
+
+@given(st.lists(st.integers(0, 2**40), max_size=30))
+def test_sums(values):
+    """Offsets begin at 0 and end at the whole."""
+    sums = running_sums(unpack_u64(pack_u64(values)))
+    assert [sum(values[:count]) for count in range(len(values) + 1)] == list(sums)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=1), max_size=12), st.booleans())
+def test_distinct(tags, is_tail):
+    """Equal digests are found, and ones that differ only after the first bytes are not equal."""
+    digests = [bytes(31) + tag if is_tail else tag + bytes(31) for tag in tags]
+    assert (len(set(digests)) == len(digests)) == are_distinct(b"".join(digests))
+    assert digests == [read_digest(b"".join(digests), at) for at in range(len(digests))]
+
+
+def test_rows_are_a_sequence():
+    """Length, place, slice, order, end."""
+    rows = Rows(4, lambda index: index * index)
+    assert [0, 1, 4, 9] == list(rows)
+    assert (4, 9, 4, [1, 4]) == (len(rows), rows[-1], rows[2], rows[1:3])
+    assert [9, 4, 1, 0] == rows[::-1]
+    assert 4 in rows
+    for wrong in (4, -5):
+        with pytest.raises(IndexError):
+            rows[wrong]
