@@ -9,7 +9,7 @@ STORE ?= file
 VENV := .venv/bin
 BENCH ?=
 
-.PHONY: help venv runtime demo test lint types imports check bench bench-ingest bench-hdfs torture lock clean
+.PHONY: help venv runtime demo hdfs-up hdfs-down test lint types imports check bench bench-ingest bench-hdfs torture lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12

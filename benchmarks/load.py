@@ -29,11 +29,11 @@ from hansa.chain.transactions import (
 )
 from hansa.client.client import HansaClient
 from hansa.client.session import Session
-from hansa.client.submit import _gather_notices
+from hansa.client.submit import _choose_notices
 from hansa.client.transport import OCTETS, Caller, pinned_context
 from hansa.codec import encode
 from hansa.errors import HansaError
-from hansa.rest import Submission, TransactionStatus
+from hansa.rest import SealingKeys, Submission, TransactionStatus
 from hansa.system import SystemClock
 from hansa.types import NO_DIGEST, DatasetId, Height
 
@@ -89,7 +89,8 @@ class Sender:
 
     async def refresh(self) -> None:
         """Ask for the super nodes' keys and the height, as a client does before it seals."""
-        self._notices = await _gather_notices(self.session)
+        keys = await self.session.transport.get("/v1/sealing-keys", SealingKeys)
+        self._notices = _choose_notices(self.session, keys)
         self._height = (await self.session.transport.get("/v1/status", _Height)).height
 
     def build(self) -> Prepared:
@@ -129,7 +130,8 @@ class Sender:
         began = time.perf_counter()
         try:
             async with asyncio.timeout(SETTLE_S_MAX):
-                status = await self._call("POST", "/v1/transactions", prepared.body)
+                path = "/v1/transactions?wait_ms=30000"
+                status = await self._call("POST", path, prepared.body)
                 path = f"/v1/transactions/{prepared.transaction}?wait_ms=30000"
                 while status.status == "pending":
                     status = await self._call("GET", path)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from hansa.cli.hdfs.jars import why_not
+
 ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = {"agreement", "profile", "transfer", "rest", "catch_up"}
 
@@ -88,3 +90,55 @@ def test_smoke_run_of_ingest_measures_the_engine_and_its_ceiling(tmp_path: Path)
     assert results["ranges"]["dataset_bytes"] >= 10 << 20
     assert "share of the ceiling" in done.stdout
     assert [] == list(scratch.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_smoke_run_on_hdfs_measures_hansa_beside_the_bare_client(tmp_path: Path) -> None:
+    """Each operation has a figure of both; small objects take few of the NameNode's; nothing is left behind."""
+    reason = why_not()
+    if reason and not os.environ.get("CI"):
+        pytest.skip(reason)
+    target, scratch = tmp_path / "hdfs.json", tmp_path / "scratch"
+    scratch.mkdir()
+    words = [
+        "benchmarks/hdfs.py",
+        "--packs",
+        "1",
+        "--pack-mib",
+        "4",
+        "--reads",
+        "100",
+        "--repeats",
+        "1",
+    ]
+    words += ["--files", "300", "--sample", "20", "--json", str(target), "--folder", str(scratch)]
+    done = subprocess.run(
+        [sys.executable, *words], cwd=ROOT, capture_output=True, check=False, timeout=170, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(target.read_text())["rows"]
+    measured = {(row["tool"], row["operation"]) for row in rows}
+    operations = {operation for _, operation in measured}
+    assert {(tool, operation) for tool in ("hansa", "raw") for operation in operations} == measured
+    assert all(row.get("mb_per_s", 1) > 0 and row.get("per_s", 1) > 0 for row in rows)
+    small = {row["tool"]: row for row in rows if "name_node_files" in row}
+    assert 40 == small["raw"]["name_node_files"] + small["raw"]["name_node_blocks"]
+    assert small["hansa"]["name_node_files"] + small["hansa"]["name_node_blocks"] < 40
+    assert "NameNode objects" in done.stdout
+    assert [] == list(scratch.iterdir())
+
+
+def test_figures_in_the_document_are_those_of_the_runs() -> None:
+    """What docs/benchmarks.md tells of the runs that are kept is what `benchmarks/document.py` writes."""
+    script = (
+        "import document; text = document.DOCUMENT.read_text(); assert document.fill(text) == text"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT / "benchmarks",
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
