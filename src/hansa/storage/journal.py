@@ -24,6 +24,7 @@ from hansa.storage.segment import Segment
 from hansa.storage.segment_log import HEADER_BYTES, decode_log, encode_header, old_format
 
 _BODY, _LOG, _OLD = ".pack", ".log", ".segment"
+_ASIDE = ".damaged"
 
 
 class Journal:
@@ -83,10 +84,16 @@ class Journal:
             for path in (segment.path, segment.log_path):
                 # The body first, durably: a log without a body is known to be a sealed one's.
                 if segment.damage and not segment.is_body_gone and path.exists():
-                    move_file(path, path.with_name(path.name + ".damaged"))
+                    move_file(path, path.with_name(path.name + _ASIDE))
                 else:
                     remove_file(path)
         self.segments.pop(segment.segment_id, None)
+
+    def put_aside(self) -> tuple[tuple[Path, Path], ...]:
+        """Return log and body of each segment that was put aside as damaged."""
+        with disk_errors("the journal"):
+            logs = sorted(self._folder.glob(f"*{_LOG}{_ASIDE}"))
+        return tuple((log, log.with_name(log.name.replace(_LOG, _BODY))) for log in logs)
 
     def _load(self, path: Path) -> None:
         """Read one log, and look at its body."""

@@ -54,6 +54,9 @@ class PackFooter(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
     format: Literal[2]
     cluster: int
     """Label of the index cluster its chunks were gathered for; a hint."""
+    segment: bytes
+    """Id of the segment it was, 32 bytes: the same chunks written anew make a pack of another name, so
+    that a damaged pack is never in the way of what is saved from it."""
     entries: tuple[PackEntry, ...]
     """In order of offset, without gaps."""
 
@@ -179,6 +182,8 @@ def _validate_header(header: bytes, name: str) -> None:
 def _validate_footer(footer: PackFooter, body_end: int, name: str) -> None:
     """Check that the entries fill the body without gaps or overlap."""
     offset = len(HEADER)
+    if len(footer.segment) != 32:
+        raise CorruptError(f"The footer of {name} holds a malformed id.")
     for entry in footer.entries:
         if entry.offset != offset or entry.length < 1:
             raise CorruptError(f"The footer of {name} does not describe its chunks.")

@@ -73,6 +73,23 @@ class Rewriting:
                 moved += self._copy(root, group, cluster)
         return moved
 
+    def restore(self, chunks: Sequence[UploadChunk], cluster: int) -> None:
+        """Store saved chunks again, whatever the quota says; their bytes were compared already.
+
+        Raises:
+            DiskFullError, UnavailableError: call again.
+        """
+        group: list[UploadChunk] = []
+        size = 0
+        for chunk in (*chunks, None):
+            is_full = size + (len(chunk.sealed) if chunk else 0) > limits.UPLOAD_BATCH_BYTES_MAX
+            if group and (chunk is None or is_full or len(group) == limits.LOOKUP_DIGESTS_MAX):
+                self._append(group, [compute_sealed_digest(one.sealed) for one in group], cluster)
+                group, size = [], 0
+            if chunk is not None:
+                group.append(chunk)
+                size += len(chunk.sealed)
+
     def forget(self, sealed_digests: Sequence[bytes]) -> list[bytes]:
         """Drop the addresses of dead chunks in one step; return which were dropped.
 

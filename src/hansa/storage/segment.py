@@ -194,7 +194,7 @@ class Segment:
             PackEntry(r.chunk, r.fingerprint, r.sealed_digest, r.offset, r.length)
             for r in self.records
         )
-        footer = PackFooter(2, self.cluster, entries)
+        footer = PackFooter(2, self.cluster, self.segment_id, entries)
         if self.root is not None and not self.path.exists():
             return footer  # An earlier try had it renamed already.
         if self._hasher is None or self._hasher.bytes != self.size:

@@ -1,7 +1,6 @@
 """A store with its chain in miniature: what collection, repair and check are tested on."""
 
 import dataclasses
-import itertools
 import tempfile
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from hansa.testing.versions import DIRECTORY_KEY, BuiltVersion, build_version
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
-OPENINGS = itertools.count()
 
 
 class Keys:
@@ -64,13 +62,14 @@ class City:
         self.keys = Keys()
         self.living = {}
         """Root → (version, built, files): what the chain says."""
-        self.count = 0
+        self.count = self.openings = 0
         self.reason = ""
         self.open()
 
     def open(self):
         """Open the store, as a node does at its start."""
-        entropy = SeededEntropy(f"{self.folder} {next(OPENINGS)}")
+        self.openings += 1
+        entropy = SeededEntropy(f"opening {self.openings}")
         self.chunks = ChunkStore(
             self.store, Journal(self.folder / "journal"), self.table, DIRECTORY_KEY, entropy,
             clock=self.clock,

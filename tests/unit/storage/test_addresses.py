@@ -29,6 +29,7 @@ def footer(*labels):
     return PackFooter(
         2,
         0,
+        b"s" * 32,
         tuple(
             PackEntry(
                 ChunkId(b"%032d" % label),

@@ -29,7 +29,10 @@ from hansa.types import ChunkId
 KEY = b"e" * 32
 
 
-def make(count, cluster=1, size=50):
+SEGMENT = b"s" * 32
+
+
+def make(count, cluster=1, size=50, segment=SEGMENT):
     """Return a pack: its footer, its bytes, its name."""
     body, entries = HEADER, []
     for n in range(count):
@@ -40,7 +43,7 @@ def make(count, cluster=1, size=50):
             )
         )
         body += blob
-    footer = PackFooter(2, cluster, tuple(entries))
+    footer = PackFooter(2, cluster, segment, tuple(entries))
     data = body + encode_tail(footer, KEY)
     return footer, data, compute_pack_root([data])
 
@@ -67,13 +70,14 @@ def test_round_trip():
 
 def test_golden_name():
     """The format is pinned: the same chunks and key give this name."""
-    assert make(3, 3)[2].hex() == "336b360bc834898cb2fe27ad8efc044e16c1525d6b04e6a9b048df9d989c669e"
+    assert make(3, 3)[2].hex() == "ce326c321a3da94284c118c260b1fcb2fc7ae85b5fae387add3e454fb7219f3c"
 
 
 def test_sealing_again_gives_the_same_pack():
     """After a crash the same segment gives the same bytes, so no second pack appears."""
     assert make(4) == make(4)
     assert make(4, 2)[2] != make(4, 1)[2]
+    assert make(4)[2] != make(4, segment=b"t" * 32)[2], "written anew it has another name"
 
 
 def test_packs_of_other_formats_are_refused():
@@ -167,7 +171,7 @@ def test_footers_that_lie_are_refused(change):
     footer, data, _ = make(2)
     entries = (msgspec.structs.replace(footer.entries[0], **change), footer.entries[1])
     body = data[: len(HEADER) + sum(e.length for e in footer.entries)]
-    store = stored(body + encode_tail(PackFooter(2, 1, entries), KEY))
+    store = stored(body + encode_tail(PackFooter(2, 1, SEGMENT, entries), KEY))
     with pytest.raises(CorruptError):
         read_footer(store, "p", KEY)
 
@@ -176,7 +180,7 @@ def test_footer_with_a_gap_at_its_end():
     """Chunks that no entry names are refused."""
     footer, data, _ = make(2)
     body = data[: len(HEADER) + sum(e.length for e in footer.entries)]
-    store = stored(body + encode_tail(PackFooter(2, 1, footer.entries[:1]), KEY))
+    store = stored(body + encode_tail(PackFooter(2, 1, SEGMENT, footer.entries[:1]), KEY))
     with pytest.raises(CorruptError):
         read_footer(store, "p", KEY)
 
