@@ -14,7 +14,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from hansa.client.part import Part, compute_digest
-from hansa.client.places import Places, explain_write
+from hansa.client.places import Places, explain_write, make_folders
 from hansa.data.manifest import Contents, FileEntry
 from hansa.errors import ConflictError, DeniedError
 
@@ -61,7 +61,7 @@ class Output:
             DeniedError: a link would lead outside of the folder.
         """
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folders(self._folder)
             if self._parts.is_symlink():
                 raise DeniedError(
                     f"{self._parts} is a link: what is fetched would be written elsewhere.",
@@ -248,7 +248,7 @@ class Output:
     def _settle(self, part: Path, entry: FileEntry) -> None:
         """Give a whole and synced file its name."""
         place = self._places.of(entry.name)
-        place.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(place.parent)
         self._places.of(entry.name)
         self._places.claim(entry.name)
         if self._is_there(entry):

@@ -72,6 +72,20 @@ class Places:
         given.append(name)
 
 
+def make_folders(folder: Path) -> None:
+    """Make a folder and those it lies in, where absent; however deep, for a name comes from others.
+
+    Raises:
+        OSError: one cannot be made, or something else is in its place.
+    """
+    absent = []
+    while not folder.is_dir():
+        absent.append(folder)
+        folder = folder.parent
+    for one in reversed(absent):
+        one.mkdir(exist_ok=True)
+
+
 def _fold(name: str) -> str:
     """Return what a file system may take a name for that knows no case and one form of accents."""
     return unicodedata.normalize("NFC", name).casefold()

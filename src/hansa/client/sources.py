@@ -2,15 +2,16 @@
 
 Whatever cannot be published is refused here, before anything is stored: missing or unreadable files,
 broken links, devices, names that no reader could write. A file that changes while it is read ends the
-publishing with nothing registered.
+publishing with nothing registered; one that grows for ever is read to the size it was found with.
+Holes of sparse files are not read from the disk.
 
 Names in a version: a file goes under its own name, a folder's files under the folder's name and their
 path below it (publishing "." leaves the folder's name out), standard input under a name given.
 """
 
 import os
-import stat
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,20 +19,16 @@ from typing import BinaryIO
 
 from hansa import limits
 from hansa.client.describe import Sniffed
+from hansa.client.file_reader import FileReader, open_plain
 from hansa.client.sniff import SNIFF_BYTES_MAX, SNIFF_FILES_MAX, join_sniffed, sniff_file
+from hansa.client.walk import Stamp, explained, walk
 from hansa.data.manifest import validate_names
 from hansa.data.pipeline import SourceFile
-from hansa.errors import (
-    ConflictError,
-    DeniedError,
-    HansaError,
-    InvalidError,
-    MissingError,
-    UnavailableError,
-)
+from hansa.errors import InvalidError
 
 STANDARD_INPUT = "-"
 STANDARD_INPUT_NAME = "stdin"
+_STAMP_WORDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,42 +39,107 @@ class Source:
     """Name in the version."""
     path: Path | None
     """None for standard input."""
-    size: int
-    """Bytes; 0 for standard input, whose size nobody knows."""
-    stamp: tuple[int, int, int, int] = (0, 0, 0, 0)
-    """Device, inode, size and time of change: all must still hold after reading."""
+    stamp: Stamp = (0, 0, 0, 0)
+    """Must still hold when it is opened and when it was read."""
+
+    @property
+    def size(self) -> int:
+        """Return its bytes; 0 for standard input, whose size nobody knows."""
+        return self.stamp[2]
+
+
+class Catalogue:
+    """Sources in the order of their names; a hundred bytes of memory for each, besides the names."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._tails = array("L")
+        """How many last characters of the name are the path below its root; 0 for a root itself."""
+        self._roots = array("L")
+        self._stamps = array("Q")
+        self._order = array("L")
+        self._paths: list[Path | None] = []
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def add_root(self, path: Path | None) -> None:
+        """Begin with a path that was named; None for standard input."""
+        self._paths.append(path)
+
+    def add(self, name: str, tail: str, stamp: Stamp) -> None:
+        """Add a file of the last root.
+
+        Raises:
+            InvalidError: too many files.
+        """
+        if len(self._names) >= limits.FILES_PER_VERSION_MAX:
+            raise InvalidError(
+                f"A version holds at most {limits.FILES_PER_VERSION_MAX} files.",
+                remedy="Publish several datasets, or an archive of them: `tar c … | hansa … -`.",
+            )
+        self._names.append(name)
+        self._tails.append(len(tail))
+        self._roots.append(len(self._paths) - 1)
+        self._stamps.extend(stamp)
+
+    def sort(self) -> None:
+        """Put them in order and check their names.
+
+        Raises:
+            InvalidError: a name cannot be used, or two are the same.
+        """
+        validate_names(self._names)
+        names = self._names
+        self._order = array("L", sorted(range(len(names)), key=lambda at: names[at].encode()))
+
+    def __getitem__(self, place: int) -> Source:
+        """Return the source at a place of the order."""
+        at = self._order[place]
+        name, tail, root = self._names[at], self._tails[at], self._paths[self._roots[at]]
+        path = root / name[-tail:] if root is not None and tail else root
+        stamp = self._stamps[at * _STAMP_WORDS : (at + 1) * _STAMP_WORDS]
+        return Source(name, path, (stamp[0], stamp[1], stamp[2], stamp[3]))
+
+    def __iter__(self) -> Iterator[Source]:
+        return map(self.__getitem__, range(len(self)))
+
+    @property
+    def bytes_total(self) -> int | None:
+        """Return the bytes of all; None if nobody knows."""
+        return None if None in self._paths else sum(self._stamps[2::_STAMP_WORDS])
 
 
 class Sources:
     """What is published at once; opened one after the other, in the order of their names."""
 
-    def __init__(self, found: Sequence[Source], standard_input: BinaryIO | None) -> None:
-        self.found = tuple(found)
-        self._standard_input = standard_input
-        self._head = b""
+    def __init__(self, found: Catalogue, standard_input: BinaryIO | None) -> None:
+        self.found = found
+        self.bytes_total = found.bytes_total
+        """Bytes there are to read; None if nobody knows."""
         self.bytes_read = 0
         """Plain bytes read so far; written by the reading thread alone."""
-        self._open: BinaryIO | None = None
-
-    @property
-    def bytes_total(self) -> int | None:
-        """Return the bytes there are to read; None if nobody knows."""
-        if any(source.path is None for source in self.found):
-            return None
-        return sum(source.size for source in self.found)
+        self._standard_input = standard_input
+        self._head = b""
+        self._open: FileReader | None = None
 
     def sniff(self) -> Sniffed:
         """Return what the files tell of themselves; reads the head of standard input, once."""
         parts = []
-        for source in self.found[:SNIFF_FILES_MAX]:
+        for place in range(min(len(self.found), SNIFF_FILES_MAX)):
+            source = self.found[place]
             if source.path is None:
                 assert self._standard_input is not None
                 self._head = self._head or self._standard_input.read(SNIFF_BYTES_MAX)
                 parts.append(sniff_file(source.name, self._head))
-            else:
-                with _explained(source.path), source.path.open("rb") as file:
-                    head = file.read(SNIFF_BYTES_MAX)
-                parts.append(sniff_file(source.name, head, source.path))
+                continue
+            descriptor = open_plain(source.path)
+            try:
+                with explained(source.path):
+                    head = os.pread(descriptor, SNIFF_BYTES_MAX, 0)
+            finally:
+                os.close(descriptor)
+            parts.append(sniff_file(source.name, head, source.path))
         return join_sniffed(parts)
 
     def files(self) -> Iterator[SourceFile]:
@@ -90,58 +152,38 @@ class Sources:
     def close(self) -> None:
         """Close the file that was being read, if publishing ended early."""
         if self._open is not None:
-            self._open.close()
+            self._open.abandon()
             self._open = None
 
-    def _reader(self, source: Source) -> "_Reader":
+    def _reader(self, source: Source) -> "FileReader | _StreamReader":
         if source.path is None:
             assert self._standard_input is not None
-            return _Reader(self, source, self._standard_input, self._head)
-        with _explained(source.path):
-            self._open = source.path.open("rb")
-        return _Reader(self, source, self._open, b"")
+            return _StreamReader(self, self._standard_input, self._head)
+        self._open = FileReader(source.path, source.stamp, self.count)
+        return self._open
+
+    def count(self, read: int) -> None:
+        """Note that so many bytes were read."""
+        self.bytes_read += read
 
 
-class _Reader:
-    """Reads one source and judges at its end whether it stayed the same."""
+class _StreamReader:
+    """Reads standard input, its head first."""
 
-    def __init__(self, sources: Sources, source: Source, file: BinaryIO, head: bytes) -> None:
+    def __init__(self, sources: Sources, file: BinaryIO, head: bytes) -> None:
         self._sources = sources
-        self._source = source
         self._file = file
         self._head = head
-        self._count = 0
-        self._is_at_end = False
 
     def read(self, size: int, /) -> bytes:
         """Return 1 to `size` bytes, none at the end."""
         if self._head:
             data, self._head = self._head[:size], self._head[size:]
         else:
-            with _explained(self._source.path):
+            with explained(None):
                 data = self._file.read(size)
-        self._count += len(data)
-        self._is_at_end = not data
         self._sources.bytes_read += len(data)
         return data
-
-    def close(self) -> None:
-        """Close the file, read to its end or, if publishing ended early, not.
-
-        Raises:
-            ConflictError: it was read to its end and changed since it was found.
-        """
-        if self._source.path is None:
-            return
-        try:
-            same = _stamp(os.fstat(self._file.fileno())) == self._source.stamp
-        finally:
-            self._sources.close()
-        if self._is_at_end and (not same or self._count != self._source.size):
-            raise ConflictError(
-                f"{self._source.path} changed while it was read; nothing was registered.",
-                remedy="Publish it again when nobody writes to it, or publish a copy.",
-            )
 
 
 def collect(
@@ -154,7 +196,8 @@ def collect(
     """Find what is to be published, and check that it can be.
 
     Args:
-        paths: files, folders (with all below them), or "-" for standard input.
+        paths: files, folders (with all below them), or "-" for standard input. A path that is a link
+            stands for what it leads to.
         follow_links: take what symbolic links below a folder point to, instead of refusing them.
         standard_input: what "-" stands for.
         standard_input_name: the name it gets in the version.
@@ -164,20 +207,28 @@ def collect(
         DeniedError: it may not be read.
         InvalidError: a special file, a link not to be followed, a name that cannot be used, nothing.
     """
-    found: list[Source] = []
+    found = Catalogue()
     for path in paths:
         if str(path) == STANDARD_INPUT:
             if standard_input is None:
                 raise InvalidError("Standard input cannot be read here.")
-            found.append(Source(standard_input_name, None, 0))
-        else:
-            found.extend(_walk(Path(path), _base_name(Path(path)), (), follow_links=follow_links))
-        if len(found) > limits.FILES_PER_VERSION_MAX:
-            raise InvalidError(f"A version holds at most {limits.FILES_PER_VERSION_MAX} files.")
-    if not found:
-        raise InvalidError("There is no file to publish.", remedy="Name at least one file.")
-    found.sort(key=lambda source: source.name.encode("utf-8", "surrogateescape"))
-    validate_names([source.name for source in found])
+            found.add_root(None)
+            found.add(standard_input_name, "", (0, 0, 0, 0))
+            continue
+        root = Path(path)
+        name = _base_name(root)
+        found.add_root(root)
+        for file in walk(root, follow_links=follow_links):
+            if not file.tail:
+                found.add(name or root.resolve().name, "", file.stamp)
+            else:
+                found.add(f"{name}/{file.tail}" if name else file.tail, file.tail, file.stamp)
+    if not len(found):
+        raise InvalidError(
+            "There is no file to publish.",
+            remedy="Name at least one file, or a folder with files: empty folders are not published.",
+        )
+    found.sort()
     return Sources(found, standard_input)
 
 
@@ -185,64 +236,3 @@ def _base_name(path: Path) -> str:
     """Return the name a path's files go under; empty for "." and the like."""
     name = path.name
     return "" if name in ("", ".", "..") else name
-
-
-def _walk(
-    path: Path, name: str, above: tuple[tuple[int, int], ...], *, follow_links: bool
-) -> Iterator[Source]:
-    """Yield the files of a path; `above` are the folders it lies in, to find circles of links."""
-    with _explained(path):
-        status = path.stat()
-        if stat.S_ISREG(status.st_mode):
-            with path.open("rb"):
-                pass
-            yield Source(name or path.resolve().name, path, status.st_size, _stamp(status))
-            return
-    if not stat.S_ISDIR(status.st_mode):
-        raise InvalidError(
-            f"{path} is neither a file nor a folder.", remedy="Publish what it yields through '-'."
-        )
-    identity = (status.st_dev, status.st_ino)
-    if identity in above:
-        raise InvalidError(f"{path} is a link to a folder it lies in.", remedy="Remove the link.")
-    with _explained(path), os.scandir(path) as listing:
-        entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
-    for entry in entries:
-        if entry.is_symlink() and not follow_links:
-            raise InvalidError(
-                f"{path / entry.name} is a symbolic link.",
-                remedy="Remove it, or have links followed: --follow-links.",
-            )
-        below = f"{name}/{entry.name}" if name else entry.name
-        yield from _walk(path / entry.name, below, (*above, identity), follow_links=follow_links)
-
-
-def _stamp(status: os.stat_result) -> tuple[int, int, int, int]:
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-class _explained:  # noqa: N801 - reads as a word in `with`
-    """Turns the system's errors about a path into ours."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            raise explain(error, self._path) from error
-
-
-def explain(error: OSError, path: Path | None) -> HansaError:
-    """Return what a failure of the file system means to a person."""
-    what = str(path) if path is not None else "Standard input"
-    make: Callable[..., HansaError] = UnavailableError
-    if isinstance(error, FileNotFoundError):
-        make, told = MissingError, "is not there, or is a link that leads nowhere"
-    elif isinstance(error, PermissionError):
-        make, told = DeniedError, "may not be read"
-    else:
-        told = f"cannot be read: {error.strerror}"
-    return make(f"{what!r} {told}.", remedy="Nothing was registered; correct it and try again.")

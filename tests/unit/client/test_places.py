@@ -1,10 +1,11 @@
 """Places: inside the folder, one file for each name, and the system's refusals in words."""
 
 import errno
+import subprocess
 
 import pytest
 
-from hansa.client.places import Places, explain_write
+from hansa.client.places import Places, explain_write, make_folders
 from hansa.errors import (
     ConflictError,
     DeniedError,
@@ -65,3 +66,19 @@ def test_names_that_a_file_system_confuses(tmp_path):
     with pytest.raises(ConflictError, match="one name"):
         confused.claim("stops.csv")
     confused.claim("other")
+
+
+@pytest.mark.slow
+def test_folders_however_deep(tmp_path):
+    """A hostile name is many folders deep: made without recursion; a file in the way is told."""
+    deep = tmp_path / "/".join("d" * ((3_900 - len(str(tmp_path))) // 2))
+    try:
+        make_folders(deep)
+        assert deep.is_dir()
+        make_folders(deep)
+    finally:
+        subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)
+    (tmp_path / "f").touch()
+    with pytest.raises(OSError, match="f") as refused:
+        make_folders(tmp_path / "f" / "x")
+    assert isinstance(explain_write(refused.value, tmp_path), ConflictError)

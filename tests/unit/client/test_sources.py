@@ -1,19 +1,15 @@
 """Sources: found, named, and refused before anything is read."""
 
-import errno
 import io
 import os
+import tracemalloc
+from pathlib import Path
 
 import pytest
 
-from hansa.client.sources import collect, explain
-from hansa.errors import (
-    ConflictError,
-    DeniedError,
-    InvalidError,
-    MissingError,
-    UnavailableError,
-)
+from hansa import limits
+from hansa.client.sources import Catalogue, collect
+from hansa.errors import ConflictError, InvalidError, MissingError
 
 
 def _read(sources) -> dict[str, bytes]:
@@ -22,7 +18,7 @@ def _read(sources) -> dict[str, bytes]:
         reader, data = file.open(), b""
         while part := reader.read(3):
             data += part
-        reader.close()
+        getattr(reader, "close", lambda: None)()
         found[file.name] = data
     return found
 
@@ -103,30 +99,64 @@ def test_names_no_reader_could_write_are_refused(tmp_path):
         collect([tmp_path / "x", tmp_path / "d" / "x"])
 
 
-def test_a_change_is_noticed_at_the_end_only(folder):
-    """Reading on after a change is refused; closing early judges nothing."""
-    sources = collect([folder])
+def test_a_change_is_noticed(folder):
+    """Between finding and opening, and while it is read; closing early judges nothing."""
     path = folder / "b" / "x.csv"
-    path.write_bytes(b"longer than before")
-    with pytest.raises(ConflictError, match="changed"):
-        _read(sources)
+    sources = collect([folder])
     *_, last = sources.files()
     reader = last.open()
     reader.read(1)
+    path.write_bytes(b"longer than before")
     reader.close()
+    with pytest.raises(ConflictError, match="changed"):
+        _read(sources)
     sources.close()
 
 
-@pytest.mark.parametrize(
-    ("error", "kind"),
-    [
-        (PermissionError(errno.EACCES, "denied"), DeniedError),
-        (FileNotFoundError(errno.ENOENT, "none"), MissingError),
-        (OSError(errno.EIO, "I/O error"), UnavailableError),
-    ],
-)
-def test_the_systems_words_become_ours(error, kind, tmp_path):
-    """Each says what to do."""
-    told = explain(error, tmp_path)
-    assert type(told) is kind
-    assert told.remedy
+def test_closing_ends_the_file_being_read(folder):
+    """Whatever was open is closed, once."""
+    sources = collect([folder])
+    *_, last = sources.files()
+    reader = last.open()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    sources.close()
+    sources.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before - 1
+    reader.close()
+
+
+def test_order_is_that_of_the_names(tmp_path):
+    """By bytes, over several roots and folders: "." comes before "/"."""
+    for name in ("a/b", "a.txt", "a0", "B/z", "Zürich", "ä"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_text(name)
+    found = [source.name for source in collect(sorted((tmp_path / "in").iterdir())).found]
+    assert found == sorted(found, key=str.encode)
+    assert {name: data.decode() for name, data in _read(collect([tmp_path / "in"])).items()} == {
+        f"in/{name}": name for name in found
+    }
+
+
+def test_too_many_files(tmp_path, monkeypatch):
+    """The bound is met while they are found, not after all were listed."""
+    monkeypatch.setattr(limits, "FILES_PER_VERSION_MAX", 3)
+    for number in range(4):
+        (tmp_path / f"f{number}").touch()
+    with pytest.raises(InvalidError, match="at most 3 files"):
+        collect([tmp_path])
+
+
+def test_memory_for_many_files(tmp_path):
+    """A found file costs some three hundred bytes, its name included."""
+    found = Catalogue()
+    found.add_root(tmp_path)
+    tracemalloc.start()
+    for number in range(3_000):
+        tail = f"folder/{number:08}.csv"
+        found.add(f"root/{tail}", tail, (1, number, 10, 20))
+    found.sort()
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used / 3_000 < 300
+    assert found[2_999].path == tmp_path / "folder" / "00002999.csv"
+    assert found.bytes_total == 30_000

@@ -1,0 +1,134 @@
+"""File reader: one file from its first byte to its last, over its holes, seen to stay the same.
+
+A hole of a sparse file is not read from the disk: the file system says where it ends. Nothing here
+blocks on what became a pipe, and nothing reads past the size that the file was found with.
+"""
+
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from hansa import limits
+from hansa.client.walk import Stamp, explained, refuse_special, stamp_of
+from hansa.errors import ConflictError
+
+_ZEROS = bytes(limits.MIB)
+_SPARSE_BYTES_MIN = limits.MIB
+
+
+class FileReader:
+    """Reads one file, over its holes, and judges before and after whether it stayed the same."""
+
+    def __init__(self, path: Path, stamp: Stamp, count: Callable[[int], object]) -> None:
+        """Open the file.
+
+        Args:
+            path: where it lies.
+            stamp: as it was found.
+            count: told of the bytes read.
+
+        Raises:
+            ConflictError: it is no longer what was found.
+        """
+        self._path = path
+        self._stamp = stamp
+        self._size = stamp[2]
+        self._count = count
+        self._offset = 0
+        self._is_at_end = False
+        self._descriptor = open_plain(path)
+        status = os.fstat(self._descriptor)
+        if stamp_of(status) != stamp:
+            self.abandon()
+            raise _changed(path)
+        is_sparse = self._size >= _SPARSE_BYTES_MIN and status.st_blocks * 512 < self._size
+        self._data_until = 0 if is_sparse else self._size
+        """Up to here there is data on the disk; past it is to be asked again."""
+        self._hole_until = 0
+
+    def read(self, size: int, /) -> bytes:
+        """Return 1 to `size` bytes, none at the end of what was found.
+
+        Raises:
+            ConflictError: there is more than was found.
+        """
+        size = min(size, self._size - self._offset)
+        with explained(self._path):
+            if size <= 0:
+                # One byte too many tells what a size cannot: files whose size is never told.
+                self._is_at_end = True
+                if os.pread(self._descriptor, 1, self._offset):
+                    raise _changed(self._path)
+                return b""
+            data = self._read_hole(size) or os.pread(self._descriptor, size, self._offset)
+        self._is_at_end = not data
+        self._offset += len(data)
+        self._count(len(data))
+        return data
+
+    def _read_hole(self, size: int) -> bytes:
+        """Return zeros if a hole is next, else nothing."""
+        if self._offset >= max(self._hole_until, self._data_until):
+            self._look_ahead()
+        if self._offset >= self._hole_until:
+            return b""
+        length = min(size, self._hole_until - self._offset, len(_ZEROS))
+        return _ZEROS[:length]
+
+    def _look_ahead(self) -> None:
+        """Ask the file system where the next data begins, or where it ends."""
+        try:
+            data = os.lseek(self._descriptor, self._offset, os.SEEK_DATA)
+        except OSError:
+            data = self._size  # No data from here on; if it was cut short, its stamp tells.
+        if data > self._offset:
+            self._hole_until = min(data, self._size)
+            return
+        with suppress(OSError):
+            self._data_until = os.lseek(self._descriptor, self._offset, os.SEEK_HOLE)
+        self._data_until = max(self._data_until, self._offset + 1)
+
+    def close(self) -> None:
+        """Close the file, read to its end or, if publishing ended early, not.
+
+        Raises:
+            ConflictError: it was read to its end and changed since it was found.
+        """
+        if self._descriptor < 0:
+            return
+        try:
+            is_same = stamp_of(os.fstat(self._descriptor)) == self._stamp
+        finally:
+            self.abandon()
+        if self._is_at_end and (not is_same or self._offset != self._size):
+            raise _changed(self._path)
+
+    def abandon(self) -> None:
+        """Close the file and judge nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def open_plain(path: Path) -> int:
+    """Open a file for reading, and nothing that could block; return its descriptor.
+
+    Raises:
+        InvalidError: it is no plain file any more.
+    """
+    with explained(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise refuse_special(path, status)
+    return descriptor
+
+
+def _changed(path: Path) -> ConflictError:
+    return ConflictError(
+        f"{path} changed while it was read; nothing was registered.",
+        remedy="Publish it again when nobody writes to it, publish a copy, or pipe it into '-'.",
+    )
