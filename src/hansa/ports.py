@@ -4,6 +4,7 @@ Each port states idempotence, order, durability and which errors are permanent.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -124,6 +125,10 @@ class Table(Protocol):
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield pairs under a prefix in key order."""
+        ...
+
+    def changing(self) -> AbstractContextManager[object]:
+        """Hold off other threads that change in several steps; may be nested."""
         ...
 
 

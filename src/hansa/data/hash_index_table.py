@@ -1,64 +1,44 @@
 """Hash index table: which chunks the organisation holds already (paper 4.1 step 1, Figure 2).
 
-Digest (chunk id) → sealed digest, fingerprint and a living version that uses the chunk; sealed digest
-→ address. The digest judges: only a known digest is a duplicate. The fingerprint is a second, unique
-key: two chunks with one fingerprint and different digests are both kept and the collision recorded,
-never merged. It holds no keys and no plain digest, and it is a cache: rebuilt from pack footers
-(`record`) and manifests' directories (`bind`), its loss loses nothing.
+Digest (chunk id) → sealed digest, fingerprint, address and a living version that uses the chunk. The
+digest judges: only a known digest is a duplicate. The fingerprint is a second, unique key: two chunks with
+one fingerprint and different digests are both kept and the collision recorded, never merged. It holds no
+keys and no plain digest, and it is a cache: rebuilt from pack footers (`record`) and manifests'
+directories (`bind`), its loss loses nothing. How it lies on disk and what it takes in memory: `chunk_index`.
 
 A chunk is looked up among those *bound* to a living version only: what was uploaded but never
 published has a key nobody can find any more. Two uploads may seal one chunk twice; each manifest names
 the sealing it uses, so neither can spoil the other.
+
+A chunk is offered through one version. Others that use it are remembered version by version, not chunk by
+chunk: when the one ends, `unbind` names the others, and binding them anew offers their chunks again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from dataclasses import dataclass, field
 
 import msgspec
+import numpy as np
 
-from hansa.codec import decode, encode
+from hansa.data.chunk_index import (
+    Change,
+    ChunkIndex,
+    Fields,
+    Mask,
+    StoredChunk,
+    Table,
+    fingerprint_of,
+)
+from hansa.data.chunk_records import FIELDS, RECORD, Records
+from hansa.data.index_names import BoundVersions, VersionRef
 from hansa.data.manifest import DirectoryEntry
-from hansa.data.membership import MembershipFilter
-from hansa.errors import CorruptError, InvalidError
-from hansa.types import Address, ChunkId, DatasetId
+from hansa.errors import HansaError
+from hansa.types import Address, ChunkId
 
-_CHUNK, _FINGERPRINT, _SEALED, _COLLISION = b"c", b"f", b"s", b"x"
-T = TypeVar("T")
-Changes = Iterable[tuple[bytes, bytes | None]]
+__all__ = ["Bound", "HashIndexTable", "IndexEntry", "StoredChunk", "VersionRef"]
 
-
-class Table(Protocol):
-    """What is needed of a durable table."""
-
-    def get(self, key: bytes) -> bytes | None:
-        """Return a value or None."""
-        ...
-
-    def write(self, changes: Changes) -> None:
-        """Apply puts and deletes in one atomic, durable step."""
-        ...
-
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Yield pairs under a prefix in key order."""
-        ...
-
-
-class VersionRef(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A version of a dataset."""
-
-    dataset: DatasetId
-    number: int
-    """From 1."""
-
-
-class StoredChunk(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Where one sealing of a chunk lies."""
-
-    chunk: ChunkId
-    fingerprint: bytes
-    """36 bytes, or none in profile `blake3`."""
-    address: Address
+_COLLISION = b"X"
+_BATCH = 1_024
 
 
 class IndexEntry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -67,6 +47,7 @@ class IndexEntry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
     sealed_digest: bytes
     fingerprint: bytes
     version: VersionRef
+    address: Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +55,7 @@ class Bound:
     """What binding a version added."""
 
     chunks_new: int
+    """Offered through this version."""
     chunks_duplicate: int
     bytes_new: int
     """Sealed bytes of the new ones."""
@@ -81,151 +63,301 @@ class Bound:
     """New chunks whose fingerprint another chunk had already."""
 
 
+@dataclass(slots=True)
+class _Candidate:
+    """A record of a chunk that is being bound."""
+
+    ordinal: int
+    fields: Fields
+    is_alive: bool
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What a batch of `bind` decides."""
+
+    number: int
+    """Of the version."""
+    new: dict[int, Fields] = field(default_factory=dict)
+    """Records that are bound to it, by ordinal."""
+    given_up: dict[int, Fields] = field(default_factory=dict)
+    """Dead records that give way."""
+    through: set[int] = field(default_factory=set)
+    """Versions that offer its duplicates."""
+    duplicate: int = 0
+    bytes_new: int = 0
+    collisions: int = 0
+
+
 class HashIndexTable:
-    """The logic over a `Table`; one writer at a time (the caller's lock), any number of readers."""
+    """The logic over a `Table`; any number of threads."""
 
     def __init__(self, table: Table) -> None:
-        """Load the filter: one scan of the bound chunks' keys."""
+        """Open: what came since the last flush is read again, nothing else.
+
+        Raises:
+            CorruptError: the table is not what was written; begin it anew.
+        """
         self._table = table
-        self.reads = 0
-        """Look-ups that went to the table, for tests and statistics."""
-        self._filter = self._build_filter(0)
+        self._index = ChunkIndex(table)
+        self._versions = BoundVersions(table)
 
     @property
     def chunks(self) -> int:
-        """Return about how many bound chunks there are (unbound ones are subtracted at restart)."""
-        return self._filter.count
+        """Return how many chunks are offered as duplicates."""
+        return self._versions.chunks
 
     @property
     def memory_bytes(self) -> int:
-        """Return the memory the filter takes."""
-        return self._filter.memory_bytes
+        """Return the memory that grows with the chunks."""
+        return self._index.memory_bytes
+
+    @property
+    def reads(self) -> int:
+        """Return how many look-ups went to the table, for tests and statistics."""
+        return self._index.reads
+
+    def close(self) -> None:
+        """Save the filter and write what was noted, so that the next open reads no records again.
+
+        Raises:
+            DiskFullError: the next open takes longer; nothing else is lost.
+        """
+        with self._table.changing():
+            self._index.save()
+            self._table.write(())
+
+    # --- out ------------------------------------------------------------------------------------
 
     def lookup(self, chunks: Sequence[ChunkId]) -> list[IndexEntry | None]:
         """Return for each chunk what is known of it; None = new, mostly told without a disk read."""
-        return [
-            self._entry(chunk) if maybe else None
-            for chunk, maybe in zip(chunks, self._filter.may_contain(chunks), strict=True)
-        ]
+        answers: list[IndexEntry | None] = [None] * len(chunks)
+        for place, _, fields in self._index.find_chunks(chunks, self._are_bound):
+            version = self._versions.get(fields[6])
+            if version is not None and answers[place] is None:
+                stored = self._index.stored(fields)
+                answers[place] = IndexEntry(fields[1], stored.fingerprint, version, stored.address)
+        return answers
 
-    def locate(self, sealed_digest: bytes) -> StoredChunk | None:
-        """Return where a sealed chunk lies, or None if it is not stored."""
-        self.reads += 1
-        row = self._table.get(_SEALED + sealed_digest)
-        return None if row is None else _decode_row(StoredChunk, row)
+    def locate(self, sealed_digest: bytes, chunk: ChunkId | None = None) -> StoredChunk | None:
+        """Return where a sealed chunk lies, or None if it is not stored; see `locate_many`."""
+        return self.locate_many([sealed_digest], None if chunk is None else [chunk])[0]
+
+    def locate_many(
+        self, sealed_digests: Sequence[bytes], chunks: Sequence[ChunkId] | None = None
+    ) -> list[StoredChunk | None]:
+        """Return where sealed chunks lie, None for each that is not stored.
+
+        Args:
+            sealed_digests: which sealings.
+            chunks: their chunk ids, if the caller has them: what is not stored is then mostly told
+                without a disk read, and a place under another chunk id is no answer.
+        """
+        answers: list[StoredChunk | None] = [None] * len(sealed_digests)
+        for place, _, fields in self._index.find_sealed(sealed_digests, chunks):
+            answers[place] = answers[place] or self._index.stored(fields)
+        return answers
 
     def stored(self) -> Iterator[tuple[bytes, StoredChunk]]:
-        """Yield sealed digest and place of every stored chunk; reads the whole table."""
-        for key, row in self._table.scan(_SEALED):
-            yield key[1:], _decode_row(StoredChunk, row)
+        """Yield sealed digest and place of every stored chunk as they came; reads all records."""
+        return self._index.all_stored()
 
     def find_by_fingerprint(self, fingerprint: bytes) -> ChunkId | None:
-        """Return the bound chunk that holds this fingerprint, or None."""
-        row = self._table.get(_FINGERPRINT + fingerprint)
-        return None if row is None else ChunkId(row)
+        """Return the bound chunk that holds this fingerprint, the first if several do, or None."""
+        found = self._index.find_fingerprints([fingerprint])
+        bound = [(at, fields) for _, at, fields in found if self._versions.get(fields[6])]
+        return ChunkId(min(bound)[1][0]) if bound else None
 
-    def record(self, stored: Iterable[tuple[bytes, StoredChunk]], also: Changes = ()) -> None:
-        """Note or move addresses, by sealed digest, together with other rows in one durable step."""
-        rows = [(_SEALED + sealed_digest, encode(chunk)) for sealed_digest, chunk in stored]
-        self._table.write([*rows, *also])
+    def collisions(self) -> int:
+        """Return how many chunks were kept beside another with the same fingerprint."""
+        return sum(1 for _ in self._table.scan(_COLLISION))
 
-    def forget(self, sealed_digests: Iterable[bytes], also: Changes = ()) -> None:
-        """Drop addresses of chunks that are no more, with other rows in one durable step."""
-        self._table.write([*((_SEALED + digest, None) for digest in sealed_digests), *also])
+    def orphans(self) -> list[VersionRef]:
+        """Return the versions that must be bound anew: they shared chunks through one that ended."""
+        return self._versions.orphans()
+
+    # --- in -------------------------------------------------------------------------------------
+
+    def record(
+        self,
+        stored: Iterable[tuple[bytes, StoredChunk]],
+        also: Iterable[Change] = (),
+        *,
+        is_durable: bool = True,
+    ) -> None:
+        """Note or move addresses, by sealed digest and chunk id, with other rows in one step.
+
+        Args:
+            stored: sealed digests and places.
+            also: other rows for the same step.
+            is_durable: False where the caller can tell all of it again after a crash; it is then
+                durable with the next durable change of the table.
+        """
+        with self._table.changing():
+            self._index.record(list(stored), also)
+            if is_durable:
+                self._table.write(())
+
+    def forget(self, sealed_digests: Iterable[bytes], also: Iterable[Change] = ()) -> None:
+        """Drop chunks that are no more, with other rows in one durable step."""
+        with self._table.changing():
+            rows: list[Change] = []
+            gone = self._index.forget(sealed_digests, also)
+            for number in gone:
+                if self._versions.get(number):
+                    self._versions.count(number, -1, rows)
+            self._table.write(rows)
+
+    def rename(self, old: bytes, new: bytes, also: Iterable[Change] = ()) -> None:
+        """Move all chunks of a segment or pack to another name, at the same offsets, durably."""
+        with self._table.changing():
+            self._index.rename(old, new, also)
+            self._table.write(())
 
     def bind(
         self,
         version: VersionRef,
         entries: Sequence[DirectoryEntry],
         is_alive: Callable[[StoredChunk], bool],
-        also: Changes = (),
+        also: Iterable[Change] = (),
     ) -> Bound:
         """Make a version's chunks known as duplicates-to-be; those known already stay as they are.
 
         Idempotent. Chunks whose sealed bytes are not alive are left out: they must come again; and
-        a known one that is dead gives way.
+        a known one that is dead gives way. Durable with the next durable change of the table.
 
         Args:
             version: which lives now.
             entries: its directory.
             is_alive: tells whether the pack of a stored chunk is there.
-            also: other rows for the same durable step.
+            also: other rows, for the last step.
         """
-        changes: list[tuple[bytes, bytes | None]] = []
-        fresh: dict[bytes, ChunkId] = {}
         new = duplicate = bytes_new = collisions = 0
-        for entry, known in zip(entries, self.lookup([e.chunk for e in entries]), strict=True):
-            if known is not None and known.version != version:
-                kept = self.locate(known.sealed_digest)
-                if kept is not None and is_alive(kept):
-                    duplicate += 1
-                    continue
-            stored = self.locate(entry.sealed_digest)
-            if stored is None or stored.chunk != entry.chunk or not is_alive(stored):
-                continue
-            new += 1
-            bytes_new += entry.sealed_bytes
-            value = IndexEntry(entry.sealed_digest, stored.fingerprint, version)
-            changes.append((_CHUNK + entry.chunk, encode(value)))
-            if stored.fingerprint:
-                holder = fresh.get(stored.fingerprint) or self.find_by_fingerprint(
-                    stored.fingerprint
-                )
-                if holder is None:
-                    fresh[stored.fingerprint] = entry.chunk
-                    changes.append((_FINGERPRINT + stored.fingerprint, entry.chunk))
-                elif holder != entry.chunk:
-                    collisions += 1
-                    changes.append((_COLLISION + stored.fingerprint + entry.chunk, b""))
-        self._table.write([*changes, *also])
-        self._remember([ChunkId(key[1:]) for key, _ in changes if key[:1] == _CHUNK])
+        for first in range(0, len(entries), _BATCH):
+            tally = self._bind_some(version, entries[first : first + _BATCH], is_alive)
+            new += len(tally.new)
+            duplicate += tally.duplicate
+            bytes_new += tally.bytes_new
+            collisions += tally.collisions
+        with self._table.changing():
+            rows = list(also)
+            self._versions.settle(self._versions.add(version, rows), rows)
+            self._note(rows)
         return Bound(new, duplicate, bytes_new, collisions)
 
-    def unbind(
-        self, version: VersionRef, entries: Sequence[DirectoryEntry], also: Changes = ()
-    ) -> None:
-        """Stop offering chunks as duplicates through a version that lives no longer.
+    def unbind(self, version: VersionRef, also: Iterable[Change] = ()) -> list[VersionRef]:
+        """Stop offering chunks through a version that lives no longer.
 
-        Those another living version uses become known again when that one is bound anew.
+        Returns:
+            Living versions that share some of them: bind these anew. Until that is done they are
+            among the `orphans`.
         """
-        changes: list[tuple[bytes, bytes | None]] = []
-        for entry in entries:
-            known = self._entry(entry.chunk)
-            if known is None or known.version != version:
-                continue
-            changes.append((_CHUNK + entry.chunk, None))
-            if known.fingerprint and self.find_by_fingerprint(known.fingerprint) == entry.chunk:
-                changes.append((_FINGERPRINT + known.fingerprint, None))
-        self._table.write([*changes, *also])
+        with self._table.changing():
+            rows = list(also)
+            sharers = self._versions.remove(version, rows)
+            self._note(rows)
+            return sharers
 
-    def collisions(self) -> int:
-        """Return how many chunks were kept beside another with the same fingerprint."""
-        return sum(1 for _ in self._table.scan(_COLLISION))
+    # --- inside ---------------------------------------------------------------------------------
 
-    def _entry(self, chunk: ChunkId) -> IndexEntry | None:
-        self.reads += 1
-        row = self._table.get(_CHUNK + chunk)
-        return None if row is None else _decode_row(IndexEntry, row)
+    def _are_bound(self, records: Records) -> Mask:
+        return np.isin(records["version"], self._versions.living)
 
-    def _remember(self, chunks: list[ChunkId]) -> None:
-        self._filter.add(chunks)
-        if self._filter.is_full:
-            self._filter = self._build_filter(2 * self._filter.count)
+    def _bind_some(
+        self,
+        version: VersionRef,
+        entries: Sequence[DirectoryEntry],
+        is_alive: Callable[[StoredChunk], bool],
+    ) -> _Tally:
+        # What is alive is asked before the lock: the answer may take the store's time.
+        found = self._index.find_chunks([entry.chunk for entry in entries], _all)
+        alive = {at: is_alive(self._index.stored(fields)) for _, at, fields in found}
+        with self._table.changing():
+            rows: list[Change] = []
+            tally = _Tally(self._versions.add(version, rows))
+            ordinals = np.array(sorted(alive), np.uint32)
+            now = self._index.records.load(ordinals)
+            fresh = dict(zip(ordinals.tolist(), FIELDS.iter_unpack(now.tobytes()), strict=True))
+            candidates: list[list[_Candidate]] = [[] for _ in entries]
+            for place, at, _ in found:
+                fields = fresh[at]
+                # Emptied meanwhile: a record is never filled again.
+                if fields[3]:
+                    candidates[place].append(_Candidate(at, fields, alive[at]))
+            for entry, some in zip(entries, candidates, strict=True):
+                self._decide(entry, some, tally)
+            rows += self._find_collisions(tally)
+            self._settle(tally, rows)
+        return tally
 
-    def _build_filter(self, capacity: int) -> MembershipFilter:
-        """Return a filter over all bound chunks with room to grow."""
-        keys = [key[1:] for key, _ in self._table.scan(_CHUNK)]
-        built = MembershipFilter(max(capacity, len(keys) + len(keys) // 2))
-        built.add(keys)
-        return built
+    def _decide(self, entry: DirectoryEntry, some: list[_Candidate], tally: _Tally) -> None:
+        """Find a chunk a duplicate, or bind one of its records, or leave it out."""
+        others = [
+            candidate
+            for candidate in some
+            if candidate.fields[6] != tally.number and self._versions.get(candidate.fields[6])
+        ]
+        known = next((candidate for candidate in others if candidate.is_alive), None)
+        if known is not None:
+            tally.duplicate += 1
+            tally.through.add(known.fields[6])
+            return
+        for candidate in some:
+            if candidate.is_alive and candidate.fields[1] == entry.sealed_digest:
+                tally.new[candidate.ordinal] = candidate.fields
+                tally.bytes_new += entry.sealed_bytes
+                tally.given_up |= {other.ordinal: other.fields for other in others}
+                return
+
+    def _find_collisions(self, tally: _Tally) -> list[Change]:
+        """Count and note the new chunks whose fingerprint another bound chunk has."""
+        asked = [(at, fields) for at, fields in tally.new.items() if fingerprint_of(fields)]
+        if not asked:
+            return []
+        holders: dict[bytes, set[bytes]] = {}
+        for _, at, fields in self._index.find_fingerprints([fields[2] for _, fields in asked]):
+            if at not in tally.new and self._versions.get(fields[6]):
+                holders.setdefault(fields[2], set()).add(fields[0])
+        rows: list[Change] = []
+        for _, fields in sorted(asked):
+            holding = holders.setdefault(fields[2], set())
+            if holding - {fields[0]}:
+                tally.collisions += 1
+                rows.append((_COLLISION + fields[2] + fields[0], b""))
+            holding.add(fields[0])
+        return rows
+
+    def _settle(self, tally: _Tally, rows: list[Change]) -> None:
+        """Write what was decided of a batch in one step."""
+        edit = self._index.records.edit()
+        added = 0
+        for number, changed in ((tally.number, tally.new), (0, tally.given_up)):
+            packed = b"".join(FIELDS.pack(*fields[:6], number) for fields in changed.values())
+            edit.put(np.array(list(changed), np.uint32), np.frombuffer(packed, RECORD))
+        for fields in tally.new.values():
+            was = fields[6]
+            added += was != tally.number
+            if was != tally.number and self._versions.get(was):
+                self._versions.count(was, -1, rows)
+        for fields in tally.given_up.values():
+            self._versions.count(fields[6], -1, rows)
+        self._versions.count(tally.number, added, rows)
+        for other in tally.through:
+            self._versions.share(other, tally.number, rows)
+        try:
+            self._index.apply(edit, rows)
+        except HansaError:
+            self._versions = BoundVersions(self._table)
+            raise
+
+    def _note(self, rows: list[Change]) -> None:
+        try:
+            self._table.note(rows)
+        except HansaError:
+            self._versions = BoundVersions(self._table)
+            raise
 
 
-def _decode_row(kind: type[T], row: bytes) -> T:
-    """Decode what this table wrote itself."""
-    try:
-        return decode(kind, row)
-    except InvalidError as error:
-        raise CorruptError(
-            "The hash index table is damaged.",
-            remedy="Stop the node and remove its table: it is rebuilt at the next start.",
-        ) from error
+def _all(records: Records) -> Mask:
+    """Want every record of a chunk."""
+    return np.zeros(len(records), bool)

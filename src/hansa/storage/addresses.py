@@ -32,7 +32,7 @@ DROPPING_ROW = b"r"
 _FORMAT_ROW = b"m"
 _DAMAGE_ROW = b"d"
 """An address whose bytes were found damaged: never offered again, never attested."""
-_FORMAT = b"2"
+_FORMAT = b"3"
 
 Kind = Literal["journal", "pack", "chunk", "manifest"]
 """What a damage was found in."""
@@ -149,6 +149,10 @@ class Addresses:
             if places:
                 self.table.write([(_DAMAGE_ROW + place, b"") for place in sorted(places)])
                 self._damaged |= places
+
+    def damaged_count(self) -> int:
+        """Return how many chunks are marked as damaged."""
+        return len(self._damaged)
 
     def forget_healed(self) -> None:
         """Take the mark from chunks that read soundly after all: a cable, a disk put back."""

@@ -43,6 +43,11 @@ class MemoryTable:
     def __init__(self) -> None:
         """Make an empty table."""
         self.rows: dict[bytes, bytes] = {}
+        self._changing = threading.RLock()
+
+    def changing(self) -> contextlib.AbstractContextManager[object]:
+        """Hold off other threads that change in several steps; may be nested."""
+        return self._changing
 
     def get(self, key: bytes) -> bytes | None:
         """Return a value or None."""
@@ -87,6 +92,7 @@ class LmdbTable:
             DiskFullError, DeniedError, UnavailableError: it cannot be used.
         """
         self._writing = threading.Lock()
+        self._changing = threading.RLock()
         self._gate = _Gate()
         self._waiting: dict[bytes, bytes | None] = {}
         """Noted and not yet written; replaced, never emptied, so that a reader keeps what it saw."""
@@ -117,6 +123,10 @@ class LmdbTable:
                 self.write(())
         finally:
             self._env.close()
+
+    def changing(self) -> contextlib.AbstractContextManager[object]:
+        """Hold off other threads that change in several steps; may be nested."""
+        return self._changing
 
     def get(self, key: bytes) -> bytes | None:
         """Return a value or None."""

@@ -10,6 +10,7 @@ at what was leased since it marked, and forgets. So what was named or attested b
 what was forgotten before is not attested: the client sends it again.
 """
 
+import contextlib
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
@@ -119,9 +120,10 @@ class VersionStore:
             raise InvalidError(f"Look up at most {limits.LOOKUP_DIGESTS_MAX} ids of 32 bytes.")
         alive = Alive()
         answers: list[VersionRef | None] = []
-        for entry in self.chunks.index.lookup(chunks):
-            stored = self.chunks.index.locate(entry.sealed_digest) if entry else None
-            usable = stored is not None and self.chunks.is_alive(stored, alive)
+        for chunk, entry in zip(chunks, self.chunks.index.lookup(chunks), strict=True):
+            usable = entry is not None and self.chunks.is_alive(
+                StoredChunk(chunk, entry.fingerprint, entry.address), alive
+            )
             answers.append(entry.version if entry and usable else None)
         with self.deciding:
             # A version that was retired since the look-up is named no more: it may be collected.
@@ -189,7 +191,20 @@ class VersionStore:
     def missing(self, directory: Directory) -> list[DirectoryEntry]:
         """Return the entries whose sealed bytes are not alive in the store."""
         alive = Alive()
-        return [entry for entry in directory.entries if not self._is_entry_alive(entry, alive)]
+        missing: list[DirectoryEntry] = []
+        for first in range(0, len(directory.entries), limits.LOOKUP_DIGESTS_MAX):
+            entries = directory.entries[first : first + limits.LOOKUP_DIGESTS_MAX]
+            found = self.chunks.index.locate_many(
+                [entry.sealed_digest for entry in entries], [entry.chunk for entry in entries]
+            )
+            missing += [
+                entry
+                for entry, stored in zip(entries, found, strict=True)
+                if stored is None
+                or stored.address.length != entry.sealed_bytes
+                or not self.chunks.is_alive(stored, alive)
+            ]
+        return missing
 
     # --- following the chain --------------------------------------------------------------------
 
@@ -234,17 +249,36 @@ class VersionStore:
             row = self.chunks.table.get(_VERSION_ROW + root)
             if row is None:
                 return
-            entries: Sequence[DirectoryEntry]
-            try:
-                entries = self.open_directory(root).entries
-            except (MissingError, CorruptError):
-                entries = ()
             found = decode(VersionRow, row)
             version = found.version
             self.manifest_bytes -= found.manifest_bytes
             if self._roots.get(version) == root:
                 del self._roots[version]
-            self.chunks.index.unbind(version, entries, also=[(_VERSION_ROW + root, None)])
+            sharers = self.chunks.index.unbind(version, also=[(_VERSION_ROW + root, None)])
+            self.chunks.table.write(())
+        for sharer in sharers:
+            # What cannot be read now is bound again at the next start.
+            with contextlib.suppress(MissingError, CorruptError):
+                self._bind_again(sharer)
+
+    def _bind_again(self, version: VersionRef) -> None:
+        """Offer chunks of a living version that were found through one that has ended."""
+        root = self._roots.get(version)
+        if root is None:
+            return
+        directory = self.open_directory(root)
+        alive = Alive()
+        with self.deciding:
+            row = self.chunks.table.get(_VERSION_ROW + root)
+            if row is None or self._roots.get(version) != root:
+                return
+            bound = self.chunks.index.bind(
+                version, directory.entries, lambda stored: self.chunks.is_alive(stored, alive)
+            )
+            renewed = msgspec.structs.replace(
+                decode(VersionRow, row), chunks_new=bound.chunks_new, bytes_new=bound.bytes_new
+            )
+            self.chunks.table.write([(_VERSION_ROW + root, encode(renewed))])
 
     def rebuild(self, living: Iterable[tuple[bytes, VersionRef]]) -> list[bytes]:
         """Bind all living versions (roots and versions, from the chain) that are not bound yet.
@@ -266,6 +300,9 @@ class VersionStore:
                 self.bind(root, version)
             except (MissingError, CorruptError):
                 failed.append(root)
+        for version in self.chunks.index.orphans():
+            with contextlib.suppress(MissingError, CorruptError):
+                self._bind_again(version)
         return failed
 
     def is_bound(self, root: bytes) -> bool:
@@ -342,15 +379,6 @@ class VersionStore:
 
     def _open_directory(self, data: bytes) -> Directory:
         return open_directory(decode_manifest(data), self._directory_key)
-
-    def _is_entry_alive(self, entry: DirectoryEntry, alive: Alive) -> bool:
-        stored = self.chunks.index.locate(entry.sealed_digest)
-        return (
-            stored is not None
-            and stored.chunk == entry.chunk
-            and stored.address.length == entry.sealed_bytes
-            and self.chunks.is_alive(stored, alive)
-        )
 
     def _content_map(self, root: bytes) -> _ContentMap:
         """Return a version's map, from the few kept in memory if it is there."""
