@@ -54,6 +54,7 @@ from hansa.node.config import (
     encode_config,
     is_hdfs,
     load_config,
+    parse_size,
     read_passphrase,
     split_address,
     store_folder,
@@ -64,16 +65,19 @@ from hansa.node.daemon import Daemon, ReadyRecord
 from hansa.node.driver import Driver
 from hansa.node.exchange import Exchange
 from hansa.node.health import HealthCheck
+from hansa.node.keeping import Keeper
 from hansa.node.observe import Metrics, close_log, open_log
 from hansa.node.outbox import DurableOutbox
 from hansa.node.parts import blocks_from
 from hansa.node.server import ApiServer, bind, make_context, make_server
 from hansa.node.statuses import Statuses, status_of
+from hansa.node.storework import StoreWork
 from hansa.ports import Entropy
 from hansa.rest import TransactionStatus
 from hansa.storage.chunk_store import ChunkStore
 from hansa.storage.journal import Journal
 from hansa.storage.opening import OpenedStore, hdfs_place, open_store
+from hansa.storage.quota import Quota
 from hansa.storage.table import LmdbTable, open_table
 from hansa.storage.version_store import VersionStore
 from hansa.system import SystemClock, SystemEntropy, WorkerPool
@@ -421,6 +425,10 @@ class _Builder:
             accuser=self.accuser,
             exchange=self.exchange,
             versions=self.versions,
+            quota=Quota(
+                self.versions, parse_size(self.config.store.quota_bytes, "store.quota_bytes")
+            ),
+            keeper=self._make_keeper(health),
             store_url=self.config.store.url,
             store_free_bytes=self.opened.free_bytes,
             directory_key=self.directory_key,
@@ -430,6 +438,25 @@ class _Builder:
             metrics=self.metrics,
             log=self.log,
             started_ms=self.clock.monotonic_ms(),
+        )
+
+    def _make_keeper(self, health: HealthCheck) -> Keeper:
+        work = StoreWork(
+            organisation=self.organisation,
+            versions=self.versions,
+            directory_key=self.directory_key,
+            custody=self.custody,
+            state=self._state,
+            behind=health.behind,
+            nearest_cluster=self.index.nearest_cluster,
+            clock=self.clock,
+        )
+        return Keeper(
+            work,
+            self.closing.enter_context(WorkerPool(1)),
+            self.clock,
+            self.log,
+            collect_every_h=self.config.store.collect_every_h,
         )
 
     def _make_server(self, services: Services) -> ApiServer:

@@ -30,8 +30,10 @@ is proved by a self-signed JSON Web Token (RFC 7519, EdDSA).
     POST /v1/store/lookups                              LookupRequest (octets) → LookupAnswer (octets)
     POST /v1/store/chunks                               ChunkUpload (octets) → 204
     POST /v1/store/manifests                            ManifestUpload (octets) → ManifestAnswer (octets)
-    GET  /v1/store                                      → StoreStats
-    POST /v1/store/check                                CheckRequest → CheckReport
+    GET  /v1/store                                      → StoreStats (`rest_store`, as the next)
+    POST /v1/store/jobs                                 StoreJobRequest → 202 StoreJob (collect, repair: admins)
+    GET  /v1/store/jobs                                 → list[StoreJob], newest first
+    GET  /v1/store/jobs/{number}?wait_ms=               → StoreJob (long poll until it ends)
     GET  /v1/datasets/{id}/versions/{n}/manifest        → octets, ETag (own data, or with a grant)
     GET  /v1/datasets/{id}/versions/{n}/content         → octets, Range, ETag (sealed chunks in order)
     GET  /v1/datasets/{id}/versions/{n}/key             → octets of the publishing-key wrap (owner only)
@@ -546,38 +548,3 @@ class WrapSet(_Octets, frozen=True):
 def compute_wrap_digest(wraps: WrapSet) -> Digest:
     """Return what a grant says of its wraps: the salt is inside, so a guess cannot be confirmed."""
     return digest(WRAPS_TAG, encode(wraps))
-
-
-class StoreStats(_Json, frozen=True):
-    """The own store in figures."""
-
-    url: str
-    datasets: int
-    versions: int
-    logical_bytes: int
-    """Plain bytes of all living versions."""
-    chunks: int
-    stored_bytes: int
-    """Sealed bytes of distinct chunks."""
-    duplicate_bytes: int
-    """Sealed bytes that were not stored again; the node does not know the plain ones."""
-    packs: int
-    journal_bytes: int
-    free_bytes: int | None
-    """Sealed bytes there is room for; none where nothing bounds it, as in HDFS without a quota."""
-
-
-class CheckRequest(_Json, frozen=True):
-    """What to check."""
-
-    read_data: bool = False
-
-
-class CheckReport(_Json, frozen=True):
-    """What a check found; it changes no data, and marks what is damaged so that it comes again."""
-
-    packs: int
-    chunks: int
-    bytes_read: int
-    problems: list[str]
-    damaged_datasets: list[str]

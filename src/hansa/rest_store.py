@@ -144,6 +144,8 @@ class CollectReport(_Json, frozen=True):
     manifests_deleted: int
     keys_destroyed: int
     """Wrapped data keys of versions that are no more."""
+    wraps_destroyed: int
+    """Sets of keys wrapped for requests that ended, or whose dataset is no more."""
     packs_deleted: int
     packs_rewritten: int
     bytes_freed: int
@@ -153,6 +155,8 @@ class RepairReport(_Json, frozen=True):
     """What a repair found and wrote."""
 
     dry_run: bool
+    packs_adopted: int
+    """Packs that the table did not know."""
     packs_rewritten: int
     """Damaged packs whose sound chunks were stored anew."""
     chunks_saved: int

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from hansa import limits
+from hansa.client.keeping import keep_store
 from hansa.errors import CorruptError, DiskFullError, HansaError
-from hansa.rest import CheckReport, CheckRequest, IndexStats, Question
+from hansa.rest import IndexStats, Question
+from hansa.rest_store import CheckReport, StoreJobRequest
 from tests.e2e.attacks import until_at
 from tests.e2e.harness import wait_for
 from tests.e2e.local_alliance import LocalAlliance, Member
@@ -87,7 +89,9 @@ async def fetch_error(alliance: LocalAlliance, dataset: bytes, output: Path) -> 
 async def check_store(alliance: LocalAlliance, member: Member) -> CheckReport:
     """Have a node read its store back."""
     async with alliance.client(member) as client:
-        return await client.post("/v1/store/check", CheckRequest(read_data=True), CheckReport)
+        job = await keep_store(client, StoreJobRequest(work="check", read_data=True))
+        assert job.check is not None
+        return job.check
 
 
 def flip(path: Path, at: int) -> None:

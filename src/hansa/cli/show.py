@@ -117,6 +117,28 @@ def transfer_progress(*, hidden: bool) -> "AbstractContextManager[Progress]":
     )
 
 
+def work_progress(*, hidden: bool) -> "AbstractContextManager[Progress]":
+    """Return a display of how far long work is, in percent; silent when hidden or no terminal."""
+    from rich.console import Console  # noqa: PLC0415 - see the head
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=hidden or not sys.stderr.isatty(),
+    )
+
+
 # --- laying out a table -------------------------------------------------------------------------
 
 

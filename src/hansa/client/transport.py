@@ -294,6 +294,8 @@ class Transport:
                     remedy="Look at `hansa node status`, then try again.",
                 )
             except UnavailableError as unavailable:
+                if not unavailable.retryable:
+                    raise
                 error = unavailable
             except UnauthenticatedError as refused:
                 self._caller.forget()

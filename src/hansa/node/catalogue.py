@@ -89,16 +89,10 @@ class Catalogue:
 
     def rebuild_store(self) -> None:
         """Bring the store's living versions in line with the state; done at each start."""
-        failed = self._versions.rebuild(self._living())
+        failed = self._versions.rebuild(living_versions(self._state(), self._organisation).items())
         self.lost_manifests = len(failed)
         for root in failed:
             self._log.error("manifest-lost", manifest=root.hex())
-
-    def _living(self) -> Iterator[tuple[bytes, VersionRef]]:
-        for dataset in self._state().datasets():
-            if dataset.owner == self._organisation and dataset.status == "active":
-                for version in dataset.versions:
-                    yield version.manifest_root, VersionRef(dataset.id, version.number)
 
     def take_next(self) -> None:
         """Feed the block after the index's height. Once more after a crash is harmless."""
@@ -117,16 +111,36 @@ class Catalogue:
         if isinstance(operation, RetireDataset):
             for version in dataset.versions:
                 self._versions.unbind(version.manifest_root)
+            self._keep_shared(dataset)
         elif isinstance(operation, RegisterDataset | AddVersion) and dataset.status == "active":
             root = operation.version.manifest_root
             number = next(v.number for v in dataset.versions if v.manifest_root == root)
-            try:
-                self._versions.bind(root, VersionRef(dataset.id, number))
-            except (MissingError, CorruptError) as error:
-                self.lost_manifests += 1
-                self._log.error(
-                    "manifest-lost", manifest=root.hex(), height=height, code=error.code
-                )
+            self._bind(root, VersionRef(dataset.id, number), height)
+
+    def _keep_shared(self, retired: DatasetRecord) -> None:
+        """Bind again what a retired dataset had in common with a living one: the very manifest."""
+        living = living_versions(self._state(), self._organisation)
+        for version in retired.versions:
+            shared = living.get(version.manifest_root)
+            if shared is not None:
+                self._bind(version.manifest_root, shared, retired.changed_height)
+
+    def _bind(self, root: bytes, version: VersionRef, height: Height) -> None:
+        try:
+            self._versions.bind(root, version)
+        except (MissingError, CorruptError) as error:
+            self.lost_manifests += 1
+            self._log.error("manifest-lost", manifest=root.hex(), height=height, code=error.code)
+
+
+def living_versions(state: State, organisation: str) -> dict[bytes, VersionRef]:
+    """Return manifest root → version, of all versions of an organisation that live."""
+    return {
+        version.manifest_root: VersionRef(dataset.id, version.number)
+        for dataset in state.datasets()
+        if dataset.owner == organisation and dataset.status == "active"
+        for version in dataset.versions
+    }
 
 
 def accepted_operations(certified: CertifiedBlock) -> Iterator[tuple[object, DatasetId]]:

@@ -124,6 +124,7 @@ class Daemon:
                 group.create_task(services.catalogue.run())
                 group.create_task(self._carry_notes())
                 group.create_task(self._packing.run())
+                group.create_task(services.keeper.run())
                 serving = group.create_task(self._serve(server))
                 group.create_task(self._announce(server))
                 await self._stop.wait()

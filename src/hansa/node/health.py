@@ -47,11 +47,7 @@ class HealthCheck:
     def look(self) -> Health:
         """Return whether the node can do its work now, and every reason why not."""
         state = self._replica.state
-        reasons = [*self._membership(state), *self._links(state)]
-        if not self._replica.is_synced:
-            reasons.append("not synced: the tip is not known to be the alliance's yet")
-        if self._ledger.height() != state.height:
-            reasons.append("the ledger and the state stand at different heights")
+        reasons = self._chain(state)
         lag = state.height - self._index_height()
         if lag > INDEX_LAG_MAX:
             reasons.append(f"the index is {lag} blocks behind")
@@ -65,6 +61,19 @@ class HealthCheck:
         if trouble:
             reasons.append(f"packs wait in the journal, the store does not take them: {trouble}")
         return Health(ready=not reasons, reasons=reasons)
+
+    def behind(self) -> str:
+        """Return why the state may not be the alliance's newest, as a clause; empty if it is."""
+        return "; ".join(self._chain(self._replica.state))
+
+    def _chain(self, state: State) -> list[str]:
+        """Return why this node may not know the alliance's newest block."""
+        reasons = [*self._membership(state), *self._links(state)]
+        if not self._replica.is_synced:
+            reasons.append("not synced: the tip is not known to be the alliance's yet")
+        if self._ledger.height() != state.height:
+            reasons.append("the ledger and the state stand at different heights")
+        return reasons
 
     def _membership(self, state: State) -> list[str]:
         member = state.organisation_by_node_key(self._node_key)

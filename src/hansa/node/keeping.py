@@ -28,6 +28,10 @@ Report = CheckReport | CollectReport | RepairReport
 class Storekeeping(Protocol):
     """The work itself."""
 
+    def prepare(self) -> None:
+        """Look at what belongs to the event loop; called on it just before `do`."""
+        ...
+
     def do(self, request: StoreJobRequest, progress: Progress) -> Report:
         """Do one job to its end; called in a worker thread.
 
@@ -162,6 +166,7 @@ class Keeper:
     async def _do(self, number: int) -> None:
         request = self._jobs[number].request
         self._log.info("store-job-started", work=request.work, number=number)
+        self._work.prepare()
         try:
             report = await self._workers.run(self._work.do, request, self._progress(number))
         except HansaError as error:

@@ -141,6 +141,13 @@ def collected_ms(table: Table) -> int:
     return 0 if row is None else int.from_bytes(row, "big")
 
 
+def condemned(table: Table) -> tuple[int, int, int, int]:
+    """Return chunks and their bytes, manifests and their bytes, that collections found dead."""
+    chunks = [_decode_row(row)[1] for _, row in table.scan(_CHUNK_ROW)]
+    manifests = [_decode_row(row)[1] for _, row in table.scan(_MANIFEST_ROW)]
+    return len(chunks), sum(chunks), len(manifests), sum(manifests)
+
+
 @dataclass(slots=True)
 class _Condemned:
     """The chunks condemned by earlier runs, by mark."""
@@ -209,7 +216,7 @@ class _Collection:
             self._versions.leases.drop_expired(view.time_ms)
         self._repack(marks)
         if not self._options.dry_run:
-            self._table.write([(_COLLECTED_ROW, _encode_time(self._now))])
+            self._table.write([(_COLLECTED_ROW, self._now.to_bytes(8, "big"))])
         return self.report
 
     # --- listing ----------------------------------------------------------------------------------
@@ -273,7 +280,7 @@ class _Collection:
             elif time < 0 or time > self._now:
                 report.chunks_condemned += 1
                 report.bytes_condemned += length
-                changes.append((_CHUNK_ROW + digest, _encode_time(self._now)))
+                changes.append((_CHUNK_ROW + digest, _encode_row(self._now, length)))
             elif (
                 self._now - time < self._options.grace_ms
                 or stored.address.pack in self._chunks.journal.segments
@@ -338,7 +345,7 @@ class _Collection:
         times: list[int] = []
         for batch in _batches(self._table.scan(_CHUNK_ROW)):
             ids.append(ids_of([key[1:] for key, _ in batch]))
-            times += [int.from_bytes(row, "big") for _, row in batch]
+            times += [_decode_row(row)[0] for _, row in batch]
         joined = np.concatenate(ids) if ids else np.empty(0, np.uint64)
         order = np.argsort(joined, kind="stable")
         return _Condemned(joined[order], np.array(times, np.int64)[order])
@@ -361,9 +368,7 @@ class _Collection:
         """Condemn or delete manifests, and data keys, of no version."""
         living = set(view.living) | {root for root, _ in self._versions.versions()}
         living |= self._versions.leases.active(view.time_ms)
-        since = {
-            key[1:]: int.from_bytes(row, "big") for key, row in self._table.scan(_MANIFEST_ROW)
-        }
+        since = {key[1:]: _decode_row(row)[0] for key, row in self._table.scan(_MANIFEST_ROW)}
         dead = sorted((listed | set(self._keyring.key_roots())) - living)
         changes: list[tuple[bytes, bytes | None]] = [
             (_MANIFEST_ROW + root, None) for root in since.keys() - set(dead)
@@ -373,7 +378,8 @@ class _Collection:
             time = since.get(root, -1)
             if time < 0 or time > self._now:
                 self.report.manifests_condemned += 1
-                changes.append((_MANIFEST_ROW + root, _encode_time(self._now)))
+                size = self._store.size(name_manifest(root)) if root in listed else 0
+                changes.append((_MANIFEST_ROW + root, _encode_row(self._now, size)))
             elif self._now - time < self._options.grace_ms:
                 self.report.manifests_waiting += 1
             else:
@@ -467,8 +473,13 @@ def _batches(rows: Iterator[tuple[bytes, T]]) -> Iterator[list[tuple[bytes, T]]]
         yield batch
 
 
-def _encode_time(time_ms: int) -> bytes:
-    return time_ms.to_bytes(8, "big")
+def _encode_row(time_ms: int, size: int) -> bytes:
+    """Return a row of what is condemned: since when, and its bytes."""
+    return time_ms.to_bytes(8, "big") + size.to_bytes(8, "big")
+
+
+def _decode_row(row: bytes) -> tuple[int, int]:
+    return int.from_bytes(row[:8], "big"), int.from_bytes(row[8:], "big")
 
 
 def _short_listing(name: str) -> UnavailableError:

@@ -14,7 +14,8 @@ from hansa.errors import DiskFullError, MissingError
 from hansa.index.records import IndexChange
 from hansa.node import catalogue
 from hansa.node.catalogue import accepted_operations
-from hansa.rest import Question, StoreStats
+from hansa.rest import Question
+from hansa.rest_store import StoreStats
 from hansa.types import Height
 
 

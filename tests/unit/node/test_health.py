@@ -47,6 +47,15 @@ def test_ready(tmp_path) -> None:
     assert (True, []) == (health.ready, health.reasons)
 
 
+def test_behind(tmp_path) -> None:
+    """Only what bears on knowing the newest block counts, not a full disk or a slow index."""
+    assert make(tmp_path, index_height=-100, lost=1, trouble="x", free_min=1 << 70).behind() == ""
+    assert "not synced" in make(tmp_path, is_synced=False).behind()
+    assert "2 of 4" in make(tmp_path, connected={KEYS[1]}).behind()
+    assert "suspended" in make(tmp_path, status="suspended").behind()
+    assert "different heights" in make(tmp_path, ledger_height=4).behind()
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -27,6 +27,11 @@ class Work:
         self.requests = []
         self.error = None
         self.last = 0
+        self.prepared = 0
+
+    def prepare(self):
+        """Count."""
+        self.prepared += 1
 
     def do(self, request, progress):
         """Work in pieces until let through three times."""
@@ -78,6 +83,7 @@ async def test_a_job_from_start_to_end(work):
         done = await keeper.wait(1, 5_000)
         assert ("done", REPORT, 3) == (done.status, done.check, done.done)
         assert [done] == keeper.jobs()
+        assert work.prepared == 1
         with pytest.raises(MissingError):
             keeper.job(2)
 

@@ -14,6 +14,7 @@ from hansa.storage.chunk_store import ChunkStore
 from hansa.storage.journal import Journal
 from hansa.storage.memory import MemoryStore
 from hansa.storage.names import PACKS, name_pack
+from hansa.storage.pack import read_footer
 from hansa.storage.table import MemoryTable
 from hansa.testing.doubles import FixedClock, SeededEntropy
 from hansa.types import ChunkId
@@ -204,8 +205,10 @@ def test_a_deletion_is_repeated(tmp_path):
 
 
 def test_the_same_pack_comes_again(tmp_path):
-    """A pack of the same bytes, uploaded anew while the old one goes, is not deleted with it."""
+    """A pack of the same bytes and segment, come anew while the old one goes, stays: the worst case."""
     chunks, roots = packed(tmp_path, "ab")
+    segment = read_footer(chunks.store, name_pack(roots[0]), KEY).segment
+    chunks._entropy.random_bytes = lambda _count: segment
     chunks.addresses._clock.time_ms += limits.UPLOAD_LEASE_MS + 1
     chunks.forget([digest("a"), digest("b")])
     real = chunks.store.delete
@@ -228,6 +231,16 @@ def test_the_same_pack_comes_again(tmp_path):
         chunks.forget([digest("a"), digest("b")])
         assert not chunks.drop_pack(roots[0])
     assert chunks.store.exists(name_pack(roots[0]))
+
+
+def test_the_same_chunks_make_a_pack_of_another_name(tmp_path):
+    """Written anew they do not meet the name of the pack they come from, which may be damaged."""
+    chunks, roots = packed(tmp_path, "abc")
+    name = name_pack(roots[0])
+    chunks.store.objects[name] = chunks.store.objects[name][:-1] + b"!"
+    assert chunks.rewrite(roots, lambda _sealed: True, 0) > 0
+    assert chunks.flush() == 1
+    assert chunks.locate(digest("a")).address.pack != roots[0]
 
 
 def test_lost_table_after_rewriting(tmp_path):

@@ -10,6 +10,7 @@ from hansa.storage.table import MemoryTable
 from hansa.storage.version_store import VersionStore
 from hansa.testing.doubles import FixedClock, SeededEntropy
 from hansa.testing.versions import DIRECTORY_KEY, build_version
+from tests.unit.storage.keeping import DAY, City
 
 V1, V2 = VersionRef(b"d" * 16, 1), VersionRef(b"d" * 16, 2)
 
@@ -53,3 +54,30 @@ def test_stats(tmp_path):
     assert stats.versions[1].new_bytes < stats.versions[1].stored_bytes
     assert stats.chunks_duplicate == 2
     assert stats.table_memory_bytes > 0
+    assert stats.plain_bytes > stats.sealed_bytes > stats.new_bytes > 0, "a repeat compresses"
+    assert stats.manifest_bytes == len(first.manifest) + len(second.manifest)
+    assert stats.used_bytes == stats.packed_bytes + stats.journal_bytes + stats.manifest_bytes
+    assert (0, 0, 0) == (stats.damaged, stats.chunks_condemned, stats.collected_ms)
+    chunks.mark_damaged([first.directory.entries[0].sealed_digest])
+    assert compute_stats(versions).damaged == 1
+
+
+def test_what_collections_found_dead(tmp_path):
+    """Chunks and manifests are counted while they wait, and no more once they are gone."""
+    city = City(folder=tmp_path)
+    upload = city.publish({"a": b"a" * 90_000})
+    city.chunks.flush()
+    city.retire(upload)
+    city.pass_time(2 * DAY)
+    city.collect()
+    stats = compute_stats(city.versions)
+    sealed = sum(len(chunk.sealed) for chunk in upload.built.uploads)
+    assert (len(upload.built.uploads), sealed) == (stats.chunks_condemned, stats.condemned_bytes)
+    assert (1, len(upload.built.manifest)) == (
+        stats.manifests_unreferenced, stats.unreferenced_bytes,
+    )  # fmt: skip
+    assert stats.collected_ms == city.clock.time_ms
+    city.pass_time(2 * DAY)
+    city.collect()
+    stats = compute_stats(city.versions)
+    assert (0, 0, 0) == (stats.chunks_condemned, stats.manifests_unreferenced, stats.packs)

@@ -4,6 +4,7 @@ from hansa import rest
 from hansa.cli.show import bytes_text, transfer_progress
 from hansa.cli.story.catalogue import SampleDataset
 from hansa.cli.story.stage import MARKER, ORGANISATIONS, SUPER_NODES, Stage
+from hansa.rest_store import StoreStats
 
 
 async def elected(stage: Stage) -> None:
@@ -100,7 +101,7 @@ async def duplicates(stage: Stage) -> None:
     known_bytes += await _publish_twice(
         stage, next(item for item in stage.sample if "Sunshine" in item.title)
     )
-    stats = await stage.clients["environment"].get("/v1/store", rest.StoreStats)
+    stats = await stage.clients["environment"].get("/v1/store", StoreStats)
     checks.that(
         stats.duplicate_bytes > 0,
         "environment's store holds each of its chunks once",

@@ -16,11 +16,13 @@ from hansa.node.custody import Custody
 from hansa.node.driver import Driver
 from hansa.node.exchange import Exchange
 from hansa.node.health import HealthCheck
+from hansa.node.keeping import Keeper
 from hansa.node.observe import Metrics
 from hansa.node.outbox import DurableOutbox
 from hansa.node.parts import LocatingLedger, Peers
 from hansa.node.statuses import Statuses
 from hansa.ports import Clock, Entropy, Workers
+from hansa.storage.quota import Quota
 from hansa.storage.version_store import VersionStore
 from hansa.types import Digest, OrganisationName
 
@@ -46,6 +48,9 @@ class Services:
     accuser: Accuser
     exchange: Exchange
     versions: VersionStore
+    quota: Quota
+    keeper: Keeper
+    """Long work on the store, one at a time."""
     store_url: str
     store_free_bytes: Callable[[], int | None]
     """How many more bytes the store would take; None where nothing bounds it."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from hansa import rest
 from hansa.cli.story import data_steps
+from hansa.rest_store import StoreStats
 from tests.unit.cli.conftest import ID, committed
 from tests.unit.cli.story.kit import held, make_stage
 
@@ -59,7 +60,7 @@ async def test_elected_counts_processes_and_votes(tmp_path: Path) -> None:
 
 async def test_duplicates_fail_if_all_is_stored_again(tmp_path: Path) -> None:
     """Bytes stored for known data, none known: a store that keeps everything is seen."""
-    stats = rest.StoreStats(
+    stats = StoreStats(
         url="", datasets=1, versions=1, logical_bytes=9, chunks=1, stored_bytes=9,
         duplicate_bytes=0, packs=0, journal_bytes=0, free_bytes=0,
     )  # fmt: skip

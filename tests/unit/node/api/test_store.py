@@ -7,17 +7,17 @@ import pytest
 
 from hansa.chain.transactions import is_attested
 from hansa.codec import decode, encode
+from hansa.node.api import guard
 from hansa.node.api import store as module
 from hansa.node.api.store import cluster_number
 from hansa.rest import (
-    CheckReport,
     ChunkItem,
     ChunkUpload,
     LookupAnswer,
     LookupRequest,
     ManifestUpload,
-    StoreStats,
 )
+from hansa.rest_store import StoreJob, StoreStats
 
 OCTETS = {"Content-Type": "application/octet-stream"}
 
@@ -27,6 +27,16 @@ async def octets(live, path: str, value: object, kind: type):
     status, body, _ = await live.call("POST", path, data=encode(value), headers=OCTETS)
     assert status == 200, body
     return decode(kind, body)
+
+
+async def run_job(live, **request) -> StoreJob:
+    """Begin a job and wait for its end."""
+    status, body, _ = await live.call("POST", "/v1/store/jobs", json=request)
+    assert status == 202, body
+    number = msgspec.json.decode(body, type=StoreJob).number
+    job = await live.get(f"/v1/store/jobs/{number}?wait_ms=20000", StoreJob)
+    assert job.status != "running"
+    return job
 
 
 def test_cluster_numbers() -> None:
@@ -95,10 +105,9 @@ async def test_publish_and_check(live, tmp_path, monkeypatch) -> None:
         return (stats.versions, stats.logical_bytes) == (1, 200_000)
 
     await live.alliance.until(is_bound)
-    status, body, _ = await live.call("POST", "/v1/store/check", json={"read_data": True})
-    assert status == 200
-    report = msgspec.json.decode(body, type=CheckReport)
-    assert ([], []) == (report.problems, report.damaged_datasets)
+    job = await run_job(live, work="check", read_data=True)
+    assert ("done", [], []) == (job.status, job.check.problems, job.check.damaged_datasets)
+    assert job.check.read_data
 
     def refuse(*_: object) -> None:
         raise AssertionError("a chunk that a living version uses was uploaded again")
@@ -106,3 +115,48 @@ async def test_publish_and_check(live, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(live.services.versions.chunks, "put", refuse)
     async with live.alliance.client(live.member) as client:
         await client.publish([tmp_path / "f.bin"], title="The same file again")
+
+
+async def test_jobs(live) -> None:
+    """Collect and repair run and are told of; nonsense is refused."""
+    found = await run_job(live, work="collect", dry_run=True)
+    assert ("done", True) == (found.status, found.collect.dry_run)
+    found = await run_job(live, work="repair")
+    assert ("done", []) == (found.status, found.repair.problems)
+    numbers = [job.number for job in await live.get("/v1/store/jobs", list[StoreJob])]
+    assert [2, 1] == numbers
+    for body in ({"work": "burn"}, {"work": "collect", "grace_ms": -1}):
+        assert (await live.refused("POST", "/v1/store/jobs", json=body))["status"] == 400
+    assert (await live.refused("GET", "/v1/store/jobs/99"))["status"] == 404
+    assert (await live.refused("GET", "/v1/store/jobs/1?wait_ms=-1"))["status"] == 400
+
+
+async def test_only_admins_collect_and_repair(live, monkeypatch) -> None:
+    """Any own user may check; what deletes or writes needs the admin."""
+    monkeypatch.setattr(guard, "authorise", without_admin(guard.authorise))
+    for work in ("collect", "repair"):
+        found = await live.refused("POST", "/v1/store/jobs", json={"work": work})
+        assert (403, "denied") == (found["status"], found["code"])
+    assert (await run_job(live, work="check")).status == "done"
+
+
+def without_admin(authorise):
+    """Return the same judgement, of a user who lacks the role."""
+
+    def judge(*given):
+        user = authorise(*given)
+        roles = tuple(role for role in user.roles if role != "admin")
+        return msgspec.structs.replace(user, roles=roles)
+
+    return judge
+
+
+async def test_quota(live) -> None:
+    """An upload beyond it is refused as 507, with what to do; figures tell the bound."""
+    live.services.quota.quota_bytes = 1_000
+    item = ChunkItem(chunk=os.urandom(32), fingerprint=b"", sealed=os.urandom(2_000))
+    data = encode(ChunkUpload("", (item,)))
+    found = await live.refused("POST", "/v1/store/chunks", data=data, headers=OCTETS)
+    assert (507, "store-quota", False) == (found["status"], found["code"], found["retryable"])
+    stats = await live.get("/v1/store", StoreStats)
+    assert (1_000, 0) == (stats.quota_bytes, stats.journal_bytes)
