@@ -52,12 +52,10 @@ from hansa.node.config import (
     NodeConfig,
     StoreSection,
     encode_config,
-    is_hdfs,
     load_config,
     parse_size,
     read_passphrase,
     split_address,
-    store_folder,
     validate_store,
 )
 from hansa.node.custody import Custody
@@ -66,6 +64,7 @@ from hansa.node.driver import Driver
 from hansa.node.exchange import Exchange
 from hansa.node.health import HealthCheck
 from hansa.node.keeping import Keeper
+from hansa.node.moving import move_store, owner_line, store_place
 from hansa.node.observe import Metrics, close_log, open_log
 from hansa.node.outbox import DurableOutbox
 from hansa.node.parts import blocks_from
@@ -76,7 +75,9 @@ from hansa.ports import Entropy
 from hansa.rest import TransactionStatus
 from hansa.storage.chunk_store import ChunkStore
 from hansa.storage.journal import Journal
-from hansa.storage.opening import OpenedStore, hdfs_place, open_store
+from hansa.storage.migrate import MigrateReport
+from hansa.storage.opening import OpenedStore, open_store
+from hansa.storage.progress import Progress
 from hansa.storage.quota import Quota
 from hansa.storage.table import LmdbTable, open_table
 from hansa.storage.version_store import VersionStore
@@ -333,23 +334,9 @@ class _Builder:
         )
 
     def _open_store(self) -> OpenedStore:
-        section = self.config.store
-        place = (
-            hdfs_place(
-                url=section.url,
-                replication=section.replication,
-                user=section.user,
-                conf_dir=_beside(self.folder, section.hadoop_conf_dir),
-                kerberos_principal=section.kerberos_principal,
-                kerberos_keytab=_beside(self.folder, section.kerberos_keytab),
-                config=section.config,
-            )
-            if is_hdfs(self.config)
-            else store_folder(self.config, self.folder)
-        )
         return open_store(
-            place,
-            f"{self.alliance.hex()} {self.organisation}",
+            store_place(self.config, self.folder),
+            owner_line(self.alliance, self.organisation),
             clock=self.clock,
             entropy=self.entropy,
             tell=lambda text: self.log.warning("store.waits", why=text),
@@ -488,6 +475,19 @@ class _Builder:
         return status_of(transaction, status, result.code, place[0])
 
 
+def migrate_store(folder: Path, url: str, progress: Progress) -> MigrateReport:
+    """Move a stopped node's store to another place; see `node.moving`.
+
+    Raises:
+        ConflictError: the node is running.
+        HansaError: as `move_store`; the node still uses its old store.
+    """
+    with FolderLock(folder):
+        return move_store(
+            folder, url, clock=SystemClock(), entropy=SystemEntropy(), progress=progress
+        )
+
+
 def open_ledger(
     folder: Path, genesis: Genesis, closing: contextlib.ExitStack
 ) -> tuple[BlockLedger, State]:
@@ -535,11 +535,6 @@ def check_identity(genesis: Genesis, organisation: str, node_key: PublicKey) -> 
                 f"The genesis names another node key for {organisation}.",
                 remedy="Use the genesis of this alliance and the folder made for it.",
             )
-
-
-def _beside(folder: Path, name: str) -> str:
-    """Return a path of node.toml as seen from the node's folder; empty stays empty."""
-    return str(folder / name) if name else ""
 
 
 def _read_genesis(folder: Path) -> bytes:

@@ -1,6 +1,7 @@
 """`hansa store`: the own organisation's store, seen through its node; `migrate` where the node is stopped."""
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -8,7 +9,15 @@ from typing_extensions import override
 
 from hansa import limits
 from hansa.cli.acting import Acting, acting
-from hansa.cli.show import bytes_text, clean, print_fields, print_table, time_text, work_progress
+from hansa.cli.show import (
+    bytes_text,
+    clean,
+    print_fields,
+    print_table,
+    time_text,
+    transfer_progress,
+    work_progress,
+)
 from hansa.errors import CorruptError, InvalidError
 from hansa.rest_store import (
     CheckReport,
@@ -287,6 +296,54 @@ def _print_repair(report: RepairReport) -> None:
     for problem in report.problems:
         click.echo(f"  {clean(problem)}")
     _print_hurt(report.hurt)
+
+
+# --- migrate ------------------------------------------------------------------------------------
+
+
+@store.command(
+    "migrate",
+    epilog="\b\nExample:\n  hansa store migrate city/transport/node --to hdfs://n:8020/transport",
+)
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--to", "url", required=True, metavar="URL", help="file:///FOLDER or hdfs://…")
+@acting
+def migrate(acting: Acting, folder: Path, url: str) -> None:
+    """Copy the store of a stopped node to another place and switch to it; cut short, it goes on.
+
+    Every object is read back from the new place and compared. The old store is left as it is.
+    """
+    from hansa.bootstrap import migrate_store  # noqa: PLC0415 - brings the whole node
+    from hansa.node.config import load_config  # noqa: PLC0415
+
+    old = load_config(folder).store.url
+    with transfer_progress(hidden=acting.as_json) as display:
+        task = display.add_task("copy", total=None)
+
+        def progress(phase: str, done: int, total: int) -> None:
+            display.update(task, description=phase, completed=done, total=total)
+
+        report = migrate_store(folder, url, progress)
+    if acting.as_json:
+        acting.print_json({
+            "from": old, "to": url, "objects": report.objects, "bytes": report.bytes,
+            "copied": report.copied, "damaged": report.damaged,
+        })  # fmt: skip
+    else:
+        print_fields(
+            (
+                ("objects, compared", f"{report.objects}, {bytes_text(report.bytes)}"),
+                ("copied now", report.copied),
+                ("damaged, copied as they are", report.damaged),
+                ("the node uses", url),
+                ("left as it is, to be removed by hand", old),
+            )
+        )
+    if report.damaged:
+        raise CorruptError(
+            f"{len(report.damaged)} objects were damaged in the old store already.",
+            remedy="Start the node and run `hansa store repair`.",
+        )
 
 
 # --- the job ------------------------------------------------------------------------------------

@@ -1,10 +1,15 @@
 """`hansa store`: figures, and long work at the node that fails where something is damaged."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
-from hansa import rest_store
+from hansa import bootstrap, rest_store
+from hansa.node import config
+from hansa.node.config import Listen, NodeConfig
 from hansa.rest_store import StoreJob, StoreJobRequest
+from hansa.storage.migrate import MigrateReport
 from tests.unit.cli.conftest import ID, Desk
 
 STATS = rest_store.StoreStats(
@@ -131,3 +136,27 @@ def test_a_job_that_failed(desk: Desk) -> None:
     done = desk("store", "collect")
     assert done.exit_code == 7
     assert "Nothing was collected: x." in done.stderr
+
+
+def test_migrate(desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Old and new place are named; damage that came along is an error, after all was copied."""
+    monkeypatch.setattr(
+        config,
+        "load_config",
+        lambda _: NodeConfig(organisation="a", listen=Listen(peer="", api="")),
+    )
+    report = MigrateReport(objects=3, bytes=4096, copied=2)
+    asked = []
+
+    def move(folder, url, progress):
+        progress("copy", 1, 2)
+        asked.append((folder, url))
+        return report
+
+    monkeypatch.setattr(bootstrap, "migrate_store", move)
+    done = desk("store", "migrate", tmp_path, "--to", "file:///there")
+    assert asked == [(tmp_path, "file:///there")]
+    assert "file:store" in done.stdout
+    assert "3, 4.0 KiB" in done.stdout
+    report.damaged = ("packs/aa/bb",)
+    assert desk("store", "migrate", tmp_path, "--to", "x", "--json").exit_code == 8
