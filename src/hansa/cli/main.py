@@ -25,6 +25,7 @@ NOUNS = {
     "store": "Look at and check the own store.",
     "index": "Look at the index; explain a question.",
     "devnet": "Run an alliance on this machine, in one folder.",
+    "sim": "Run the agreement under faults and lies, on a virtual clock.",
     "demo": "See the whole story on real city data.",
 }
 

@@ -59,22 +59,24 @@ def make_members(chance: random.Random, count: int) -> list[Member]:
     ]
 
 
+def make_candidate(member: Member) -> Candidate:
+    """Return what the chain is told of an organisation."""
+    return Candidate(
+        name=member.name,
+        title=f"Organisation {member.name}",
+        node_key=member.node,
+        certificate=b"none",
+        peer_address="localhost:1",
+        api_url="https://localhost:1",
+        admin_key=member.admin_key.public,
+        admin_encryption_key=member.admin_decryption.public,
+        admin_name="Admin",
+    )
+
+
 def make_genesis(members: list[Member], parameters: Parameters) -> Genesis:
     """Return a genesis in which the first members are the super nodes."""
-    candidates = tuple(
-        Candidate(
-            name=member.name,
-            title=f"Organisation {member.name}",
-            node_key=member.node,
-            certificate=b"none",
-            peer_address="localhost:1",
-            api_url="https://localhost:1",
-            admin_key=member.admin_key.public,
-            admin_encryption_key=member.admin_decryption.public,
-            admin_name="Admin",
-        )
-        for member in members
-    )
+    candidates = tuple(map(make_candidate, members))
     chosen = tuple(member.name for member in members[: parameters.super_nodes])
     return Genesis(1, "simulated", START_MS, parameters, candidates, chosen)
 
@@ -88,20 +90,27 @@ class Client:
         self._chance = chance
 
     def sign(
-        self, operation: Operation, *, height: int, time_ms: int, confidential: bytes = b""
+        self,
+        operation: Operation,
+        *,
+        height: int,
+        time_ms: int,
+        confidential: bytes = b"",
+        key: SigningKey | None = None,
     ) -> Transaction:
-        """Return a signed transaction that expires some heights later."""
+        """Return a transaction, signed by the admin or `key`, that expires some heights later."""
+        key = key or self.member.admin_key
         body = TransactionBody(
             1,
             self._alliance,
-            self.member.admin_key.public,
+            key.public,
             Height(height + 500),
             Millis(time_ms),
             self._chance.randbytes(16),
             (operation,),
             confidential_digest(confidential),
         )
-        return sign_transaction(body, self.member.admin_key)
+        return sign_transaction(body, key)
 
     def confidential(self) -> bytes:
         """Return a confidential part that carries the marker."""

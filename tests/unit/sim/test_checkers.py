@@ -3,11 +3,16 @@
 import msgspec
 import pytest
 
+from hansa.chain.blocks import Erasure, Vote, sign_vote
+from hansa.chain.evidence import make_double_vote
 from hansa.chain.state import State
 from hansa.codec import encode
+from hansa.consensus.effects import ReportFault
 from hansa.consensus.events import Submitted
+from hansa.consensus.messages import Erased
 from hansa.consensus.records import VoteRecord, decode_records
 from hansa.sim.checkers import Checkers
+from hansa.sim.disk import Disk
 from hansa.sim.members import MARKER, START_MS
 from hansa.sim.run import PARAMETERS
 from hansa.sim.world import World
@@ -29,9 +34,7 @@ def world() -> World:
 
 def fresh(world: World) -> Checkers:
     """Return checkers that have seen the genesis only."""
-    checkers = Checkers()
-    checkers.genesis(State.at_genesis(world.genesis))
-    return checkers
+    return Checkers(State.at_genesis(world.genesis))
 
 
 def test_two_blocks_at_one_height(world: World) -> None:
@@ -76,9 +79,80 @@ def test_a_double_vote_and_a_leak(world: World) -> None:
 
 def test_a_copy_of_another_round(world: World) -> None:
     """Copies belong to the round in progress."""
-    replica, checkers = world.nodes[0].replica, fresh(world)
-    checkers.stepped(replica)
+    node, checkers = world.nodes[0], fresh(world)
+    checkers.stepped(node.key, node.replica)
     assert [] == checkers.violations
-    replica._vault.hold(1, 0, b"t" * 32, b"x")
-    checkers.stepped(replica)
+    node.replica._vault.hold(1, 0, b"t" * 32, b"x")
+    checkers.stepped(node.key, node.replica)
     assert 1 == len(checkers.violations)
+
+
+def test_a_buffer_that_is_dropped_and_not_overwritten(world: World) -> None:
+    """Letting go is not erasing."""
+    node, checkers = world.nodes[0], fresh(world)
+    vault, slot = node.replica._vault, (node.replica.height + 1, node.replica.round)
+    vault.hold(*slot, b"t" * 32, bytearray(b"secret"))
+    checkers.stepped(node.key, node.replica)
+    vault._rounds.clear()
+    checkers.stepped(node.key, node.replica)
+    assert any("not overwritten" in text for text in checkers.violations)
+
+
+def test_an_erasure_acknowledged_too_early(world: World) -> None:
+    """ERASED goes out while the copies are here."""
+    node, checkers = world.nodes[0], fresh(world)
+    erasure = Erasure(world.alliance, 1, 0, "committed", bytes(32), 1, node.key, bytes(64))
+    checkers.sent(node.key, node.replica, encode(Erased((erasure,))))
+    assert [] == checkers.violations
+    node.replica._vault.hold(1, 0, b"t" * 32, b"x")
+    checkers.sent(node.key, node.replica, encode(Erased((erasure, erasure))))
+    assert ["an erasure was acknowledged while the copies are held"] == checkers.violations
+
+
+def test_a_block_against_the_rules(world: World) -> None:
+    """Judged once more from the checkers' own state."""
+    node, checkers = world.nodes[0], fresh(world)
+    certified = node.disk.blocks[0]
+    spoilt = msgspec.structs.replace(certified.block.transactions[0], signature=bytes(64))
+    block = msgspec.structs.replace(certified.block, transactions=(spoilt,))
+    checkers.committed(node.key, msgspec.structs.replace(certified, block=block), node.disk.state)
+    assert any("not valid" in text for text in checkers.violations)
+
+
+def test_accusations(world: World) -> None:
+    """Between honest nodes none is allowed; what liars say does not count."""
+    one, other = world.nodes[0].key, world.nodes[1].key
+    checkers = Checkers(State.at_genesis(world.genesis), [other])
+    fault = ReportFault("malformed", other, "")
+    checkers.accused(one, fault)
+    checkers.accused(other, ReportFault("malformed", one, ""))
+    checkers.accused(one, ReportFault("differing-review", one, ""))
+    assert [] == checkers.violations
+    fresh(world).accused(one, fault)
+    checkers.accused(one, ReportFault("equivocation", one, ""))
+    assert ["an honest node was accused of equivocation: "] == checkers.violations
+    first, second = (
+        sign_vote(Vote(world.alliance, 0, 9, 0, "review", bytes([n]) * 32), key)
+        for n, key in enumerate([world.members[2].node_key] * 2)
+    )
+    honest = fresh(world)
+    honest.proved(one, make_double_vote(first, second))
+    assert ["there is evidence against an honest node"] == honest.violations
+    honest.proved(one, make_double_vote(first, first))
+    assert "an honest node accuses on evidence that proves nothing" in honest.violations
+
+
+def test_a_restart_that_takes_blocks_back(world: World) -> None:
+    """A disk never stands lower than it stood."""
+    node, checkers = world.nodes[0], fresh(world)
+    checkers.committed(node.key, node.disk.blocks[0], node.disk.state)
+    checkers.started(node.key, Disk(State.at_genesis(world.genesis)))
+    assert ["a restart took blocks back"] == checkers.violations
+
+
+def test_a_lock_without_its_body(world: World) -> None:
+    """What is locked is here, and durable."""
+    node, checkers = world.nodes[0], fresh(world)
+    node.replica._agreement.height.locked_digest = b"l" * 32
+    checkers.stepped(node.key, node.replica)
+    assert any("lock" in text for text in checkers.violations)

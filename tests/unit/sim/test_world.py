@@ -50,13 +50,15 @@ def test_a_crash_loses_memory_and_keeps_the_disk() -> None:
 
 
 def test_a_step_can_break_off() -> None:
-    """What comes after the break is neither written nor sent."""
+    """What comes after the break is neither written nor sent; what breaks is written at most."""
     world = started()
     node = world.by_key[world.nodes[0].replica.master()]
     node.crash_after = 0
+    sent = world.network.sent
     submit(world, world.nodes.index(node))
     assert node.replica is None
-    assert [] == node.disk.votes
+    assert [] == node.disk.blocks
+    assert sent == world.network.sent
 
 
 def test_a_pause_holds_what_comes_in() -> None:
@@ -69,3 +71,41 @@ def test_a_pause_holds_what_comes_in() -> None:
     world.resume(world.nodes[0])
     world.run_for(2_000)
     assert 1 == len(set(world.heights()))
+
+
+def test_twins_have_one_key_and_two_disks() -> None:
+    """What is sent to the key reaches both."""
+    world = World(1, organisations=4, parameters=PARAMETERS, twinned=(0,))
+    assert 5 == len(world.nodes)
+    one, twin = world.instances[world.members[0].node]
+    assert one is world.by_key[one.key]
+    assert twin is world.nodes[-1]
+    assert not one.is_honest
+    world.start_all()
+    world.run_for(100)
+    submit(world, 1)
+    world.run_for(2_000)
+    assert one.disk.state.height == twin.disk.state.height > 0
+    assert one.disk is not twin.disk
+    assert [] == world.checkers.violations
+
+
+def test_who_stands_by_is_not_linked() -> None:
+    """Until the alliance admits it."""
+    world = World(1, organisations=4, parameters=PARAMETERS, standbys=1)
+    world.start_all()
+    world.run_for(100)
+    assert {*world.nodes[0].replica._context.connected} == {node.key for node in world.nodes[1:4]}
+    assert set() == world.nodes[4].replica._context.connected
+    assert world.nodes[4] not in world.settling()
+
+
+def test_scripts_act_before_a_step_and_between_instances() -> None:
+    """They may stop a node, or part two of them."""
+    world = started()
+    world.parts = lambda sender, receiver: receiver is world.nodes[1]
+    world.before_step = lambda node, event: world.crash(node) if node is world.nodes[2] else None
+    submit(world)
+    world.run_for(3_000)
+    assert world.nodes[2].replica is None
+    assert 0 == world.nodes[1].disk.state.height
