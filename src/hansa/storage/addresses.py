@@ -252,10 +252,14 @@ class Addresses:
                 if not self._placing[root]:
                     del self._placing[root]
 
-    def points_at(self, root: bytes, entry: PackEntry) -> bool:
-        """Tell whether the table points at this very entry of a pack."""
-        stored = self.index.locate(entry.sealed_digest)
-        return stored is not None and stored.address == Address(root, entry.offset, entry.length)
+    def current(self, root: bytes, entries: Sequence[PackEntry]) -> list[PackEntry]:
+        """Return the entries of a pack at which the table points; one question for all."""
+        found = self.index.locate_many([entry.sealed_digest for entry in entries])
+        return [
+            entry
+            for entry, stored in zip(entries, found, strict=True)
+            if stored is not None and stored.address == Address(root, entry.offset, entry.length)
+        ]
 
     def begin_drop(self, root: bytes) -> bool:
         """Note durably that a pack goes; False if it is just being written. Under the lock."""

@@ -227,17 +227,20 @@ class _Collection:
         Raises:
             UnavailableError: the store does not list what it holds.
         """
+        # First what must be there, then the list: what comes in between is no contradiction.
+        bound = [root for root, _row in self._versions.versions()]
         found = {parse_root(name) for name in self._store.list(MANIFESTS)} - {None}
         roots = {root for root in found if root is not None}
-        for root, _row in self._versions.versions():
+        for root in bound:
             if root not in roots and self._store.exists(name_manifest(root)):
                 raise _short_listing(name_manifest(root))
         return roots
 
     def _list_packs(self) -> None:
         """Note the packs that are in the store and in the table; strangers are left alone."""
+        known = list(self._chunks.packs())
         listed = {parse_root(name) for name in self._store.list(PACKS)}
-        for root, row in self._chunks.packs():
+        for root, row in known:
             if root in listed:
                 self._uses[root] = PackUse(root, row.cluster, row.bytes, self._is_fresh(root))
             elif self._store.exists(name_pack(root)):

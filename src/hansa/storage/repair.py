@@ -132,10 +132,9 @@ class _Repair:
     def _salvage(self, root: bytes, cluster: int) -> None:
         """Copy what is sound of a damaged pack, as footer or table know it."""
         saved = lost = 0
-        for entry in self._chunks.entries(root):
-            if self._chunks.addresses.points_at(root, entry):
-                is_sound = self._is_sound(root, entry)
-                saved, lost = saved + is_sound, lost + (not is_sound)
+        for entry in self._chunks.addresses.current(root, self._chunks.entries(root)):
+            is_sound = self._is_sound(root, entry)
+            saved, lost = saved + is_sound, lost + (not is_sound)
         self.report.chunks_saved += saved
         self.report.chunks_lost += lost
         self.report.packs_rewritten += saved > 0

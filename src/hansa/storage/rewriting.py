@@ -64,11 +64,8 @@ class Rewriting:
         """
         moved = 0
         for root in roots:
-            wanted = [
-                entry
-                for entry in self.entries(root)
-                if self._addresses.points_at(root, entry) and is_wanted(entry.sealed_digest)
-            ]
+            current = self._addresses.current(root, self.entries(root))
+            wanted = [entry for entry in current if is_wanted(entry.sealed_digest)]
             for group in _groups(wanted):
                 moved += self._copy(root, group, cluster)
         return moved
@@ -99,8 +96,8 @@ class Rewriting:
             now = self._addresses.now_ms()
             fresh: dict[bytes, bool] = {}
             dropped: list[bytes] = []
-            for digest in sealed_digests:
-                stored = self._addresses.index.locate(digest)
+            found = self._addresses.index.locate_many(sealed_digests)
+            for digest, stored in zip(sealed_digests, found, strict=True):
                 if stored is None:
                     continue
                 pack = stored.address.pack
@@ -123,8 +120,7 @@ class Rewriting:
         except MissingError:
             entries = ()
         with self._addresses.lock:
-            is_needed = any(self._addresses.points_at(root, entry) for entry in entries)
-            if is_needed or not self._addresses.begin_drop(root):
+            if self._addresses.current(root, entries) or not self._addresses.begin_drop(root):
                 return False
         self._addresses.finish_drop(root)
         return True

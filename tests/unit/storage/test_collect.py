@@ -215,6 +215,29 @@ def test_a_lease_after_the_mark_is_seen_at_the_decision(city, monkeypatch):
     assert city.read(upload) == upload.files
 
 
+def test_a_collection_between_the_look_and_the_signature_takes_nothing(city, monkeypatch):
+    """The lease is there before the node looks whether all is stored, not after."""
+    upload = city.begin({"a": ONE})
+    city.send(upload)
+    city.attest(upload)
+    city.chunks.flush()
+    city.pass_time(2 * DAY)
+    city.collect(0)
+    look = city.versions.missing
+
+    def slow_look(directory):
+        found = look(directory)
+        city.collect(0)
+        return found
+
+    monkeypatch.setattr(city.versions, "missing", slow_look)
+    facts = city.versions.attest(upload.built.root, limits.UPLOAD_LEASE_MS)
+    upload.attested_until = facts.leased_until_ms
+    assert look(upload.built.directory) == []
+    assert city.commit(upload) is not None
+    assert city.read(upload) == upload.files
+
+
 def test_a_manifest_put_anew_while_others_are_deleted_stays(city):
     """Each deletion looks at the leases of its moment, not at those of the run's begin."""
     uploads = [city.begin({"a": ONE}), city.begin({"b": TWO})]
