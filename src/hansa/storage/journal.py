@@ -100,11 +100,12 @@ class Journal:
         data = path.read_bytes()
         body = path.with_suffix(_BODY)
         body_bytes = body.stat().st_size if body.exists() else -1
-        if len(data) < HEADER_BYTES and body_bytes <= len(HEADER):
+        found = decode_log(data, len(HEADER)) if len(data) >= HEADER_BYTES else None
+        is_begun = found is None or body_bytes < len(HEADER)
+        if is_begun and len(data) <= HEADER_BYTES and body_bytes <= len(HEADER):
             # A crash while it was made: nothing in it was ever acknowledged.
             remove_file(path)
             return
-        found = decode_log(data, len(HEADER)) if len(data) >= HEADER_BYTES else None
         if found is None or found.segment_id.hex() != path.stem:
             self.unreadable.append(path.name)
             return

@@ -5,7 +5,6 @@ made good: a pack the table does not know is adopted from its footer; a segment 
 needed is removed; records the table does not know are noted. What is missing or damaged is reported.
 """
 
-from hansa.data.hash_index_table import StoredChunk
 from hansa.errors import CorruptError
 from hansa.storage.addresses import DROPPING_ROW, SEGMENT_ROW, Addresses, Alive, stored_at
 from hansa.storage.names import PACKS, name_pack, parse_root
@@ -79,7 +78,10 @@ def _recover_segment(addresses: Addresses, segment: Segment) -> None:
         stored = addresses.index.locate(record.sealed_digest)
         here = stored_at(record, segment)
         needed += stored == here
-        if not _lies_elsewhere(addresses, stored, here, alive):
+        if stored is not None and segment.is_body_gone:
+            # Sealed: the pack has it, be it damaged there. Here there is nothing to offer.
+            continue
+        if stored is None or (stored != here and not addresses.is_alive(stored, alive)):
             unknown.append(record)
     is_needed = bool(unknown or needed or not segment.records)
     # Without its body it was sealed, if nothing of it is needed; else it was lost.
@@ -90,10 +92,3 @@ def _recover_segment(addresses: Addresses, segment: Segment) -> None:
         addresses.drop_segment(segment)
     elif unknown and not segment.is_body_gone:
         addresses.note(segment, unknown)
-
-
-def _lies_elsewhere(
-    addresses: Addresses, stored: StoredChunk | None, here: StoredChunk, alive: Alive
-) -> bool:
-    """Tell whether the table has a living place for a chunk, this one or another."""
-    return stored is not None and (stored == here or addresses.is_alive(stored, alive))

@@ -9,6 +9,7 @@ from hansa.data.pipeline import UploadChunk
 from hansa.errors import ConflictError, MissingError
 from hansa.storage.journal import Journal
 from hansa.storage.pack import HEADER
+from hansa.storage.segment_log import encode_header
 from hansa.types import ChunkId
 
 ID = b"s" * 32
@@ -120,7 +121,14 @@ def test_log_without_body(tmp_path):
 def test_crash_while_a_segment_is_made(tmp_path):
     """Files without whole headers, or a body alone, held nothing, and go."""
     name = ID.hex()
-    for body, log in ((b"HAN", None), (HEADER, None), (HEADER, b"HANSAJ"), (b"", b"")):
+    for body, log in (
+        (b"HAN", None),
+        (HEADER, None),
+        (HEADER, b"HANSAJ"),
+        (b"", b""),
+        (bytes(16), bytes(66)),
+        (b"HANSA", encode_header(ID, 0)),
+    ):
         (tmp_path / f"{name}.pack").write_bytes(body)
         if log is not None:
             (tmp_path / f"{name}.log").write_bytes(log)
