@@ -9,7 +9,6 @@ import contextlib
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -27,14 +26,11 @@ from hansa.node.config import (
 )
 from hansa.ports import Clock, Entropy, Store
 from hansa.storage.migrate import MigrateReport, migrate
-from hansa.storage.opening import hdfs_place, open_store
+from hansa.storage.opening import StorePlace, hdfs_place, open_store
 from hansa.storage.progress import Progress
 
-if TYPE_CHECKING:
-    from hansa.storage.hdfs import HdfsSettings
 
-
-def store_place(config: NodeConfig, folder: Path) -> "Path | HdfsSettings":
+def store_place(config: NodeConfig, folder: Path) -> StorePlace:
     """Return where the store of a node lies, as `open_store` takes it.
 
     Raises:

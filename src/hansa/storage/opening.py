@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from hansa.errors import UnavailableError
 from hansa.ports import Clock, Entropy, Store
@@ -12,6 +12,9 @@ from hansa.storage.local import LocalStore
 
 if TYPE_CHECKING:
     from hansa.storage.hdfs import HdfsSettings
+
+StorePlace: TypeAlias = "Path | HdfsSettings"
+"""A folder of this machine, or where and as whom in HDFS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class OpenedStore:
 
 
 def open_store(
-    place: "Path | HdfsSettings",
+    place: StorePlace,
     owner: str,
     *,
     clock: Clock,
