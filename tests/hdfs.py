@@ -5,6 +5,7 @@ import itertools
 import os
 from pathlib import Path
 
+import psutil
 import pytest
 
 from hansa.cli.hdfs import HdfsCluster
@@ -20,9 +21,7 @@ _numbers = itertools.count()
 
 def begin_cluster(folder: Path, *, datanodes: int = 3) -> HdfsCluster:
     """Start a cluster that ends with this process; skip where there is no Java, but never under CI."""
-    reason = why_not()
-    if reason and not os.environ.get("CI"):
-        pytest.skip(reason)
+    refuse_without_hadoop()
     try:
         return HdfsCluster(folder, tied=True).start(datanodes=datanodes, replication=REPLICATION)
     except MissingError as error:
@@ -48,3 +47,34 @@ def open_hdfs_store(url: str, owner: str = OWNER, **options: object) -> HdfsStor
     return HdfsStore(
         settings_for(url), owner, clock=SystemClock(), entropy=SystemEntropy(), **options
     )
+
+
+def refuse_without_hadoop() -> None:
+    """Skip where there is no Java; under CI that is a failure."""
+    reason = why_not()
+    if reason and not os.environ.get("CI"):
+        pytest.skip(reason)
+
+
+def block_files(cluster: HdfsCluster, number: int) -> list[Path]:
+    """Return the block files on one DataNode's disk, those being written too."""
+    return list((cluster.folder / f"datanode-{number}").rglob("blk_*"))
+
+
+def flip_byte(path: Path, offset: int) -> None:
+    """Change one bit of a file, as a failing disk does."""
+    with path.open("r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)[0]
+        file.seek(offset)
+        file.write(bytes([byte ^ 1]))
+
+
+def processes_below(folder: Path) -> list[str]:
+    """Return the commands of all processes that name a folder."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        words = process.info["cmdline"] or []
+        if any(str(folder) in word for word in words) and process.info["status"] != "zombie":
+            found.append(" ".join(words))
+    return [words for words in found if "pytest" not in words]

@@ -13,9 +13,11 @@ import gc
 import resource
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from hansa import limits
 from hansa.chain.blocks import CertifiedBlock, Header
 from hansa.chain.genesis import Genesis, decode_genesis
 from hansa.chain.state import State
@@ -111,6 +113,10 @@ class NewNode:
     api_url: str = ""
     """https://host:port under which own users reach it, if not `api`."""
     store_url: str = "file:store"
+    store_user: str = ""
+    """HDFS: as whom."""
+    store_replication: int = 3
+    """HDFS: copies of each block."""
 
 
 def prepare_node_folder(
@@ -131,7 +137,9 @@ def prepare_node_folder(
     config = NodeConfig(
         organisation=node.organisation,
         listen=Listen(peer=node.peer, api=node.api),
-        store=StoreSection(url=node.store_url),
+        store=StoreSection(
+            url=node.store_url, user=node.store_user, replication=node.store_replication
+        ),
     )
     hosts = {
         split_address(node.peer_address or node.peer, "peer_address")[0],
@@ -310,8 +318,16 @@ class _Builder:
         self.closing.callback(table.close)
         journal = Journal(folder / "journal")
         self.closing.callback(journal.close)
+        readers = ThreadPoolExecutor(limits.READERS_MAX, "hansa-read")
+        self.closing.callback(readers.shutdown)
         chunks = ChunkStore(
-            store, journal, table, self.directory_key, self.entropy, clock=self.clock
+            store,
+            journal,
+            table,
+            self.directory_key,
+            self.entropy,
+            clock=self.clock,
+            readers=readers,
         )
         self.versions = VersionStore(chunks, self.directory_key, self.clock)
         self.index = InformationIndex.open(
@@ -393,6 +409,7 @@ class _Builder:
             lost_manifests=lambda: catalogue.lost_manifests,
             folder=self.folder,
             disk_free_bytes_min=self.config.disk_free_bytes_min,
+            store_trouble=lambda: self.versions.chunks.trouble,
         )
         return Services(
             genesis=self.genesis,

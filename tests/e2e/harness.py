@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hansa.cli.hdfs.jars import JARS_VARIABLE
 from hansa.cli.local_alliance import LocalAlliance
 from hansa.client.client import HansaClient
 from hansa.rest import NodeStatus
@@ -42,7 +43,9 @@ class Shell:
 
     def environment(self, **more: str) -> dict[str, str]:
         """Return the environment the commands run in."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("HANSA_")}
+        kept = {
+            k: v for k, v in os.environ.items() if not k.startswith("HANSA_") or k == JARS_VARIABLE
+        }
         return {**kept, "HANSA_HOME": str(self.home), **more}
 
     def __call__(
@@ -67,9 +70,11 @@ class Shell:
 
 
 @contextmanager
-def devnet(folder: Path, organisations: list[str], super_nodes: int = 4) -> Iterator[LocalAlliance]:
+def devnet(
+    folder: Path, organisations: list[str], super_nodes: int = 4, store: str = ""
+) -> Iterator[LocalAlliance]:
     """Yield an alliance whose nodes are stopped at the end, whatever happens."""
-    alliance = LocalAlliance.create(folder, organisations, super_nodes, "")
+    alliance = LocalAlliance.create(folder, organisations, super_nodes, store, tied=True)
     try:
         asyncio.run(alliance.up(lambda _: None))
         yield alliance

@@ -24,9 +24,9 @@ from hansa.system import SystemClock
 
 
 @click.command(
-    epilog="\b\nExamples:\n  hansa demo\n  hansa demo --keep\n  hansa demo --json checks.json"
+    epilog="\b\nExamples:\n  hansa demo\n  hansa demo --store hdfs\n  hansa demo --keep\n  hansa demo --json checks.json"
 )
-@click.option("--store", default="file", show_default=True, help="file, or a store URL.")
+@click.option("--store", default="file", show_default=True, help="file, hdfs, or a store URL.")
 @click.option("--keep", is_flag=True, help="Leave the alliance running, and say how to use it.")
 @click.option(
     "--dir",
@@ -70,7 +70,7 @@ def _run(
     alliance: LocalAlliance | None = None
     finished = False
     try:
-        alliance = LocalAlliance.create(home, ORGANISATIONS, SUPER_NODES, url)
+        alliance = LocalAlliance.create(home, ORGANISATIONS, SUPER_NODES, url, tied=not keep)
         asyncio.run(_tell(alliance, checks, scratch))
         finished = True
     finally:

@@ -7,9 +7,9 @@ import click
 import msgspec
 
 from hansa.cli.acting import Acting, acting, warn_of_bare_keys
-from hansa.cli.local_alliance import LocalAlliance
+from hansa.cli.local_alliance import OWN_HDFS, LocalAlliance
 from hansa.cli.show import print_table
-from hansa.errors import InvalidError, UnavailableError
+from hansa.errors import InvalidError
 
 _folder = click.option(
     "--dir",
@@ -31,6 +31,7 @@ def devnet() -> None:
 Examples:
   hansa devnet up --dir city --organisations transport,health,safety,energy
   hansa devnet up --dir city                       (resumes it)
+  hansa devnet up --dir city --organisations north,south --store hdfs
 """,
 )
 @_folder
@@ -40,7 +41,12 @@ Examples:
     type=click.IntRange(min=1),
     help="Seats: 1, 4, 7, …; default 4, or 1 for fewer than 4.",
 )
-@click.option("--store", default="file", show_default=True, help="file, hdfs, or a store URL.")
+@click.option(
+    "--store",
+    default="file",
+    show_default=True,
+    help="file, hdfs (a real one, started in the folder), or a store URL.",
+)
 @acting
 def up(
     acting: Acting, folder: Path, organisations: str | None, super_nodes: int | None, store: str
@@ -71,12 +77,14 @@ def up(
 @_folder
 @acting
 def down(acting: Acting, folder: Path) -> None:
-    """Stop the nodes of a devnet; the folder stays, `devnet up` resumes it."""
-    stopped = LocalAlliance.open(folder).stop()
+    """Stop the nodes of a devnet, and its HDFS; the folder stays, `devnet up` resumes it."""
+    alliance = LocalAlliance.open(folder)
+    stopped = alliance.stop()
     if acting.as_json:
         acting.print_json({"stopped": stopped})
     else:
-        click.echo(f"{stopped} node{'' if stopped == 1 else 's'} stopped.")
+        hdfs = " HDFS is stopped." if alliance.hdfs is not None else ""
+        click.echo(f"{stopped} node{'' if stopped == 1 else 's'} stopped.{hdfs}")
 
 
 @devnet.command("status", epilog="\b\nExample:\n  hansa devnet status --dir city --json")
@@ -88,22 +96,19 @@ def status(acting: Acting, folder: Path) -> None:
 
 
 def store_url(store: str) -> str:
-    """Return the URL below which each member gets a store root of its own; empty for its folder.
+    """Return where the members store, as `DevnetState.store` has it: a root of its own for each.
 
     Raises:
-        UnavailableError: this version has no store of that kind.
         InvalidError: not a store.
     """
     if store == "file":
         return ""
-    if store.startswith("file:///"):
+    if store == OWN_HDFS or store.startswith(("file:///", "hdfs://")):
         return store
-    if store == "hdfs" or store.startswith("hdfs://"):
-        raise UnavailableError(
-            "This version stores on local disks only; HDFS comes with a later one.",
-            remedy="Use --store file or --store file:///FOLDER; docs/status.md says what is there.",
-        )
-    raise InvalidError(f"{store!r} is no store.", remedy="Use file, or a URL: file:///FOLDER.")
+    raise InvalidError(
+        f"{store!r} is no store.",
+        remedy="Use file, hdfs, or a URL: file:///FOLDER, hdfs://HOST:PORT/FOLDER.",
+    )
 
 
 def _refuse_change(
@@ -130,6 +135,7 @@ def _show(acting: Acting, alliance: LocalAlliance, **more: object) -> None:
                 "genesis": str(alliance.folder / "genesis.hansa"),
                 "super_nodes": alliance.state.super_nodes,
                 "members": [msgspec.to_builtins(view) for view in views],
+                "hdfs": msgspec.to_builtins(alliance.hdfs.view()) if alliance.hdfs else None,
                 **more,
             }
         )
@@ -146,3 +152,9 @@ def _show(acting: Acting, alliance: LocalAlliance, **more: object) -> None:
             for v in views
         ),
     )
+    if alliance.hdfs is not None:
+        found = alliance.hdfs.view()
+        what = (
+            f"{found.datanodes_live} of {found.datanodes} DataNodes" if found.running else "stopped"
+        )
+        click.echo(f"HDFS {found.url}: {what}")

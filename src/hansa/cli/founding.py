@@ -50,6 +50,10 @@ class Place:
     """host:port to bind for other nodes, where that is not how they reach it."""
     listen_api: str = ""
     """host:port to bind for the own users, where that is not how they reach it."""
+    store_user: str = ""
+    """As whom a store in HDFS is used; empty for the system's user."""
+    store_replication: int = 3
+    """Copies of each block of a store in HDFS."""
 
 
 def create_member(
@@ -124,6 +128,8 @@ def _make_member(
         peer_address=place.peer,
         api_url=f"https://{place.api}",
         store_url=place.store or "file:store",
+        store_user=place.store_user,
+        store_replication=place.store_replication,
     )
     candidate = prepare_node_folder(folder / "node", node, entropy=entropy, passphrase=passphrase)
     validate_candidate(candidate)

@@ -3,6 +3,7 @@
     D/devnet.json        organisations, seats, ports
     D/genesis.hansa
     D/members/NAME/      one member each (see `founding`)
+    D/hdfs/              a real HDFS, if the stores lie in one (see `hansa.cli.hdfs`)
 
 The founding super nodes are the first by name; the elected ones come from votes on the chain, which
 every organisation's first user casts for the organisations in the order they were given.
@@ -27,6 +28,7 @@ from hansa.cli.founding import (
     found_alliance,
     validate_organisation_name,
 )
+from hansa.cli.hdfs import HdfsCluster
 from hansa.client.client import HansaClient
 from hansa.client.profile import (
     Profile,
@@ -53,6 +55,10 @@ OWN_SUSPENSION = "this node's organisation is suspended"
 """What a node's health says of itself."""
 ELECTION_S_MAX = 120
 POLL_S = 0.1
+OWN_HDFS = "hdfs"
+"""The store of a devnet that has an HDFS of its own, in the folder of that name."""
+_HDFS_REPLICATION = 2
+"""Of three DataNodes: one more can take a lost one's place."""
 
 Tell = Callable[[str], None]
 
@@ -66,6 +72,7 @@ class DevnetState(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     ports: dict[str, list[int]]
     """Organisation → [peer port, API port] on the loopback address."""
     store: str
+    """Empty for a folder in each node's, "hdfs" for a HDFS of its own, else a URL with a folder for each."""
 
 
 class MemberView(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,10 +92,12 @@ class MemberView(msgspec.Struct, frozen=True, kw_only=True):
 class LocalAlliance:
     """A devnet folder."""
 
-    def __init__(self, folder: Path, state: DevnetState) -> None:
+    def __init__(self, folder: Path, state: DevnetState, *, tied: bool = False) -> None:
         """Use `create` or `open`."""
         self.folder = folder
         self.state = state
+        self.hdfs = HdfsCluster(folder / OWN_HDFS, tied=tied) if state.store == OWN_HDFS else None
+        """The devnet's own HDFS, if it has one."""
 
     @classmethod
     def exists(cls, folder: Path) -> bool:
@@ -117,13 +126,27 @@ class LocalAlliance:
 
     @classmethod
     def create(
-        cls, folder: Path, organisations: list[str], super_nodes: int, store: str
+        cls,
+        folder: Path,
+        organisations: list[str],
+        super_nodes: int,
+        store: str,
+        *,
+        tied: bool = False,
     ) -> "LocalAlliance":
-        """Make keys, folders, genesis and state; nothing runs yet.
+        """Make keys, folders, genesis and state; no node runs yet, an own HDFS does.
+
+        Args:
+            folder: made if absent.
+            organisations: their names.
+            super_nodes: seats.
+            store: as in `DevnetState`.
+            tied: an own HDFS ends when this process does, however it does.
 
         Raises:
             ConflictError: the folder is not empty.
             InvalidError: too few organisations, a name twice, a bad name.
+            MissingError, UnavailableError: HDFS cannot be started.
         """
         folder = folder.absolute()
         if folder.exists() and any(folder.iterdir()):
@@ -140,33 +163,51 @@ class LocalAlliance:
         clock, entropy = SystemClock(), SystemEntropy()
         ports = processes.free_ports(2 * len(organisations))
         pairs = {name: ports[2 * i : 2 * i + 2] for i, name in enumerate(organisations)}
-        candidates = []
+        state = DevnetState(
+            organisations=organisations, super_nodes=super_nodes, ports=pairs, store=store
+        )
+        made = cls(folder, state, tied=tied)
         try:
-            for name in organisations:
-                peer, api = (f"127.0.0.1:{port}" for port in pairs[name])
-                place = Place(peer, api, f"{store.rstrip('/')}/{name}" if store else "")
-                candidates.append(
-                    create_member(
-                        folder / "members" / name,
-                        name,
-                        name.replace("-", " ").capitalize(),
-                        place,
-                        entropy=entropy,
-                        passphrase=passphrase_from_environment(),
-                    )
+            if made.hdfs is not None:
+                made.hdfs.start(replication=_HDFS_REPLICATION)
+            candidates = [
+                create_member(
+                    folder / "members" / name,
+                    name,
+                    name.replace("-", " ").capitalize(),
+                    made._place(name),
+                    entropy=entropy,
+                    passphrase=passphrase_from_environment(),
                 )
+                for name in organisations
+            ]
             genesis = encode(found_alliance("devnet", candidates, parameters, clock=clock))
             (folder / "genesis.hansa").write_bytes(genesis)
             for name in organisations:
                 complete_member(folder / "members" / name, genesis)
+            (folder / STATE_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(state)))
         except BaseException:  # Ctrl-C too: half a devnet would refuse the next try
+            if made.hdfs is not None:
+                made.hdfs.stop()
             _remove_made(folder)
             raise
-        state = DevnetState(
-            organisations=organisations, super_nodes=super_nodes, ports=pairs, store=store
+        return made
+
+    def _place(self, name: str) -> Place:
+        """Return where a new member's node listens and stores; its folder in an own HDFS is made."""
+        peer, api = (f"127.0.0.1:{port}" for port in self.state.ports[name])
+        if self.hdfs is None:
+            store = self.state.store.rstrip("/")
+            return Place(peer, api, f"{store}/{name}" if store else "")
+        # Each organisation is a user of its own there, so HDFS too keeps the others out.
+        self.hdfs.web.make_folder(f"/{name}", name)
+        return Place(
+            peer,
+            api,
+            f"{self.hdfs.url}/{name}",
+            store_user=name,
+            store_replication=_HDFS_REPLICATION,
         )
-        (folder / STATE_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(state)))
-        return cls(folder, state)
 
     # --- members --------------------------------------------------------------------------------
 
@@ -232,14 +273,18 @@ class LocalAlliance:
 
     def start(self, name: str) -> int:
         """Start one member's node; return its pid."""
-        return processes.start_process(self.node_folder(name), dict(os.environ))
+        # The user's own settings of Hadoop are not the devnet's.
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("HADOOP_")}
+        return processes.start_process(self.node_folder(name), kept)
 
     def stop(self, names: Sequence[str] | None = None) -> int:
-        """Stop some nodes of this folder, by default all; return how many ran."""
+        """Stop some nodes of this folder, by default all and HDFS; return how many nodes ran."""
         folders = [self.node_folder(name) for name in names or self.state.organisations]
         running = [folder for folder in folders if processes.ask_to_end(folder)]
         for folder in running:
             processes.stop_process(folder)
+        if names is None and self.hdfs is not None:
+            self.hdfs.stop()
         return len(running)
 
     @asynccontextmanager
@@ -297,12 +342,14 @@ class LocalAlliance:
 
         Raises:
             ConflictError: another program uses a node's port; nothing was started.
+            MissingError: there is no Java for an own HDFS.
             UnavailableError: a node ended or is not ready in time.
         """
         started = [view.organisation for view in self.views() if not view.running]
         for name in started:
             for port in self.state.ports[name]:
                 processes.refuse_taken_port(port, name)
+        begun = self._begin_hdfs(tell)
         try:
             for name in started:
                 self.start(name)
@@ -313,7 +360,19 @@ class LocalAlliance:
                     await self._elect(active, tell)
         except BaseException:
             self.stop(started)
+            if begun and self.hdfs is not None:
+                self.hdfs.stop()
             raise
+
+    def _begin_hdfs(self, tell: Tell) -> bool:
+        """Start an own HDFS that does not run; tell whether it was started."""
+        if self.hdfs is None:
+            return False
+        begun = not self.hdfs.is_running()
+        self.hdfs.start()
+        view = self.hdfs.view()
+        tell(f"HDFS is ready: {view.url}, {view.datanodes_live} DataNodes")
+        return begun
 
     async def wait_all_ready(self, clients: dict[str, HansaClient], tell: Tell) -> set[str]:
         """Wait until every member's node is ready or its member suspended; return the suspended.
@@ -431,6 +490,7 @@ def _remove_made(folder: Path) -> None:
     import shutil  # noqa: PLC0415 - only on this path
 
     shutil.rmtree(folder / "members", ignore_errors=True)
+    shutil.rmtree(folder / OWN_HDFS, ignore_errors=True)
     (folder / "genesis.hansa").unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()

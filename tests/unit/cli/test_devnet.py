@@ -7,7 +7,7 @@ import pytest
 
 from hansa.cli.devnet import store_url
 from hansa.cli.local_alliance import LocalAlliance
-from hansa.errors import InvalidError, UnavailableError
+from hansa.errors import InvalidError
 from tests.unit.cli.conftest import Desk
 
 
@@ -72,10 +72,10 @@ def test_nothing_is_made_of_wrong_words(desk: Desk, tmp_path: Path) -> None:
 
 
 def test_store_urls() -> None:
-    """The default is the member's own folder; what is not there yet says so."""
+    """The default is the member's own folder; an own HDFS, or a URL for all."""
     assert store_url("file") == ""
     assert store_url("file:///srv/x") == "file:///srv/x"
-    with pytest.raises(UnavailableError):
-        store_url("hdfs://name:8020/x")
+    assert store_url("hdfs") == "hdfs"
+    assert store_url("hdfs://name:8020/x") == "hdfs://name:8020/x"
     with pytest.raises(InvalidError):
         store_url("relative/path")

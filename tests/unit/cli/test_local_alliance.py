@@ -15,6 +15,7 @@ from hansa.cli import local_alliance, processes
 from hansa.cli.local_alliance import LocalAlliance
 from hansa.client.profile import list_profiles, load_profile, profile_path
 from hansa.errors import ConflictError, InvalidError, MissingError, UnavailableError
+from hansa.node.config import load_config
 
 NAMES = ["zoo", "air"]
 
@@ -46,6 +47,43 @@ def test_each_store_url_has_a_folder_below(tmp_path: Path) -> None:
     for name in NAMES:
         config = (made.node_folder(name) / "node.toml").read_text()
         assert f"{tmp_path}/stores/{name}" in config
+
+
+class _Cluster:
+    """Stands for a HDFS: notes what is asked of it."""
+
+    def __init__(self, folder: Path, *, tied: bool) -> None:
+        self.folder, self.tied, self.done = folder, tied, []
+        self.url = "hdfs://127.0.0.1:9"
+        self.web = SimpleNamespace(make_folder=lambda path, owner: self.done.append((path, owner)))
+
+    def start(self, **_: int) -> None:
+        self.done.append("start")
+
+    def stop(self) -> None:
+        self.done.append("stop")
+
+
+def test_an_hdfs_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Started in the folder; each member is a user of its own there, with a root of its own."""
+    monkeypatch.setattr(local_alliance, "HdfsCluster", _Cluster)
+    made = LocalAlliance.create(tmp_path / "city", NAMES, 1, "hdfs", tied=True)
+    assert made.hdfs.folder == tmp_path / "city" / "hdfs"
+    assert made.hdfs.tied
+    assert made.hdfs.done == ["start", ("/zoo", "zoo"), ("/air", "air")]
+    for name in NAMES:
+        section = load_config(made.node_folder(name)).store
+        assert (section.url, section.user) == (f"hdfs://127.0.0.1:9/{name}", name)
+        assert section.replication == 2
+    made.hdfs.done.clear()
+    made.stop(["zoo"])
+    assert made.hdfs.done == []
+    made.stop()
+    assert made.hdfs.done == ["stop"]
+    assert not LocalAlliance.open(tmp_path / "city").hdfs.tied
+    with pytest.raises(InvalidError, match="seats"):
+        LocalAlliance.create(tmp_path / "other", NAMES, 4, "hdfs")
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(

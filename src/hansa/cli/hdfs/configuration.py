@@ -7,8 +7,8 @@ from hansa.cli.hdfs.jars import CONF
 
 HOST = "127.0.0.1"
 LOG4J_LEVEL = "WARN"
-SUPERUSER = "hdfs"
-"""Who the NameNode takes for its superuser: no organisation of a devnet may be called so."""
+SUPERUSER = "hdfs_superuser"
+"""Who the NameNode takes for its superuser: no organisation can be called so."""
 _WEB_PAGES = ("hdfs", "datanode", "static")
 
 

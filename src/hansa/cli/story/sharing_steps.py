@@ -231,8 +231,11 @@ async def nothing_in_clear(stage: Stage) -> None:
 def _search(stage: Stage) -> tuple[int, int, list[str]]:
     files = size = 0
     found = []
-    for name in ORGANISATIONS:
-        for path in stage.alliance.node_folder(name).rglob("*"):
+    folders = [stage.alliance.node_folder(name) for name in ORGANISATIONS]
+    if stage.alliance.hdfs is not None:  # blocks on the DataNodes' disks, names in the NameNode's
+        folders.append(stage.alliance.hdfs.folder)
+    for folder in folders:
+        for path in folder.rglob("*"):
             if path.is_file():
                 data = path.read_bytes()
                 files, size = files + 1, size + len(data)

@@ -116,7 +116,7 @@ def test_hadoop_variables_stay_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HADOOP_USER_NAME", "eve")
     found = module._environment()
     assert "HADOOP_CONF_DIR" not in found
-    assert found["HADOOP_USER_NAME"] == "hdfs"
+    assert found["HADOOP_USER_NAME"] == "hdfs_superuser"
 
 
 def test_ports_below_those_of_outgoing_connections() -> None:

@@ -60,7 +60,7 @@ def test_a_folder_of_an_organisation(server) -> None:
     operations = [path.split("op=")[1].split("&")[0] for path in server.asked]
     assert operations == ["MKDIRS", "SETOWNER", "SETPERMISSION"]
     assert all(path.startswith("/webhdfs/v1/a%20b?") for path in server.asked)
-    assert all("user.name=hdfs" in path for path in server.asked)
+    assert all("user.name=hdfs_superuser" in path for path in server.asked)
     assert "owner=transport" in server.asked[1]
     assert "permission=700" in server.asked[2]
 

@@ -18,7 +18,7 @@ def make_stage(folder: Path, answers: dict[str, Any]) -> Stage:
     at_height = SimpleNamespace(index_height=1 << 60, copies_held=0)
     client: Any = FakeClient({"status": at_height} | answers)
     alliance: Any = SimpleNamespace(
-        folder=folder, node_folder=lambda name: folder / name, views=list
+        folder=folder, node_folder=lambda name: folder / name, views=list, hdfs=None
     )
     return Stage(
         alliance=alliance,

@@ -96,6 +96,15 @@ async def test_planted_words_are_found_in_any_file(tmp_path: Path) -> None:
     assert not leaking.checks.all_held
     assert str(leak) in leaking.checks.made[0].measured
 
+    leak.unlink()
+    block = tmp_path / "hdfs" / "datanode-0" / "blk_1"
+    block.parent.mkdir(parents=True)
+    block.write_bytes(MARKER.encode())
+    on_hdfs = make_stage(tmp_path, {})
+    on_hdfs.alliance.hdfs = SimpleNamespace(folder=tmp_path / "hdfs")
+    await sharing_steps.nothing_in_clear(on_hdfs)
+    assert str(block) in on_hdfs.checks.made[0].measured
+
 
 async def test_a_search_of_no_file_proves_nothing(tmp_path: Path) -> None:
     """Empty folders do not hold the claim."""
