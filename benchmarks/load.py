@@ -31,9 +31,15 @@ from hansa.client.client import HansaClient
 from hansa.client.session import Session
 from hansa.client.submit import _choose_notices
 from hansa.client.transport import OCTETS, Caller, pinned_context
-from hansa.codec import encode
+from hansa.codec import decode, encode
 from hansa.errors import HansaError
-from hansa.rest import SealingKeys, Submission, TransactionStatus
+from hansa.rest import (
+    SealingKeys,
+    Submission,
+    Submissions,
+    TransactionStatus,
+    TransactionStatuses,
+)
 from hansa.system import SystemClock
 from hansa.types import NO_DIGEST, DatasetId, Height
 
@@ -66,6 +72,15 @@ class Prepared:
 
     sender: "Sender"
     transaction: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """Sealed transactions of one sender that travel in one call."""
+
+    sender: "Sender"
+    count: int
     body: bytes
 
 
@@ -145,6 +160,38 @@ class Sender:
         outcome.latencies_ms.append((now - began) * 1000)
         outcome.finished_s.append(now)
 
+    async def send_bulk(self, bulk: "Bulk", outcome: Outcome) -> None:
+        """Submit many in one call, which is answered when all are settled.
+
+        A call that is refused for now (503) is sent again after the pause that the node names.
+        """
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(SETTLE_S_MAX):
+                while True:
+                    status, pause, data = await self._bulk_call(bulk.body)
+                    if status == 202:
+                        break
+                    outcome.fail(f"answered {status}, sent again")
+                    await asyncio.sleep(pause)
+        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
+            outcome.fail(type(error).__name__)
+            return
+        now = time.perf_counter()
+        for entry in msgspec.json.decode(data, type=TransactionStatuses).statuses:
+            if entry.status == "committed":
+                outcome.latencies_ms.append((now - began) * 1000)
+                outcome.finished_s.append(now)
+            else:
+                outcome.fail(f"{entry.status} {entry.code}".strip())
+
+    async def _bulk_call(self, body: bytes) -> tuple[int, float, bytes]:
+        headers = {"Authorization": f"Bearer {self._caller.token()}", "Content-Type": OCTETS}
+        url = f"{self.session.profile.node_url}/v1/transactions/bulk?wait_ms=30000"
+        async with self._http.post(url, data=body, headers=headers) as response:
+            pause = float(response.headers.get("Retry-After", 1))
+            return response.status, pause, await response.read()
+
     async def _call(self, method: str, path: str, body: bytes | None = None) -> TransactionStatus:
         headers = {"Authorization": f"Bearer {self._caller.token()}", "Content-Type": OCTETS}
         url = self.session.profile.node_url + path
@@ -179,6 +226,43 @@ async def prepare(senders: list[Sender], count: int) -> list[Prepared]:
     for sender in senders:
         await sender.refresh()
     return [sender.build() for sender in itertools.islice(itertools.cycle(senders), count)]
+
+
+def pack(prepared: list[Prepared], each: int) -> list[Bulk]:
+    """Put each sender's transactions together into calls of `each`, the senders taking turns."""
+    by_sender: dict[str, list[Prepared]] = {}
+    for item in prepared:
+        by_sender.setdefault(item.sender.name, []).append(item)
+    rows = [
+        [
+            Bulk(items[at].sender, len(items[at : at + each]), _together(items[at : at + each]))
+            for at in range(0, len(items), each)
+        ]
+        for items in by_sender.values()
+    ]
+    return [bulk for row in itertools.zip_longest(*rows) for bulk in row if bulk is not None]
+
+
+def _together(items: list[Prepared]) -> bytes:
+    return encode(Submissions(tuple(decode(Submission, item.body) for item in items)))
+
+
+async def run_bulk(bulks: list[Bulk], calls: int, seconds: float) -> Outcome:
+    """Keep `calls` calls under way for some seconds, or until all are sent."""
+    outcome = Outcome(began_s=time.perf_counter())
+    waiting = iter(bulks)
+
+    async def worker() -> None:
+        while time.perf_counter() - outcome.began_s < seconds:
+            bulk = next(waiting, None)
+            if bulk is None:
+                return
+            await bulk.sender.send_bulk(bulk, outcome)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(calls):
+            group.create_task(worker())
+    return outcome
 
 
 async def run_closed(prepared: list[Prepared], in_flight: int, seconds: float) -> Outcome:

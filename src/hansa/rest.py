@@ -16,6 +16,7 @@ is proved by a self-signed JSON Web Token (RFC 7519, EdDSA).
     GET  /v1/users?organisation=                        → list[UserView]
     GET  /v1/super-nodes                                → SuperNodesView
     POST /v1/transactions                               Submission (octets) → 202 TransactionStatus
+    POST /v1/transactions/bulk                          Submissions (octets) → 202 TransactionStatuses
     GET  /v1/transactions/{id}?wait_ms=                 → TransactionStatus (long poll until settled)
     GET  /v1/transactions/{id}/events                   → text/event-stream of TransactionStatus
     GET  /v1/transactions/{id}/receipt                  → octets of a receipt
@@ -224,6 +225,13 @@ class Submission(_Octets, frozen=True):
     notes: tuple[OwnerNote, ...]
 
 
+class Submissions(_Octets, frozen=True):
+    """Several submissions of one author in one call."""
+
+    submissions: tuple[Submission, ...]
+    """1 to SUBMISSIONS_PER_CALL_MAX."""
+
+
 class TransactionStatus(_Json, frozen=True):
     """Where a submitted transaction stands."""
 
@@ -236,6 +244,12 @@ class TransactionStatus(_Json, frozen=True):
     """What to do about it."""
     height: int = 0
     """Height of its block, 0 if none."""
+
+
+class TransactionStatuses(_Json, frozen=True):
+    """Where several submitted transactions stand, in the order of the call."""
+
+    statuses: tuple[TransactionStatus, ...]
 
 
 class ErasureView(_Json, frozen=True):

@@ -47,6 +47,8 @@ class Branch:
 
 
 Node = Leaf | Branch | None
+Changes = list[tuple[int, bytes, Leaf | None]]
+"""Place, key and new leaf (None deletes) of each written pair."""
 
 
 class Neighbour(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -86,18 +88,27 @@ def _is_right(place: int, depth: int) -> int:
 
 
 class AuthenticatedMap:
-    """An immutable map from bytes to bytes with a root; `updated` makes the next one."""
+    """An immutable map from bytes to bytes with a root; `updated` makes the next one.
 
-    __slots__ = ("_count", "_top")
+    One map of a line of them, the newest that somebody adopted, also has all its leaves in a dict,
+    so that a read there walks no tree. Readers in other threads may hold any map of the line.
+    """
 
-    def __init__(self, top: Node, count: int) -> None:
+    __slots__ = ("_changed", "_count", "_index", "_top")
+
+    def __init__(self, top: Node, count: int, changed: Changes | None = None) -> None:
         self._top = top
         self._count = count
+        self._changed = changed
+        """What differs from the map this one was made from; until one of the two is adopted."""
+        self._index: dict[bytes, Leaf] | None = None
 
     @classmethod
     def empty(cls) -> "AuthenticatedMap":
         """Return the map without pairs."""
-        return cls(None, 0)
+        made = cls(None, 0)
+        made._index = {}
+        return made
 
     def __len__(self) -> int:
         return self._count
@@ -109,6 +120,12 @@ class AuthenticatedMap:
 
     def leaf(self, key: bytes) -> Leaf | None:
         """Return the leaf that holds a key, or None."""
+        index = self._index
+        if index is not None:
+            found = index.get(key)
+            # The dict belongs to another map from the moment it is taken away here.
+            if self._index is index:
+                return found
         node, place, bit = self._top, place_of(key), 1 << (PLACE_BITS - 1)
         while type(node) is Branch:
             node = node.right if place & bit else node.left
@@ -116,6 +133,26 @@ class AuthenticatedMap:
         if type(node) is Leaf and node.key == key:
             return node
         return None
+
+    def adopt(self, before: "AuthenticatedMap") -> None:
+        """Become the map with the dict: take it over from the map this one was made from.
+
+        To be called by one thread only, for the map that follows `before` for good.
+        """
+        changes, index = self._changed, before._index
+        self._changed = None
+        if self._index is not None or self is before:
+            return
+        if index is None or changes is None:
+            self._index = {leaf.key: leaf for leaf in self.leaves()}
+            return
+        before._index = None
+        for _, key, leaf in changes:
+            if leaf is None:
+                index.pop(key, None)
+            else:
+                index[key] = leaf
+        self._index = index
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value of a key, or None."""
@@ -149,7 +186,7 @@ class AuthenticatedMap:
             records: decoded values to keep beside the written ones.
         """
         known = records or {}
-        changes: list[tuple[int, bytes, Leaf | None]] = []
+        changes: Changes = []
         for key, value in writes:
             place = place_of(key)
             leaf = None if value is None else Leaf(place, key, value, known.get(key))
@@ -158,7 +195,7 @@ class AuthenticatedMap:
         before = sum(self.leaf(key) is not None for _, key, _ in changes) if self._count else 0
         after = sum(leaf is not None for _, _, leaf in changes)
         top = _apply(self._top, 0, changes)
-        return AuthenticatedMap(top, self._count + after - before)
+        return AuthenticatedMap(top, self._count + after - before, changes)
 
     def prove(self, key: bytes) -> MapProof:
         """Return the proof of a key's value, or of its absence."""
@@ -180,7 +217,7 @@ def _place_first(change: tuple[int, bytes, Leaf | None]) -> int:
     return change[0]
 
 
-def _apply(node: Node, depth: int, changes: list[tuple[int, bytes, Leaf | None]]) -> Node:
+def _apply(node: Node, depth: int, changes: Changes) -> Node:
     """Return the subtree at `depth` after `changes`, all of which lie in it, sorted by place."""
     if not changes:
         return node
@@ -207,7 +244,7 @@ def _apply(node: Node, depth: int, changes: list[tuple[int, bytes, Leaf | None]]
     return Branch(left, right)
 
 
-def _split(changes: list[tuple[int, bytes, Leaf | None]], depth: int) -> int:
+def _split(changes: Changes, depth: int) -> int:
     """Return how many of the sorted changes go left at `depth`."""
     low, high = 0, len(changes)
     while low < high:

@@ -168,7 +168,7 @@ def body_roots(
 ) -> tuple[Digest, Digest, Digest]:
     """Return the roots of transactions (leaves: their canonical bytes), results and erasures."""
     return (
-        compute_root([encode(item) for item in transactions]),
+        compute_root([item.canonical for item in transactions]),
         compute_root([encode(item) for item in results]),
         compute_root([encode(item) for item in erasures]),
     )

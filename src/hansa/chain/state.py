@@ -204,7 +204,10 @@ class State(Reads):
 
     @classmethod
     def _from_items(cls, genesis: Genesis, items: Iterable[tuple[bytes, bytes]]) -> "State":
-        return cls(genesis, genesis.digest(), AuthenticatedMap.empty().updated(items))
+        nothing = AuthenticatedMap.empty()
+        pairs = nothing.updated(items)
+        pairs.adopt(nothing)
+        return cls(genesis, genesis.digest(), pairs)
 
     @override
     def record(self, key: bytes, kind: type[R]) -> R | None:
@@ -274,8 +277,12 @@ class State(Reads):
         return ((leaf.key, leaf.value) for leaf in self._pairs.leaves())
 
     def advanced(self, execution: Advance) -> "State":
-        """Return the state after an execution that started from this state."""
+        """Return the state after an execution that started from this state, for good.
+
+        Reads of the new state are quick from now on, those of this one slower.
+        """
         assert execution.base_root == self.root, "an execution advances the state it judged"
+        execution.pairs.adopt(self._pairs)
         return State(self.genesis, self.alliance, execution.pairs)
 
 

@@ -5,6 +5,7 @@ against the state (`transition`). Public parts only; what reviewers must read an
 confidential part, whose salted digest alone is here (`sealed`).
 """
 
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -309,15 +310,28 @@ class TransactionBody(_Value, frozen=True):
     """Salted digest of the confidential part, or NO_DIGEST."""
 
 
-class Transaction(_Value, frozen=True):
-    """A body with its author's signature over the body's canonical bytes."""
+class Transaction(_Value, frozen=True, dict=True):
+    """A body with its author's signature over the body's canonical bytes.
+
+    What is derived from a value that never changes is derived once; it takes no part in encoding
+    and comparison.
+    """
 
     body: TransactionBody
     signature: Signature
 
+    @cached_property
+    def canonical(self) -> bytes:
+        """The transaction's canonical bytes."""
+        return encode(self)
+
+    @cached_property
+    def _digest(self) -> Digest:
+        return digest(TRANSACTION_TAG, self.canonical)
+
     def digest(self) -> Digest:
         """Return the transaction's id: over body and signature, 32 bytes."""
-        return digest(TRANSACTION_TAG, encode(self))
+        return self._digest
 
 
 def sign_transaction(body: TransactionBody, key: SigningKey) -> Transaction:

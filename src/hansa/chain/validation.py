@@ -13,7 +13,6 @@ from hansa.chain.reasons import NEVER_IN_BLOCK
 from hansa.chain.state import State
 from hansa.chain.transactions import Transaction, is_author_signature
 from hansa.chain.transition import Execution, execute, is_erasure_valid
-from hansa.codec import encode
 from hansa.errors import InvalidError
 from hansa.types import NO_DIGEST, Digest, Height, Millis, PublicKey, Round
 
@@ -158,7 +157,7 @@ def _check_size(parameters: Parameters, block: Block) -> None:
         raise InvalidError("A block carries too many transactions.")
     total = 0
     for transaction in block.transactions:
-        size = len(encode(transaction))
+        size = len(transaction.canonical)
         total += size
         if size > limits.TRANSACTION_BYTES_MAX or total > parameters.block_bytes_max:
             raise InvalidError("A block's transactions are too long.")
@@ -171,7 +170,7 @@ def _fitting(
     fitting: list[Transaction] = []
     room = parameters.block_bytes_max
     for transaction in transactions[: parameters.block_transactions_max]:
-        size = len(encode(transaction))
+        size = len(transaction.canonical)
         if size > limits.TRANSACTION_BYTES_MAX:
             continue
         if size > room:

@@ -32,9 +32,10 @@ class MessageReceived:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """The own API accepted a sealed transaction."""
+    """The own API accepted a sealed transaction, or several in one call."""
 
     sealed: SealedTransaction
+    more: tuple[SealedTransaction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from hansa import limits
 from hansa.chain.sealed import SealedTransaction
 from hansa.chain.transactions import Transaction
 from hansa.chain.transition import judge
-from hansa.codec import encode
 from hansa.consensus.context import Context
 from hansa.consensus.review import Verifier
 from hansa.consensus.sealing import is_well_formed, size_of
@@ -109,7 +108,7 @@ class Pool:
                 organisation,
                 submitter,
                 size,
-                len(encode(transaction)),
+                len(transaction.canonical),
                 code,
             )
         )

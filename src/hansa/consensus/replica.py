@@ -226,8 +226,9 @@ class Replica:
                 for decided in self._dialogue.receive(sender, data):
                     if not self._commit_certified(sender, decided):
                         break
-            case Submitted(sealed):
-                self._submit(sealed)
+            case Submitted(sealed, more):
+                for item in (sealed, *more):
+                    self._submit(item)
             case TimerFired(name):
                 if context.take_timer(name):
                     self._take_timer(name)

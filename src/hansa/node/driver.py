@@ -65,6 +65,8 @@ class Driver:
         self._wake = asyncio.Event()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self.dropped = 0
+        self._submissions = 0
+        """Transactions in events that wait."""
 
     def post(self, event: on.Event) -> None:
         """Queue an event; from the loop's thread only."""
@@ -90,7 +92,17 @@ class Driver:
 
     def submit(self, sealed: SealedTransaction) -> None:
         """Hand a sealed transaction of an own user, kept durably before, to the agreement."""
-        self.post(on.Submitted(sealed))
+        self.submit_together((sealed,))
+
+    def submit_together(self, sealed: tuple[SealedTransaction, ...]) -> None:
+        """Hand sealed transactions that came in one call to the agreement, as one event."""
+        self._submissions += len(sealed)
+        self.post(on.Submitted(sealed[0], sealed[1:]))
+
+    @property
+    def unsettled(self) -> int:
+        """Own users' transactions that are on their way to a block or to the agreement's core."""
+        return self._submissions + self.replica.outbox_size
 
     async def run(self) -> None:
         """Step through events until cancelled.
@@ -125,12 +137,27 @@ class Driver:
             if now.monotonic_ms - start >= TURN_MS_MAX:
                 return
             event = self._events.popleft()
-            if isinstance(event, on.Submitted) and self._statuses.settle_by_block(
-                event.sealed.transaction
-            ):
-                continue  # A block took it, or refused it, while this was waiting.
+            if isinstance(event, on.Submitted):
+                # A block may have taken one, or refused it, while it was waiting here.
+                left = self._unsettled_of(event)
+                if not left:
+                    continue
+                event = on.Submitted(left[0], left[1:])
             for effect in self.replica.step(event, now):
                 self._execute(effect)
+
+    def _unsettled_of(self, event: on.Submitted) -> tuple[SealedTransaction, ...]:
+        """Return what of a submission no block tells of."""
+        several = (event.sealed, *event.more)
+        self._submissions -= len(several)
+        return tuple(sealed for sealed in several if not self._is_in_block(sealed))
+
+    def _is_in_block(self, sealed: SealedTransaction) -> bool:
+        """Tell whether a block holds a transaction; its status is entered then."""
+        state = self.replica.state
+        if sealed.expires > state.height and state.transaction_location(sealed.transaction) is None:
+            return False  # The state remembers what is in a block until it has expired.
+        return self._statuses.settle_by_block(sealed.transaction)
 
     def _execute(self, effect: do.Effect) -> None:  # noqa: C901 - one arm for each effect
         match effect:

@@ -1,4 +1,4 @@
-"""Sealed transactions of own users, kept on disk until they are settled.
+"""Sealed transactions of own users that were answered "pending", kept on disk until they are settled.
 
 The agreement's core holds them in memory and forwards them to each new master; this is their second
 leg: a node that dies between its answer and the block takes them up again. What is kept is the
@@ -44,26 +44,27 @@ class DurableOutbox:
     def __len__(self) -> int:
         return len(self._kept) + len(self._batch.items)
 
-    async def keep(self, sealed: SealedTransaction) -> None:
-        """Make a transaction durable; again is harmless. A cancel leaves it kept or not.
+    async def keep(self, *sealed: SealedTransaction) -> None:
+        """Make transactions durable; again is harmless. A cancel leaves them kept or not.
 
         Raises:
             UnavailableError: too many wait already. DiskFullError: it is not kept.
         """
-        if len(self) >= limits.POOL_TRANSACTIONS_PER_ORGANISATION_MAX:
+        if len(self) + len(sealed) > limits.POOL_TRANSACTIONS_PER_ORGANISATION_MAX:
             raise UnavailableError(
                 "Too many transactions wait at this node.", remedy="Try again in a few seconds."
             )
         while True:
             batch = self._batch
-            batch.items.append(sealed)
-            if len(batch.items) == 1:
+            is_first = not batch.items
+            batch.items.extend(sealed)
+            if is_first:
                 await self._write(batch)
                 return
             await batch.done.wait()
             if batch.error is not None:
                 raise batch.error
-            if sealed.transaction in self._kept:
+            if self._kept.issuperset(item.transaction for item in sealed):
                 return
             # Whoever should have written was cancelled: once more, with those who still wait.
 

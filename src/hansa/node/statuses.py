@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from hansa.chain.reasons import REASONS
 from hansa.errors import MissingError
@@ -53,6 +53,14 @@ class Statuses:
         if known is not None and known.status in {"committed", "refused", PENDING}:
             return known
         return self._enter(transaction, status_of(transaction, PENDING))
+
+    def peek(self, transaction: Digest) -> TransactionStatus | None:
+        """Return what was entered here, without asking the ledger."""
+        return self._known.get(transaction)
+
+    def enter_pending(self, transaction: Digest) -> None:
+        """Enter a transaction that the caller knows to be in no block."""
+        self._enter(transaction, status_of(transaction, PENDING))
 
     def settle(self, transaction: Digest, status: str, code: str, height: Height) -> None:
         """Enter an outcome and wake who waits for it."""
@@ -106,6 +114,24 @@ class Statuses:
         except TimeoutError:
             pass
         return self.get(transaction)
+
+    async def wait_all(
+        self, transactions: Iterable[Digest], wait_ms: int
+    ) -> list[TransactionStatus]:
+        """Return the statuses once all are settled, or as they stand after `wait_ms`.
+
+        A cancel leaves nothing behind but entries that the next outcomes remove.
+        """
+        wanted = list(transactions)
+        try:
+            async with asyncio.timeout(wait_ms / 1000):
+                for transaction in wanted:
+                    known = self._known.get(transaction)
+                    if known is not None and known.status == PENDING:
+                        await self._changed.setdefault(transaction, asyncio.Event()).wait()
+        except TimeoutError:
+            pass
+        return [self.get(transaction) for transaction in wanted]
 
     def _enter(self, transaction: Digest, status: TransactionStatus) -> TransactionStatus:
         self._known[transaction] = status

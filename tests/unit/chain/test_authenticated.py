@@ -50,6 +50,29 @@ class MapMachine(RuleBasedStateMachine):
             else:
                 self.model[key] = value
 
+    @rule(changes=writes, other=writes, is_first=st.booleans())
+    def follow(
+        self,
+        changes: dict[bytes, bytes | None],
+        other: dict[bytes, bytes | None],
+        *,
+        is_first: bool,
+    ) -> None:
+        """Of two maps made from one, adopt one; the other and the one before stay as they were."""
+        before = self.map
+        self.older = [*self.older[-3:], (before, before.root, dict(self.model))]
+        made = before.updated(changes.items())
+        beside = before.updated(other.items())
+        if is_first:  # the other one is adopted too, by whom it concerns
+            beside.adopt(before)
+        made.adopt(before)
+        expected = {key: self.model.get(key) for key in {*self.model, *other}} | other
+        assert {key: beside.get(key) for key in expected} == expected
+        self.map = made
+        self.model |= {key: value for key, value in changes.items() if value is not None}
+        for key in [key for key, value in changes.items() if value is None]:
+            self.model.pop(key, None)
+
     @precondition(lambda self: self.model)
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
@@ -74,6 +97,7 @@ class MapMachine(RuleBasedStateMachine):
         """Contents, count, walk by kind and root are the dict's."""
         assert self.model == {leaf.key: leaf.value for leaf in self.map.leaves()}
         assert len(self.model) == len(self.map)
+        assert self.model == {key: self.map.get(key) for key in self.model}
         assert build(self.model).root == self.map.root
         for kind in range(4):
             expected = {key for key in self.model if key[0] == kind}
@@ -85,6 +109,8 @@ class MapMachine(RuleBasedStateMachine):
         for older, root, contents in self.older:
             assert root == older.root
             assert contents == {leaf.key: leaf.value for leaf in older.leaves()}
+            assert contents == {key: older.get(key) for key in contents}
+            assert all(older.get(key) is None for key in self.model.keys() - contents.keys())
 
 
 TestMap = MapMachine.TestCase

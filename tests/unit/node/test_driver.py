@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 import structlog
@@ -38,6 +39,9 @@ class Script:
     seen: list[object] = field(default_factory=list)
     done: list[object] = field(default_factory=list)
     fails: str = ""
+    state: object = field(default_factory=lambda: SimpleNamespace(height=9))
+    """Stands past the expiry of what is submitted here: the register is asked."""
+    outbox_size: int = 0
 
     def step(self, event: object, now: on.Now) -> tuple:
         """Note the event."""

@@ -12,7 +12,7 @@ from hansa import limits
 from hansa.chain.receipts import build_receipt
 from hansa.chain.sealed import OwnerNote, SealedTransaction
 from hansa.chain.transactions import derive_id
-from hansa.errors import DeniedError, InvalidError, MissingError
+from hansa.errors import DeniedError, InvalidError, MissingError, UnavailableError
 from hansa.node.api import views
 from hansa.node.api.guard import provide_caller
 from hansa.node.api.octets import (
@@ -23,7 +23,13 @@ from hansa.node.api.octets import (
 )
 from hansa.node.api.services import Given, Services
 from hansa.node.statuses import PENDING, Statuses
-from hansa.rest import Submission, TransactionDetail, TransactionStatus
+from hansa.rest import (
+    Submission,
+    Submissions,
+    TransactionDetail,
+    TransactionStatus,
+    TransactionStatuses,
+)
 from hansa.types import Digest, Height
 
 AnyRequest = Request[object, object, AppState]
@@ -35,33 +41,94 @@ async def submit(
 ) -> TransactionStatus:
     """Take a sealed transaction; it is forwarded until it is committed, refused or expired.
 
-    With wait_ms, answer once it is settled or that time is over.
+    With wait_ms, answer once it is settled or that time is over. What is answered as pending
+    outlives a restart of this node; what was not answered must be submitted again.
     """
     _validate_wait(wait_ms)
     submission = await read_octets(request, Submission)
-    sealed = submission.sealed
-    _validate(services, sealed)
-    if sealed.author != provide_caller(request.scope).key:
-        raise DeniedError(
-            "The transaction's author is another user.", remedy="Submit it with the author's key."
+    return (await _take(services, request, (submission,), wait_ms))[0]
+
+
+@post("/transactions/bulk", status_code=202, operation_class=OctetsOperation)
+async def submit_bulk(
+    services: Given, request: AnyRequest, wait_ms: FromQuery[int] = 0
+) -> TransactionStatuses:
+    """Take several sealed transactions of one author, all or none; as `POST /v1/transactions` each.
+
+    With wait_ms, answer once all are settled or that time is over.
+    """
+    _validate_wait(wait_ms)
+    submissions = (await read_octets(request, Submissions)).submissions
+    if not 1 <= len(submissions) <= limits.SUBMISSIONS_PER_CALL_MAX:
+        raise InvalidError(f"A call carries 1 to {limits.SUBMISSIONS_PER_CALL_MAX} submissions.")
+    return TransactionStatuses(tuple(await _take(services, request, submissions, wait_ms)))
+
+
+async def _take(
+    services: Services, request: AnyRequest, submissions: tuple[Submission, ...], wait_ms: int
+) -> list[TransactionStatus]:
+    """Hand submissions to the agreement; return where they stand when the wait is over.
+
+    Raises:
+        InvalidError, DeniedError: one of them cannot be right; none is taken.
+        UnavailableError: more are on their way than this node carries; none is taken.
+    """
+    author = provide_caller(request.scope).key
+    for submission in submissions:
+        _validate(services, submission.sealed)
+        if submission.sealed.author != author:
+            raise DeniedError(
+                "The transaction's author is another user.",
+                remedy="Submit it with the author's key.",
+            )
+        if submission.notes:
+            _validate_notes(submission.notes, submission.sealed.transaction)
+    fresh = [item for item in submissions if _is_news(services, item.sealed)]
+    if services.driver.unsettled + len(fresh) > limits.SUBMISSIONS_UNSETTLED_MAX:
+        raise UnavailableError(
+            "Too many transactions wait at this node.", remedy="Try again in a second."
         )
-    known = services.statuses.get_or_none(sealed.transaction)
-    if known is not None and known.status in {PENDING, "committed", "refused"}:
-        return await services.statuses.wait(sealed.transaction, wait_ms)
-    if submission.notes:
-        _validate_notes(submission.notes, sealed.transaction)
-        # What the sender says of its expiry is only looked at once super nodes have opened it.
-        furthest = services.state().height + limits.TRANSACTION_LIFETIME_HEIGHTS_MAX
-        await services.workers.run(
-            services.custody.post,
-            submission.notes,
-            sealed.transaction,
-            Height(min(sealed.expires, furthest)),
-        )
-    await services.outbox.keep(sealed)
-    status = services.statuses.submitted(sealed.transaction)
-    services.driver.submit(sealed)
-    return await services.statuses.wait(sealed.transaction, wait_ms) if wait_ms else status
+    await _post_notes(services, fresh)
+    # What is answered as pending is durable before; what is settled by then needs not be.
+    if not wait_ms:
+        await services.outbox.keep(*(item.sealed for item in fresh))
+    for item in fresh:
+        services.statuses.enter_pending(item.sealed.transaction)
+    if fresh:
+        services.driver.submit_together(tuple(item.sealed for item in fresh))
+    digests = [item.sealed.transaction for item in submissions]
+    statuses = await services.statuses.wait_all(digests, wait_ms)
+    if wait_ms:
+        pending = {item.transaction for item in statuses if item.status == PENDING}
+        late = [item.sealed for item in fresh if item.sealed.transaction.hex() in pending]
+        if late:
+            await services.outbox.keep(*late)
+    return statuses
+
+
+def _is_news(services: Services, sealed: SealedTransaction) -> bool:
+    """Tell whether a transaction is to be handed on: not on its way, and not settled for good."""
+    known = services.statuses.peek(sealed.transaction)
+    if known is None:
+        state = services.state()
+        if sealed.expires > state.height and state.transaction_location(sealed.transaction) is None:
+            return True  # The state remembers what is in a block until it has expired.
+        known = services.statuses.get_or_none(sealed.transaction)
+    return known is None or known.status not in {PENDING, "committed", "refused"}
+
+
+async def _post_notes(services: Services, submissions: list[Submission]) -> None:
+    """Keep the notes for owners durably."""
+    # What the sender says of its expiry is only looked at once super nodes have opened it.
+    furthest = services.state().height + limits.TRANSACTION_LIFETIME_HEIGHTS_MAX
+    for submission in submissions:
+        if submission.notes:
+            await services.workers.run(
+                services.custody.post,
+                submission.notes,
+                submission.sealed.transaction,
+                Height(min(submission.sealed.expires, furthest)),
+            )
 
 
 def _validate_wait(wait_ms: int) -> None:
@@ -169,4 +236,4 @@ def parse_digest(text: str) -> Digest:
     return Digest(views.parse_hex(text, 32, "transaction"))
 
 
-HANDLERS = [submit, transaction_status, transaction_events, receipt, detail]
+HANDLERS = [submit, submit_bulk, transaction_status, transaction_events, receipt, detail]

@@ -1,5 +1,7 @@
 """Tests of node.api.transactions."""
 
+import io
+
 import msgspec
 
 from hansa import limits
@@ -7,7 +9,13 @@ from hansa.chain.receipts import verify_receipt
 from hansa.chain.sealed import OwnerNote
 from hansa.chain.transactions import derive_id
 from hansa.codec import encode
-from hansa.rest import Submission, TransactionDetail, TransactionStatus
+from hansa.rest import (
+    Submission,
+    Submissions,
+    TransactionDetail,
+    TransactionStatus,
+    TransactionStatuses,
+)
 
 
 async def test_submit_and_follow(live) -> None:
@@ -150,3 +158,79 @@ async def test_a_submission_may_wait(live) -> None:
         "POST", "/v1/transactions?wait_ms=30001", data=b"", headers={}
     )
     assert status == 400
+
+
+OCTETS = {"Content-Type": "application/octet-stream"}
+
+
+async def seal_some(live, count: int) -> tuple[Submission, ...]:
+    """Return sealed transactions of the live node's member."""
+    return tuple(
+        [
+            Submission(
+                await live.alliance.seal(live.member, await live.alliance.sign(live.member)), ()
+            )
+            for _ in range(count)
+        ]
+    )
+
+
+async def test_many_in_one_call(live) -> None:
+    """A bulk is answered in its order once all of it is settled, and nothing of it had to be kept."""
+    submissions = await seal_some(live, 7)
+    writes: list[object] = []
+    write = live.services.outbox._table.write
+    live.services.outbox._table.write = lambda rows: (writes.append(rows), write(rows))[1]
+    path = "/v1/transactions/bulk?wait_ms=10000"
+    data = encode(Submissions(submissions))
+    status, body, _ = await live.call("POST", path, data=data, headers=OCTETS)
+    assert 202 == status, body
+    told = msgspec.json.decode(body, type=TransactionStatuses).statuses
+    assert [item.sealed.transaction.hex() for item in submissions] == [
+        item.transaction for item in told
+    ]
+    assert {"committed"} == {item.status for item in told}
+    assert [] == writes
+    again = await live.call("POST", path, data=data, headers=OCTETS)
+    assert body == again[1]
+    assert 7 == live.services.state().total_transactions
+
+
+async def test_what_is_answered_pending_is_kept(live) -> None:
+    """When the wait is over before the block, the answer comes after the transaction is on disk."""
+    live.services.driver.submit_together = lambda sealed: None  # no block will come
+    submissions = await seal_some(live, 3)
+    data = encode(Submissions(submissions))
+    status, body, _ = await live.call(
+        "POST", "/v1/transactions/bulk?wait_ms=30", data=data, headers=OCTETS
+    )
+    assert 202 == status
+    told = msgspec.json.decode(body, type=TransactionStatuses).statuses
+    assert ["pending"] * 3 == [item.status for item in told]
+    assert {item.sealed.transaction for item in submissions} == {
+        item.transaction for item in live.services.outbox.kept()
+    }
+
+
+async def test_a_bulk_is_taken_whole_or_not(live, monkeypatch) -> None:
+    """One wrong part, too many or none: refused; beyond the bound: refused for now, with a pause."""
+    submissions = await seal_some(live, 3)
+    wrong = msgspec.structs.replace(submissions[1].sealed, author=bytes(32))
+    cases = [
+        (403, (submissions[0], Submission(wrong, ()))),
+        (400, ()),
+        (400, submissions[:1] * (limits.SUBMISSIONS_PER_CALL_MAX + 1)),
+    ]
+    for expected, several in cases:
+        data = encode(Submissions(several))
+        found = await live.refused(
+            "POST", "/v1/transactions/bulk", data=io.BytesIO(data), headers=OCTETS
+        )
+        assert expected == found["status"]
+    monkeypatch.setattr(limits, "SUBMISSIONS_UNSETTLED_MAX", 2)
+    status, _, headers = await live.call(
+        "POST", "/v1/transactions/bulk", data=encode(Submissions(submissions)), headers=OCTETS
+    )
+    assert (503, True) == (status, int(headers["Retry-After"]) >= 1)
+    assert 0 == len(live.services.outbox)
+    assert 0 == live.services.state().total_transactions
