@@ -75,13 +75,12 @@ from hansa.node.statuses import Statuses, status_of
 from hansa.node.storework import StoreWork
 from hansa.ports import Entropy
 from hansa.rest import TransactionStatus
-from hansa.storage.chunk_store import ChunkStore
 from hansa.storage.journal import Journal
 from hansa.storage.migrate import MigrateReport
-from hansa.storage.opening import OpenedStore, open_store
+from hansa.storage.opening import OpenedStore, open_chunks, open_store
 from hansa.storage.progress import Progress
 from hansa.storage.quota import Quota
-from hansa.storage.table import LmdbTable, open_table
+from hansa.storage.table import LmdbTable
 from hansa.storage.version_store import VersionStore
 from hansa.system import SystemClock, SystemEntropy, WorkerPool
 from hansa.types import Digest, EncryptionKey, Height, OrganisationName, PublicKey
@@ -314,20 +313,18 @@ class _Builder:
         self.opened = self._open_store()
         store = self.opened.store
         self.closing.callback(self.opened.close)
-        table, _ = open_table(folder / "table.mdb")
-        self.closing.callback(table.close)
-        journal = Journal(folder / "journal")
-        self.closing.callback(journal.close)
         readers = ThreadPoolExecutor(limits.READERS_MAX, "hansa-read")
         self.closing.callback(readers.shutdown)
-        chunks = ChunkStore(
+        chunks = open_chunks(
             store,
-            journal,
-            table,
+            Journal(folder / "journal"),
+            folder / "table.mdb",
             self.directory_key,
             self.entropy,
             clock=self.clock,
             readers=readers,
+            tell=lambda text: self.log.warning("table-begun-anew", why=text),
+            closing=self.closing,
         )
         self.versions = VersionStore(chunks, self.directory_key, self.clock)
         self.index = InformationIndex.open(
@@ -410,6 +407,7 @@ class _Builder:
             folder=self.folder,
             disk_free_bytes_min=self.config.disk_free_bytes_min,
             store_trouble=lambda: self.versions.chunks.trouble,
+            store_waiting_for=self.opened.waiting_for,
         )
         return Services(
             genesis=self.genesis,

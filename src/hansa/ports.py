@@ -101,7 +101,10 @@ class Store(Protocol):
 
 
 class Table(Protocol):
-    """Ordered durable key-value pairs of one node: the hash index table's disk."""
+    """Ordered durable key-value pairs of one node: the hash index table's disk.
+
+    A row that is not what was written raises CorruptError, wherever it is met.
+    """
 
     def get(self, key: bytes) -> bytes | None:
         """Return a value or None."""

@@ -3,11 +3,11 @@
 Records are numbered in the order in which chunks came, and 35 lie in one row of the table, a page of 4 KiB:
 chunks of one dataset lie together, so looking up its next version reads few pages. Packs and versions are
 numbers here (`index_names`). A record is changed in place; one that is no more needed is emptied, and a
-row that has only empty ones is removed. Ordinals are never given twice.
+row that has only empty ones is removed. Ordinals are never given twice. That a row is what was written
+is the table's to check.
 """
 
 import struct
-import zlib
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -40,7 +40,6 @@ assert RECORD.itemsize == FIELDS.size
 BLOCK_RECORDS = 35
 _LETTER = b"R"
 _NEXT_KEY = b"Rnext"
-_CHECK_BYTES = 4
 _SCAN_BLOCKS = 256
 _ORDINALS_MAX = (1 << 32) - 1
 
@@ -149,7 +148,7 @@ class Edit:
         for block, records in self._blocks.items():
             count = min(self._next - block * BLOCK_RECORDS, BLOCK_RECORDS)
             is_gone = count == BLOCK_RECORDS and not records["pack"].any()
-            rows.append((_key(block), None if is_gone else _encode_block(records[:count])))
+            rows.append((_key(block), None if is_gone else records[:count].tobytes()))
         if self._next != self._records.next_ordinal:
             rows.append((_NEXT_KEY, self._next.to_bytes(5, "big")))
         return rows
@@ -163,22 +162,10 @@ def _key(block: int) -> bytes:
     return _LETTER + block.to_bytes(4, "big")
 
 
-def _encode_block(records: Records) -> bytes:
-    data = records.tobytes()
-    return zlib.crc32(data).to_bytes(_CHECK_BYTES, "little") + data
-
-
 def _decode_block(row: bytes) -> Records:
-    data = memoryview(row)[_CHECK_BYTES:]
-    if len(row) <= _CHECK_BYTES or len(data) % RECORD.itemsize or len(data) > _BLOCK_BYTES:
-        raise _damaged()
-    if zlib.crc32(data).to_bytes(_CHECK_BYTES, "little") != row[:_CHECK_BYTES]:
-        raise _damaged()
-    return np.frombuffer(data, RECORD)
-
-
-def _damaged() -> CorruptError:
-    return CorruptError("The hash index table is damaged.", remedy=REMEDY)
+    if not row or len(row) % RECORD.itemsize or len(row) > _BLOCK_BYTES:
+        raise CorruptError("The hash index table is damaged.", remedy=REMEDY)
+    return np.frombuffer(row, RECORD)
 
 
 _BLOCK_BYTES = BLOCK_RECORDS * RECORD.itemsize

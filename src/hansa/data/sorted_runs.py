@@ -1,7 +1,7 @@
 """Sorted runs: a multimap from key heads to ordinals, larger than memory, in pages of a table.
 
 A log-structured merge tree (O'Neil et al. 1996) with nothing but numbers in it: 12 bytes an entry, sorted
-by head, 340 to a page of 4 KiB. New entries gather in memory and are written as one run; a run that is no
+by head, 339 to a page of 4 KiB. New entries gather in memory and are written as one run; a run that is no
 more than twice as long as all newer ones together is merged with them, so that there are few (about
 log3 of the count over 16 Ki), each page is written some six times in its life, always in order, and never
 for one random key. In memory stays the first head of each page. A look-up reads one page of each run
@@ -29,7 +29,8 @@ Positions = npt.NDArray[np.intp]
 Settle = Callable[[Positions, Ordinals], npt.NDArray[np.bool_]]
 """settle(positions in the question, ordinals) tells which of these pairs end their question."""
 
-PAGE_ENTRIES = 340
+PAGE_ENTRIES = 339
+"""With the table's check of four bytes they fill one page of LMDB."""
 _ENTRY_BYTES = 12
 MEMORY_ENTRIES = 16_384
 """Entries gathered in memory before they are written."""

@@ -29,6 +29,7 @@ class HealthCheck:
         folder: Path,
         disk_free_bytes_min: int,
         store_trouble: Callable[[], str] = lambda: "",
+        store_waiting_for: Callable[[], str] = lambda: "",
     ) -> None:
         self._node_key = node_key
         self._replica = replica
@@ -39,6 +40,7 @@ class HealthCheck:
         self._folder = folder
         self._disk_free_bytes_min = disk_free_bytes_min
         self._store_trouble = store_trouble
+        self._store_waiting_for = store_waiting_for
 
     def disk_free_bytes(self) -> int:
         """Return the room left where the ledger lies."""
@@ -57,6 +59,9 @@ class HealthCheck:
         lost = self._lost_manifests()
         if lost:
             reasons.append(f"{lost} manifests of own versions are missing or damaged")
+        waiting_for = self._store_waiting_for()
+        if waiting_for:
+            reasons.append(f"the store is away, and waited for: {waiting_for}")
         trouble = self._store_trouble()
         if trouble:
             reasons.append(f"packs wait in the journal, the store does not take them: {trouble}")

@@ -32,7 +32,7 @@ DROPPING_ROW = b"r"
 _FORMAT_ROW = b"m"
 _DAMAGE_ROW = b"d"
 """An address whose bytes were found damaged: never offered again, never attested."""
-_FORMAT = b"3"
+_FORMAT = b"4"
 
 Kind = Literal["journal", "pack", "chunk", "manifest"]
 """What a damage was found in."""

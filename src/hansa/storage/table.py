@@ -6,11 +6,15 @@ commit. The map grows by doubling; no transaction may be open while it does, so 
 What is only *noted* waits in memory, seen by every reader, until the next durable write takes it along
 in one transaction: a crash loses the latest notes, all or none of each, never one before another. So a
 caller who can tell noted rows again from elsewhere pays no sync of its own.
+
+LMDB has no checksums. A table that is a cache carries one with each row (`open_table`): a row that is not
+what was written is told as damage, never answered from, and the next start begins the table anew.
 """
 
 import contextlib
 import heapq
 import threading
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -27,6 +31,7 @@ _WAITING_BYTES_MAX = 8 * MIB
 """Noted rows are written when they come to this much."""
 _ROW_BYTES = 200
 """What a waiting row costs beside its value, about."""
+_CHECK_BYTES = 4
 _DAMAGE = (
     lmdb.CorruptedError,
     lmdb.PageNotFoundError,
@@ -80,17 +85,22 @@ class MemoryTable:
 class LmdbTable:
     """Implements `ports.Table` on one file; any number of threads, one process."""
 
-    def __init__(self, path: Path, map_bytes: int = _MAP_BYTES) -> None:
+    def __init__(
+        self, path: Path, map_bytes: int = _MAP_BYTES, *, is_checked: bool = False
+    ) -> None:
         """Open or make the table.
 
         Args:
             path: the file; a lock file lies beside it.
             map_bytes: address space to start with; it grows by itself.
+            is_checked: each row carries a checksum of key and value; always or never for one file.
 
         Raises:
             CorruptError: the file is no sound table; see `open_table`.
             DiskFullError, DeniedError, UnavailableError: it cannot be used.
         """
+        self._path = path
+        self._is_checked = is_checked
         self._writing = threading.Lock()
         self._changing = threading.RLock()
         self._gate = _Gate()
@@ -133,7 +143,11 @@ class LmdbTable:
         return self.get_many((key,))[0]
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Return the value of each key, or None: one transaction for all."""
+        """Return the value of each key, or None: one transaction for all.
+
+        Raises:
+            CorruptError: a row is not what was written.
+        """
         # First what waits, then the file: a write between the two is met in the file.
         waiting = self._waiting
         try:
@@ -147,6 +161,8 @@ class LmdbTable:
                         found = dict(cursor.getmulti(keys))
         except lmdb.Error as error:
             raise _explain(error) from error
+        if self._is_checked:
+            found = {key: self._unwrap(key, row) for key, row in found.items()}
         if not waiting:
             return [found.get(key) for key in keys]
         return [waiting[key] if key in waiting else found.get(key) for key in keys]
@@ -206,7 +222,8 @@ class LmdbTable:
                     if value is None:
                         transaction.delete(key)
                     else:
-                        transaction.put(key, value)
+                        check = _check(key, value) if self._is_checked else b""
+                        transaction.put(key, check + value)
         except lmdb.MapFullError:
             return False
         except lmdb.Error as error:
@@ -240,7 +257,19 @@ class LmdbTable:
                     page.append((bytes(key), bytes(value)))
         except lmdb.Error as error:
             raise _explain(error) from error
+        if self._is_checked:
+            page = [(key, self._unwrap(key, row)) for key, row in page]
         return page
+
+    def _unwrap(self, key: bytes, row: bytes) -> bytes:
+        """Return a row's value; one that is not what was written is remembered for the next start."""
+        value = row[_CHECK_BYTES:]
+        if row[:_CHECK_BYTES] != _check(key, value):
+            distrust(self._path)
+            raise CorruptError(
+                "A row of the table on disk is damaged.", remedy="Restart the node to rebuild it."
+            )
+        return value
 
 
 class _Gate:
@@ -281,19 +310,50 @@ class _Gate:
 
 
 def open_table(path: Path) -> tuple[LmdbTable, bool]:
-    """Open a table that is a cache; one that is damaged is put aside and begun anew.
+    """Open a table that is a cache, checked row by row; one that is damaged is begun anew.
+
+    What was damaged is put aside as `….damaged`: also if a row was found so while it was in use, and if
+    it comes from a release whose rows had no checks.
 
     Returns:
         The table, and whether it is new or was begun anew, so that it must be filled again.
     """
     fresh = not path.exists()
-    try:
-        return LmdbTable(path), fresh
-    except CorruptError:
-        with disk_errors(f"table {path.name}"):
+    if not _suspicion(path).exists():
+        with contextlib.suppress(CorruptError):
+            return _open_checked(path), fresh
+    with disk_errors(f"table {path.name}"):
+        if path.exists():
             path.replace(path.with_name(path.name + ".damaged"))
-            path.with_name(path.name + "-lock").unlink(missing_ok=True)
-        return LmdbTable(path), True
+        path.with_name(path.name + "-lock").unlink(missing_ok=True)
+        table = LmdbTable(path, is_checked=True)
+        _suspicion(path).unlink(missing_ok=True)
+    return table, True
+
+
+def distrust(path: Path) -> None:
+    """Have a table begun anew when it is opened next: what it says cannot be right."""
+    with disk_errors(f"table {path.name}"):
+        _suspicion(path).touch(mode=0o600)
+
+
+def _open_checked(path: Path) -> LmdbTable:
+    table = LmdbTable(path, is_checked=True)
+    try:
+        next(table.scan(b""), None)
+    except CorruptError:
+        table.close()
+        raise
+    return table
+
+
+def _suspicion(path: Path) -> Path:
+    """Return the name of the mark that a table is damaged."""
+    return path.with_name(path.name + ".suspect")
+
+
+def _check(key: bytes, value: bytes) -> bytes:
+    return zlib.crc32(value, zlib.crc32(key)).to_bytes(_CHECK_BYTES, "little")
 
 
 def _explain(error: lmdb.Error) -> HansaError:

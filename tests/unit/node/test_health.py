@@ -21,6 +21,7 @@ def make(tmp_path, **changes) -> HealthCheck:
         "free_min": 1,
         "status": "active",
         "trouble": "",
+        "waiting_for": "",
     } | changes
     member = SimpleNamespace(status=well["status"]) if well["status"] else None
     state = SimpleNamespace(
@@ -38,6 +39,7 @@ def make(tmp_path, **changes) -> HealthCheck:
         folder=tmp_path,
         disk_free_bytes_min=well["free_min"],
         store_trouble=lambda: well["trouble"],
+        store_waiting_for=lambda: well["waiting_for"],
     )
 
 
@@ -65,6 +67,7 @@ def test_behind(tmp_path) -> None:
         ({"index_height": -100}, "the index is 105 blocks behind"),
         ({"lost": 2}, "2 manifests"),
         ({"trouble": "It is away."}, "packs wait in the journal"),
+        ({"waiting_for": "The NameNode is in safe mode."}, "waited for: The NameNode is in safe"),
         ({"free_min": 1 << 70}, "bytes are free"),
         ({"status": "suspended"}, "suspended"),
         ({"status": ""}, "not admitted"),

@@ -210,6 +210,63 @@ def test_damaged_table_is_begun_anew(tmp_path, damage):
     again.close()
 
 
+def test_no_changed_byte_is_an_answer(tmp_path):
+    """Whichever byte of a row, of its check or of another row's bytes: told, and the next start begins anew."""
+    path = tmp_path / "t.mdb"
+    rows = {b"a": b"", b"b": b"twelve bytes", b"c": bytes(range(40)), b"d": bytes(4_068)}
+    table, _ = open_table(path)
+    table.write(rows.items())
+    sound = {key: raw(table, key) for key in rows}
+    for key, kept in sound.items():
+        for place in range(0, len(kept), 1 if len(kept) < 100 else 97):
+            flipped = bytearray(kept)
+            flipped[place] ^= 1 << place % 8
+            raw(table, key, bytes(flipped))
+            for ask in (
+                table.get,
+                lambda key: table.get_many([b"a", key]),
+                lambda key: list(table.scan(key)),
+            ):
+                with pytest.raises(CorruptError, match="row"):
+                    ask(key)
+        raw(table, key, kept[:-1])
+        with pytest.raises(CorruptError):
+            table.get(key)
+        raw(table, key, kept)
+    raw(table, b"b", sound[b"c"])
+    with pytest.raises(CorruptError):
+        table.get(b"b")
+    assert table.get(b"d") == rows[b"d"]
+    table.close()
+    again, fresh = open_table(path)
+    assert fresh
+    assert list(again.scan(b"")) == []
+    again.close()
+    same, fresh = open_table(path)
+    assert not fresh
+    same.close()
+
+
+def raw(table, key, row=None):
+    """Return what lies on disk under a key, or put it there."""
+    with table._env.begin(write=row is not None) as transaction:
+        if row is not None:
+            transaction.put(key, row)
+        return transaction.get(key)
+
+
+def test_a_table_whose_rows_have_no_checks_is_begun_anew(tmp_path):
+    """An earlier release wrote it."""
+    path = tmp_path / "t.mdb"
+    old = LmdbTable(path)
+    old.write([(b"m", b"3"), (b"a", b"value")])
+    old.close()
+    table, fresh = open_table(path)
+    assert fresh
+    assert table.get(b"a") is None
+    table.close()
+
+
 @pytest.mark.parametrize(
     ("raised", "kind"),
     [
