@@ -3,6 +3,8 @@
 import getpass
 import itertools
 import os
+import re
+from collections import Counter
 from pathlib import Path
 
 import psutil
@@ -61,6 +63,24 @@ def block_files(cluster: HdfsCluster, number: int) -> list[Path]:
     return list((cluster.folder / f"datanode-{number}").rglob("blk_*"))
 
 
+def is_whole(cluster: HdfsCluster, figures: dict) -> bool:
+    """Tell whether all DataNodes live and each block has its replicas, complete, on their disks.
+
+    The NameNode's word is not enough: it believes in a dead DataNode's replicas for some seconds.
+    """
+    if figures.get("NumLiveDataNodes") != 3 or figures.get("NumStaleDataNodes"):
+        return False
+    if figures.get("UnderReplicatedBlocks") or figures.get("PendingReplicationBlocks"):
+        return False
+    replicas = Counter(
+        path.name
+        for number in range(3)
+        for path in block_files(cluster, number)
+        if "finalized" in path.parts and path.suffix != ".meta"
+    )
+    return min(replicas.values(), default=REPLICATION) >= REPLICATION
+
+
 def flip_byte(path: Path, offset: int) -> None:
     """Change one bit of a file, as a failing disk does."""
     with path.open("r+b") as file:
@@ -71,10 +91,15 @@ def flip_byte(path: Path, offset: int) -> None:
 
 
 def processes_below(folder: Path) -> list[str]:
-    """Return the commands of all processes that name a folder."""
+    """Return the commands of all processes that name a folder or what lies in it as a word."""
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
         words = process.info["cmdline"] or []
-        if any(str(folder) in word for word in words) and process.info["status"] != "zombie":
+        if process.info["status"] != "zombie" and any(_names(word, folder) for word in words):
             found.append(" ".join(words))
-    return [words for words in found if "pytest" not in words]
+    return found
+
+
+def _names(word: str, folder: Path) -> bool:
+    """Tell whether a word of a command is a path, or a setting with a path, in a folder."""
+    return "\n" not in word and re.search(rf"{re.escape(str(folder))}(/|$)", word) is not None

@@ -138,6 +138,9 @@ HDFS_SILENCE_MS_MAX = 3_000
 HDFS_TRANSFER_MS_MIN = 20_000
 HDFS_TRANSFER_BYTES_PER_MS_MIN = 4_096
 """Slowest transfer that is borne, 4 MB/s: deadline = HDFS_TRANSFER_MS_MIN + bytes / this."""
+HDFS_STALL_MS_MAX = 12_000
+"""A transfer in which nothing moves for so long hangs: it is given up and begun anew. A piece takes a
+second at the slowest speed; a pipeline that lost DataNodes is mended within some silences."""
 HDFS_OUTAGE_MS_MAX = 45_000
 """How long calls wait out a store that is away, counted from the first that failed, not from each."""
 HDFS_PUT_MS_MAX = 90_000
@@ -208,5 +211,6 @@ assert SUBMISSIONS_UNSETTLED_MAX <= POOL_TRANSACTIONS_PER_ORGANISATION_MAX
 assert WAIT_MS_MAX < 1_000 * CLIENT_CALL_S_MAX
 assert max(PACK_BYTES_MAX, MANIFEST_BYTES_MAX) <= HDFS_OBJECT_BYTES_MAX
 assert HDFS_OBJECT_BYTES_MAX // HDFS_TRANSFER_BYTES_PER_MS_MIN * 4 < HDFS_TEMPORARY_MS_MAX
+assert 3 * HDFS_SILENCE_MS_MAX < HDFS_STALL_MS_MAX < HDFS_TRANSFER_MS_MIN
 assert HDFS_SILENCE_MS_MAX < HDFS_CALL_MS_MAX < HDFS_OUTAGE_MS_MAX < HDFS_PUT_MS_MAX
 assert HDFS_PUT_MS_MAX < 1_000 * CLIENT_CALL_S_MAX, "a client waits for its node's store"

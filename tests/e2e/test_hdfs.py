@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,14 @@ import pytest
 from hansa.cli.hdfs import HdfsCluster
 from hansa.cli.local_alliance import LocalAlliance
 from tests.e2e.harness import Shell, devnet, wait_for
-from tests.hdfs import begin_cluster, block_files, flip_byte, processes_below, refuse_without_hadoop
+from tests.hdfs import (
+    begin_cluster,
+    block_files,
+    flip_byte,
+    is_whole,
+    processes_below,
+    refuse_without_hadoop,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 NAMES = ["transport", "energy"]
@@ -130,23 +138,18 @@ def test_publish_and_fetch_while_datanodes_die(
     assert len(killed) == 1, "the pack was not seen growing"
     wait_for(lambda: _packs(shell, city) >= 1, 120)
     cluster.start_datanode(killed[0])
-    cluster.wait_for(_is_whole, "whole replication")
+    cluster.wait_for(partial(is_whole, cluster), "whole replication")
 
     _kill_during_fetch(city, shell, published["dataset"], (killed[0] + 1) % 3, tmp_path / "out")
     assert (tmp_path / "out" / "large.bin").read_bytes() == path.read_bytes()
     cluster.start_datanode((killed[0] + 1) % 3)
-    cluster.wait_for(_is_whole, "whole replication")
+    cluster.wait_for(partial(is_whole, cluster), "whole replication")
     report = shell.ok("--profile", _profile(city, "transport"), "store", "check", "--read-data")
     assert report["problems"] == []
 
 
 def _packs(shell: Shell, city: LocalAlliance) -> int:
     return shell.ok("--profile", _profile(city, "transport"), "store", "stats")["packs"]
-
-
-def _is_whole(figures: dict) -> bool:
-    live = figures.get("NumLiveDataNodes") == 3 and figures.get("NumStaleDataNodes") == 0
-    return live and figures.get("UnderReplicatedBlocks") == 0
 
 
 def _kill_during_fetch(

@@ -29,6 +29,25 @@ class _Call(Generic[T]):
         self.error: BaseException | None = None
 
 
+class Pulse:
+    """Between a long transfer and who waits for it: that something moved, that nobody waits any more."""
+
+    def __init__(self) -> None:
+        """Nothing moved yet."""
+        self.beats = 0
+        self.is_cancelled = False
+
+    def beat(self) -> None:
+        """Tell that something moved.
+
+        Raises:
+            LateError: nobody waits any more; the transfer shall end.
+        """
+        if self.is_cancelled:
+            raise LateError
+        self.beats += 1
+
+
 class BoundedCalls:
     """Runs calls on threads that it keeps, each with a deadline. Thread-safe."""
 
@@ -44,8 +63,13 @@ class BoundedCalls:
         self._threads = 0
         self._is_closed = False
 
-    def run(self, function: Callable[[], T], deadline_ms: int) -> T:
+    def run(self, function: Callable[[], T], deadline_ms: int, pulse: Pulse | None = None) -> T:
         """Return what `function()` returns.
+
+        Args:
+            function: called on another thread.
+            deadline_ms: how long it may take.
+            pulse: of a transfer that moves piece by piece: it is given up early if nothing moves.
 
         Raises:
             LateError: it did not end in time; it runs on, and what it returns is dropped.
@@ -54,8 +78,7 @@ class BoundedCalls:
         """
         call = _Call(function)
         self._worker().put(call)  # type: ignore[arg-type]
-        if not call.done.wait(deadline_ms / 1000):
-            raise LateError
+        _wait(call.done, deadline_ms, pulse)
         if call.error is not None:
             try:
                 raise call.error
@@ -105,6 +128,27 @@ class BoundedCalls:
                 break
         with self._lock:
             self._threads -= 1
+
+
+def _wait(done: threading.Event, deadline_ms: int, pulse: Pulse | None) -> None:
+    """Wait for the end of a call.
+
+    Raises:
+        LateError: it did not come in time, or nothing moved for HDFS_STALL_MS_MAX.
+    """
+    left_ms, seen = deadline_ms, -1
+    while left_ms > 0:
+        slice_ms = left_ms if pulse is None else min(left_ms, limits.HDFS_STALL_MS_MAX)
+        if done.wait(slice_ms / 1000):
+            return
+        left_ms -= slice_ms
+        if pulse is not None:
+            if pulse.beats == seen:
+                break
+            seen = pulse.beats
+    if pulse is not None:
+        pulse.is_cancelled = True
+    raise LateError
 
 
 class Patience:

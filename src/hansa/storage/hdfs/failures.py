@@ -27,6 +27,10 @@ class AwayError(UnavailableError):
     """The NameNode does not answer, or does not take changes: waited out, all calls alike."""
 
 
+class UnreachableError(AwayError):
+    """A connection failed: to the NameNode, or to a DataNode, which the library does not tell apart."""
+
+
 class LateError(TimeoutError):
     """A call did not end in its time; it may still be under way."""
 
@@ -134,7 +138,7 @@ def explain(error: BaseException, what: str) -> HansaError:
     if isinstance(error, FileNotFoundError | FileExistsError):
         return UnavailableError(f"Something else changed the store at {what}: {_first_line(text)}")
     if isinstance(error, OSError):
-        return AwayError(
+        return UnreachableError(
             f"The NameNode cannot be reached, at {what}: {_first_line(text)}.",
             remedy=_IS_IT_RUNNING,
         )

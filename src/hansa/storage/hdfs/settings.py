@@ -20,6 +20,9 @@ _CONFIG = {
     "dfs.client.failover.max.attempts": "3",
     "dfs.client.failover.sleep.base.millis": "100",
     "dfs.client.failover.sleep.max.millis": "500",
+    # By default a pipeline that lost a DataNode goes on with one less: what is then acknowledged has one
+    # replica until HDFS makes another. So another takes its place, or the file is written anew.
+    "dfs.client.block.write.replace-datanode-on-failure.policy": "ALWAYS",
     "dfs.client.block.write.replace-datanode-on-failure.best-effort": "true",
 }
 

@@ -30,8 +30,14 @@ from hansa.errors import (
     UnavailableError,
 )
 from hansa.ports import Clock, Entropy
-from hansa.storage.hdfs.calls import BoundedCalls, Patience, T
-from hansa.storage.hdfs.failures import LateError, explain_read, is_expected
+from hansa.storage.hdfs.calls import BoundedCalls, Patience, Pulse, T
+from hansa.storage.hdfs.failures import (
+    LateError,
+    UnreachableError,
+    explain,
+    explain_read,
+    is_expected,
+)
 from hansa.storage.hdfs.settings import HdfsSettings, connect
 from hansa.storage.hdfs.writing import (
     FileSource,
@@ -234,30 +240,61 @@ class HdfsStore:
     def _write(self, source: Source) -> str:
         """Write a temporary file and read it back; return its path."""
         temporary = f"{self._tmp}/{self._entropy.random_bytes(16).hex()}"
-        cancelled = threading.Event()
+        pulses = (Pulse(), Pulse())
         deadline_ms = _transfer_ms(source.size)
         try:
             written = self._calls.run(
-                lambda: write_file(self._client, temporary, source, self._replication, cancelled),
+                lambda: write_file(self._client, temporary, source, self._replication, pulses[0]),
                 deadline_ms,
+                pulses[0],
             )
-            back = self._calls.run(lambda: read_back(self._client, temporary), deadline_ms)
+            back = self._read_back(temporary, source.size, pulses[1])
         except LateError as error:
-            cancelled.set()
             self._discard(temporary)
             raise UnavailableError(
-                f"HDFS did not take {source.size} bytes in {deadline_ms / 1000:.0f} s.",
+                f"HDFS did not take {source.size} bytes: nothing moved any more.",
                 remedy="A DataNode may hang: `hdfs dfsadmin -report`.",
             ) from error
-        except BaseException:
-            cancelled.set()
+        except BaseException as error:
+            pulses[0].is_cancelled = pulses[1].is_cancelled = True
             self._discard(temporary)
+            self._blame_datanode(error, temporary)
             raise
         if written != back:
             # Seen once in a pipeline that lost a DataNode: written anew, under another name.
             self._discard(temporary)
             raise UnavailableError("HDFS gave back other bytes than were written.")
         return temporary
+
+    def _read_back(self, path: str, size: int, pulse: Pulse) -> tuple[bytes, int]:
+        """Return digest and count of what a file gives back."""
+        return self._calls.run(
+            lambda: read_back(self._client, path, pulse), _transfer_ms(size), pulse
+        )
+
+    def _blame_datanode(self, error: BaseException, temporary: str) -> None:
+        """Raise that a DataNode failed if a connection did and the NameNode answers.
+
+        Else a write would be taken for an outage of the whole store, and told so.
+        """
+        if not is_expected(error) or isinstance(error, HansaError):
+            return
+        what = f"file {temporary}"
+        if isinstance(explain(error, what), UnreachableError) and self._answers(temporary):
+            raise UnavailableError(
+                f"A DataNode could not be reached in the middle of a write: {error}.",
+                remedy="See which are dead: `hdfs dfsadmin -report`.",
+            ) from error
+
+    def _answers(self, path: str) -> bool:
+        """Tell whether the NameNode answers."""
+        try:
+            self._bounded(lambda: self._is_there(path))
+        except BaseException as error:
+            if not is_expected(error) and not isinstance(error, HansaError):
+                raise
+            return False
+        return True
 
     def _publish(self, temporary: str, path: str) -> bool:
         """Give a file its name; return False if the name is taken."""
@@ -277,8 +314,7 @@ class HdfsStore:
 
     def _compare(self, path: str, name: str, source: Source, *, claims: bool) -> None:
         """Check that the object under a name that is taken has the source's bytes."""
-        deadline_ms = _transfer_ms(source.size)
-        back = self._calls.run(lambda: read_back(self._client, path), deadline_ms)
+        back = self._read_back(path, source.size, Pulse())
         if back == compute_digest(source.pieces()):
             return
         if claims:

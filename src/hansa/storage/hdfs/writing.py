@@ -8,7 +8,6 @@ wrong bytes (observed with hdfs-native 0.14.7; the Java client survives it).
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from threading import Event
 from typing import IO, Protocol
 
 from blake3 import blake3
@@ -17,7 +16,8 @@ from hdfs_native import Client, WriteOptions
 from hansa import limits
 from hansa.errors import InvalidError
 from hansa.storage.disk import disk_errors
-from hansa.storage.hdfs.failures import LateError, is_expected
+from hansa.storage.hdfs.calls import Pulse
+from hansa.storage.hdfs.failures import is_expected
 
 FILE_MODE = 0o600
 
@@ -149,7 +149,7 @@ def options_for(size: int, replication: int) -> WriteOptions:
 
 
 def write_file(
-    client: Client, path: str, source: Source, replication: int, cancelled: Event
+    client: Client, path: str, source: Source, replication: int, pulse: Pulse
 ) -> tuple[bytes, int]:
     """Write a new file and close it; return digest and count of what was handed over.
 
@@ -158,7 +158,7 @@ def write_file(
         path: absolute; must not be there.
         source: its bytes.
         replication: copies of its block.
-        cancelled: set by who gave up waiting: nothing more is written.
+        pulse: told of each piece; says if nobody waits any more: then nothing more is written.
 
     Raises:
         OSError, RuntimeError: as the library; the file is deleted, as far as the NameNode answers.
@@ -167,12 +167,12 @@ def write_file(
     writer = client.create(path, options_for(source.size, replication))
     hasher, size = blake3(), 0
     try:
+        pulse.beat()
         for piece in source.pieces():
-            _refuse(cancelled)
             writer.write(piece)
             hasher.update(piece)
             size += len(piece)
-        _refuse(cancelled)
+            pulse.beat()
         writer.close()
     except BaseException:
         # Before the writer is dropped: its destructor would try for 15 s to complete the file.
@@ -181,13 +181,8 @@ def write_file(
     return hasher.digest(), size
 
 
-def _refuse(cancelled: Event) -> None:
-    if cancelled.is_set():
-        raise LateError
-
-
-def read_back(client: Client, path: str) -> tuple[bytes, int]:
-    """Return digest and count of what a file gives back.
+def read_back(client: Client, path: str, pulse: Pulse) -> tuple[bytes, int]:
+    """Return digest and count of what a file gives back; the pulse is told of each piece.
 
     Raises:
         OSError, RuntimeError: as the library.
@@ -195,7 +190,13 @@ def read_back(client: Client, path: str) -> tuple[bytes, int]:
     reader = client.read(path)
     if not len(reader):
         return compute_digest([])
-    return compute_digest(reader.read_range_stream(0, len(reader)))
+    return compute_digest(_watched(reader.read_range_stream(0, len(reader)), pulse))
+
+
+def _watched(pieces: Iterable[bytes], pulse: Pulse) -> Iterator[bytes]:
+    for piece in pieces:
+        yield piece
+        pulse.beat()
 
 
 def discard(client: Client, path: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from hansa import limits
 from hansa.errors import DeniedError, DiskFullError, UnavailableError
-from hansa.storage.hdfs.calls import BoundedCalls, Patience
+from hansa.storage.hdfs.calls import BoundedCalls, Patience, Pulse
 from hansa.storage.hdfs.failures import AwayError, LateError
 from hansa.testing.doubles import FixedClock, SeededEntropy
 
@@ -75,6 +75,34 @@ def test_a_late_call_is_left(calls) -> None:
             threading.Event().wait(0.001)
     else:
         pytest.fail("no thread came back")
+
+
+def test_a_transfer_that_stands_still_is_given_up(calls, monkeypatch) -> None:
+    """As long as something moves it has its whole deadline; when nothing does it ends early."""
+    monkeypatch.setattr(limits, "HDFS_STALL_MS_MAX", 60)
+    release = threading.Event()
+    pulse = Pulse()
+
+    def move() -> int:
+        for _ in range(8):
+            release.wait(0.03)
+            pulse.beat()
+        return pulse.beats
+
+    assert calls.run(move, 60_000, pulse) == 8
+    still = Pulse()
+
+    def hang_after_one() -> None:
+        still.beat()
+        release.wait(20)
+        still.beat()
+
+    with pytest.raises(LateError):
+        calls.run(hang_after_one, 60_000, still)
+    assert still.is_cancelled
+    release.set()
+    with pytest.raises(LateError):
+        still.beat()
 
 
 def test_what_a_failed_call_held_is_dropped_by_its_thread(calls) -> None:

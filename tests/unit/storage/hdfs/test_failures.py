@@ -12,7 +12,14 @@ from hansa.errors import (
     InvalidError,
     UnavailableError,
 )
-from hansa.storage.hdfs.failures import AwayError, LateError, explain, explain_read, is_expected
+from hansa.storage.hdfs.failures import (
+    AwayError,
+    LateError,
+    UnreachableError,
+    explain,
+    explain_read,
+    is_expected,
+)
 
 _JAVA = "\\n\\tat org.apache.hadoop.hdfs.server.namenode.FSNamesystem.x(FSNamesystem.java:1)"
 
@@ -87,7 +94,7 @@ _CASES = [
         "no DataNode",
     ),
     (_remote("java.io.IOException", "Something new"), UnavailableError, "Something new"),
-    (OSError("Connection refused (os error 111)"), AwayError, "cannot be reached"),
+    (OSError("Connection refused (os error 111)"), UnreachableError, "cannot be reached"),
     (OSError("No data received for 3000ms"), UnavailableError, "No DataNode"),
     (LateError(), AwayError, "in time"),
     (
@@ -133,4 +140,4 @@ def test_every_replica_failed_while_the_datanodes_answer() -> None:
             found = explain_read(_all_failed(*ports), "object a", took_ms, silence_ms=3000)
             assert type(found) is UnavailableError
     other = explain_read(OSError("Connection refused"), "object a", took_ms=1, silence_ms=3000)
-    assert type(other) is AwayError
+    assert type(other) is UnreachableError

@@ -37,8 +37,12 @@ def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
     return made
 
 
-def _open(owner: str = "city transport", clock: FixedClock | None = None) -> HdfsStore:
-    return HdfsStore(SETTINGS, owner, clock=clock or FixedClock(), entropy=SeededEntropy())
+def _open(
+    owner: str = "city transport", clock: FixedClock | None = None, **options: object
+) -> HdfsStore:
+    return HdfsStore(
+        SETTINGS, owner, clock=clock or FixedClock(), entropy=SeededEntropy(), **options
+    )
 
 
 @pytest.fixture
@@ -177,6 +181,27 @@ def test_a_hung_write_is_given_up_at_its_deadline(client, store, monkeypatch, at
         threading.Event().wait(0.001)
     assert store.get("a") == b"bytes"
     assert _temporary(client) == []
+
+
+def test_a_datanode_that_refuses_is_no_outage(client, monkeypatch) -> None:
+    """A connection that fails in a write while the NameNode answers is told as what it is."""
+    told: list[str] = []
+    store = _open(tell=told.append)
+    client.fault("write", AWAY)
+    assert store.put("a", [b"bytes"]) == 5
+    assert told == []
+    monkeypatch.setattr(limits, "HDFS_PUT_MS_MAX", 0)
+    client.fault("write", AWAY)
+    with pytest.raises(UnavailableError, match="DataNode could not be reached"):
+        store.put("b", [b"bytes"])
+    for method in ("write", "delete", "stat"):
+        client.fault(method, AWAY)
+    client.fault("stat", lambda original: original())  # the first look, before the write
+    client.faults["stat"].reverse()
+    with pytest.raises(UnavailableError, match="NameNode cannot be reached"):
+        store.put("b", [b"bytes"])
+    assert len(told) == 1
+    store.close()
 
 
 def test_reads_are_tried_again_with_a_fresh_reader(client, store) -> None:

@@ -1,13 +1,13 @@
 """Tests of hansa.storage.hdfs.writing: sources that can be read again, blocks that fit."""
 
 from pathlib import Path
-from threading import Event
 
 import pytest
 from blake3 import blake3
 
 from hansa import limits
 from hansa.errors import InvalidError, UnavailableError
+from hansa.storage.hdfs.calls import Pulse
 from hansa.storage.hdfs.failures import LateError
 from hansa.storage.hdfs.writing import (
     FileSource,
@@ -133,17 +133,17 @@ def test_a_failed_file_is_deleted_before_its_writer_goes(fails_at: str, done: li
     source = PartsSource([b"x"])
     if fails_at:
         with pytest.raises(OSError, match=fails_at):
-            write_file(client, "/t", source, 2, Event())
+            write_file(client, "/t", source, 2, Pulse())
     else:
-        assert write_file(client, "/t", source, 2, Event()) == compute_digest([b"x"])
+        assert write_file(client, "/t", source, 2, Pulse()) == compute_digest([b"x"])
     assert client.done == done
 
 
 def test_who_gave_up_is_heard() -> None:
     """A write whose caller has gone stops, and takes its file away."""
-    cancelled = Event()
-    cancelled.set()
+    pulse = Pulse()
+    pulse.is_cancelled = True
     client = _Client()
     with pytest.raises(LateError):
-        write_file(client, "/t", PartsSource([b"x"]), 2, cancelled)
+        write_file(client, "/t", PartsSource([b"x"]), 2, pulse)
     assert client.done == ["create", "delete"]
