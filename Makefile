@@ -9,7 +9,7 @@ STORE ?= file
 VENV := .venv/bin
 BENCH ?=
 
-.PHONY: help venv runtime demo hdfs-up hdfs-down test lint types imports check bench bench-ingest bench-hdfs sim-long torture lock clean
+.PHONY: help venv runtime demo hdfs-up hdfs-down test lint types imports check bench bench-ingest bench-hdfs bench-table sim-long torture lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ bench-ingest: venv ## measure the store beside restic, borg and rclone, where th
 
 bench-hdfs: venv ## measure packs on a real HDFS beside its bare client
 	$(VENV)/python benchmarks/hdfs.py $(BENCH)
+
+bench-table: venv ## measure the hash index table at 10^5, 10^6 and 10^7 chunks
+	$(VENV)/python benchmarks/hash_index.py $(BENCH)
 
 sim-long: venv ## the agreement in 10,000 simulated worlds, 100,000 scripts of twins, all pairs and cuts
 	nice -n 15 $(VENV)/hansa sim run --seeds 0..9999 --byzantine 1 --mixed --chaos-ms 3000 --twins --pairs --deletions --json

@@ -1,4 +1,4 @@
-"""Put the tables of results/ingest.json and results/hdfs.json into docs/benchmarks.md, between their marks.
+"""Put the tables of results/ingest.json, hdfs.json and table.json into docs/benchmarks.md, between their marks.
 
 python benchmarks/document.py
 """
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import hash_index_report
 import hdfs_report
 import ingest_report
 
@@ -17,6 +18,7 @@ DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PARTS: dict[str, Callable[..., str]] = {
     "ingest": ingest_report.render,
     "hdfs": hdfs_report.render,
+    "table": hash_index_report.render,
 }
 
 

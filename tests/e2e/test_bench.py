@@ -129,6 +129,29 @@ def test_smoke_run_on_hdfs_measures_hansa_beside_the_bare_client(tmp_path: Path)
     assert [] == list(scratch.iterdir())
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_smoke_run_of_the_table_measures_each_size(tmp_path: Path) -> None:
+    """Every figure is there at both sizes, the model is near what was measured, nothing is left behind."""
+    target, scratch = tmp_path / "table.json", tmp_path / "scratch"
+    scratch.mkdir()
+    words = ["benchmarks/hash_index.py", "--sizes", "20000", "40000", "--questions", "4000"]
+    words += ["--json", str(target), "--folder", str(scratch)]
+    done = subprocess.run(
+        [sys.executable, *words], cwd=ROOT, capture_output=True, check=False, timeout=110, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(target.read_text())["rows"]
+    assert [20_000, 40_000] == [row["chunks"] for row in rows]
+    for row in rows:
+        assert row["known"] == row["chunks"]
+        assert all(
+            row[name] > 0 for name in row if name.endswith(("_per_s", "_us", "_s", "_bytes"))
+        )
+    assert "by the model" in done.stdout
+    assert [] == list(scratch.iterdir())
+
+
 def test_figures_in_the_document_are_those_of_the_runs() -> None:
     """What docs/benchmarks.md tells of the runs that are kept is what `benchmarks/document.py` writes."""
     script = (
