@@ -116,12 +116,9 @@ class Sender:
         self.transaction_bytes = len(data)
         sealed = seal_transaction(
             SealedContents(data, b""),
-            alliance=session.profile.alliance,
+            session.sealing_session(self._notices),
             transaction=transaction.digest(),
-            author=transaction.body.author,
             expires=transaction.body.expires,
-            notices=self._notices,
-            content_key=os.urandom(32),
             nonce=os.urandom(12),
         )
         return Prepared(self, sealed.transaction.hex(), encode(Submission(sealed, ())))

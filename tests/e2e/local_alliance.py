@@ -21,7 +21,13 @@ from multidict import CIMultiDict
 
 from hansa.bootstrap import NewNode, install_genesis, prepare_node_folder
 from hansa.chain.genesis import SMALL, Genesis, Parameters
-from hansa.chain.sealed import SealedContents, SealedTransaction, SealingKeyNotice, seal_transaction
+from hansa.chain.sealed import (
+    SealedContents,
+    SealedTransaction,
+    SealingKeyNotice,
+    open_session,
+    seal_transaction,
+)
 from hansa.chain.transactions import (
     Candidate,
     Operation,
@@ -265,12 +271,9 @@ class LocalAlliance:
         assert len(notices) >= keys.quorum, f"{len(notices)} sealing keys"
         return seal_transaction(
             SealedContents(encode(transaction), confidential),
-            alliance=self.genesis.digest(),
+            open_session(self.genesis.digest(), transaction.body.author, notices, os.urandom(32)),
             transaction=transaction.digest(),
-            author=transaction.body.author,
             expires=transaction.body.expires,
-            notices=notices,
-            content_key=os.urandom(32),
             nonce=os.urandom(12),
         )
 

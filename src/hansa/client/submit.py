@@ -183,12 +183,9 @@ def _seal(
 ) -> SealedTransaction:
     return seal_transaction(
         contents,
-        alliance=session.profile.alliance,
+        session.sealing_session(notices),
         transaction=transaction.digest(),
-        author=transaction.body.author,
         expires=transaction.body.expires,
-        notices=notices,
-        content_key=session.entropy.random_bytes(32),
         nonce=session.entropy.random_bytes(12),
     )
 

@@ -12,6 +12,7 @@ from hansa.chain.opened import OpenedTransaction
 from hansa.chain.sealed import (
     SealedTransaction,
     SealingKeyNotice,
+    Secrets,
     add_wraps,
     is_sealing_key_signed,
     open_transaction,
@@ -31,7 +32,7 @@ class SealingKeys:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._own: list[DecryptionKey] = []
+        self._own: list[tuple[DecryptionKey, Secrets]] = []
         self._own_epoch = -1
         self._known: dict[PublicKey, SealingKeyNotice] = {}
 
@@ -45,7 +46,7 @@ class SealingKeys:
         if self._own_epoch == context.epoch:
             return
         fresh = DecryptionKey(context.entropy(32))
-        self._own = [fresh, *self._own[:1]]
+        self._own = [(fresh, {}), *self._own[:1]]
         self._own_epoch = context.epoch
         notice = sign_sealing_key(
             SealingKeyNotice(
@@ -97,9 +98,9 @@ class SealingKeys:
             MissingError: sealed to none of them.
             CorruptError, InvalidError: it does not open, or holds something else.
         """
-        for key in self._own:
+        for key, secrets in self._own:
             try:
-                return open_transaction(sealed, self._context.node, key)
+                return open_transaction(sealed, self._context.node, key, secrets)
             except MissingError:
                 continue
         raise MissingError("The transaction is not sealed to this super node's present key.")
@@ -109,17 +110,18 @@ class SealingKeys:
 
         A restarted or newly elected super node can then review what was sealed before.
         """
-        wrapped = {(entry.node_key, entry.sealing_key) for entry in sealed.wraps}
+        entries = (*sealed.wraps, *sealed.added)
+        wrapped = {(entry.node_key, entry.sealing_key) for entry in entries}
         lacking = [
             notice
             for notice in self.notices()
             if (notice.node_key, notice.sealing_key) not in wrapped
         ]
-        if not lacking or len(sealed.wraps) + len(lacking) > 2 * limits.SUPER_NODES_MAX:
+        if not lacking or len(sealed.added) + len(lacking) > limits.SUPER_NODES_MAX:
             return sealed
-        for key in self._own:
+        for key, secrets in self._own:
             try:
-                content_key = unwrap_content_key(sealed, self._context.node, key)
+                content_key = unwrap_content_key(sealed, self._context.node, key, secrets)
             except HansaError:
                 continue
             return add_wraps(sealed, content_key, lacking)
@@ -132,7 +134,8 @@ class SealingKeys:
 
 def size_of(sealed: SealedTransaction) -> int:
     """Return about how many bytes a sealed transaction takes."""
-    return len(sealed.ciphertext) + sum(len(entry.wrapped) + 70 for entry in sealed.wraps) + 150
+    entries = (*sealed.wraps, *sealed.added)
+    return len(sealed.ciphertext) + sum(len(entry.wrapped) + 70 for entry in entries) + 150
 
 
 def is_well_formed(sealed: SealedTransaction) -> bool:
@@ -141,6 +144,7 @@ def is_well_formed(sealed: SealedTransaction) -> bool:
         len(sealed.transaction) == 32
         and len(sealed.author) == 32
         and len(sealed.ciphertext) <= limits.SEALED_TRANSACTION_BYTES_MAX
-        and len(sealed.wraps) <= 2 * limits.SUPER_NODES_MAX
-        and all(len(entry.wrapped) <= 256 for entry in sealed.wraps)
+        and len(sealed.wraps) <= limits.SUPER_NODES_MAX
+        and len(sealed.added) <= limits.SUPER_NODES_MAX
+        and all(len(entry.wrapped) <= 256 for entry in (*sealed.wraps, *sealed.added))
     )

@@ -4,6 +4,8 @@ The caller gives key and nonce: a pure function cannot make its own randomness. 
 seals one object or carries random 96-bit nonces over far fewer than 2^32 objects.
 """
 
+import hmac
+
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -13,6 +15,18 @@ KEY_BYTES = 32
 NONCE_BYTES = 12
 TAG_BYTES = 16
 OVERHEAD_BYTES = NONCE_BYTES + TAG_BYTES
+
+
+def derive_key(secret: bytes, salt: bytes, info: bytes) -> bytes:
+    """Return 32 bytes of HKDF-SHA256 (RFC 5869) of a secret for one use.
+
+    Args:
+        secret: 32 bytes nobody can guess.
+        salt: public, of any length.
+        info: what the key is for.
+    """
+    extracted = hmac.digest(salt, secret, "sha256")
+    return hmac.digest(extracted, info + b"\x01", "sha256")
 
 
 def seal(key: bytes, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:

@@ -26,6 +26,7 @@ from hansa.chain.sealed import (
     SealedTransaction,
     SealingKeyNotice,
     confidential_digest,
+    open_session,
     seal_transaction,
 )
 from hansa.chain.state import State
@@ -117,12 +118,9 @@ class Accuser:
         self._submitted[row] = digest
         return seal_transaction(
             SealedContents(encode(transaction), b""),
-            alliance=state.alliance,
+            open_session(state.alliance, body.author, notices, self._entropy.random_bytes(32)),
             transaction=digest,
-            author=body.author,
             expires=body.expires,
-            notices=notices,
-            content_key=self._entropy.random_bytes(32),
             nonce=self._entropy.random_bytes(12),
         )
 

@@ -9,7 +9,9 @@ from hansa.chain.sealed import (
     SealedContents,
     SealedTransaction,
     SealingKeyNotice,
+    SealingSession,
     confidential_digest,
+    open_session,
     seal_transaction,
 )
 from hansa.chain.transactions import (
@@ -88,6 +90,7 @@ class Client:
         self.member = member
         self._alliance = alliance
         self._chance = chance
+        self._sessions: dict[PublicKey, tuple[tuple[SealingKeyNotice, ...], SealingSession]] = {}
 
     def sign(
         self,
@@ -125,14 +128,18 @@ class Client:
         """Seal a transaction to announced keys."""
         return seal_transaction(
             SealedContents(encode(transaction), confidential),
-            alliance=self._alliance,
+            self._session(transaction.body.author, notices),
             transaction=transaction.digest(),
-            author=transaction.body.author,
             expires=transaction.body.expires,
-            notices=notices,
-            content_key=self._chance.randbytes(32),
             nonce=self._chance.randbytes(12),
         )
+
+    def _session(self, author: PublicKey, notices: tuple[SealingKeyNotice, ...]) -> SealingSession:
+        held = self._sessions.get(author)
+        if held is None or held[0] != notices:
+            made = open_session(self._alliance, author, notices, self._chance.randbytes(32))
+            held = self._sessions[author] = (notices, made)
+        return held[1]
 
     def add_user(self) -> AddUser:
         """Return an operation that registers a fresh user."""

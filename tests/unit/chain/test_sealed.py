@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from hansa import limits
+from hansa.chain import sealed as sealed_module
 from hansa.chain.sealed import (
     ConfidentialPart,
     SealedContents,
@@ -11,9 +12,11 @@ from hansa.chain.sealed import (
     add_wraps,
     confidential_digest,
     is_sealing_key_signed,
+    open_session,
     open_transaction,
     seal_transaction,
     sign_sealing_key,
+    unwrap_content_key,
 )
 from hansa.chain.transactions import VoteSuperNodes
 from hansa.codec import encode
@@ -51,16 +54,14 @@ def contents(alliance):
 def seal(alliance, contents, notices, **changes):
     """Seal to all."""
     transaction, inside = contents
+    author = changes.pop("author", transaction.body.author)
+    session = open_session(alliance.state.alliance, author, notices, bytes([7]) * 32)
     arguments = {
-        "alliance": alliance.state.alliance,
         "transaction": transaction.digest(),
-        "author": transaction.body.author,
         "expires": transaction.body.expires,
-        "notices": notices,
-        "content_key": bytes([7]) * 32,
         "nonce": bytes(12),
     }
-    return seal_transaction(inside, **{**arguments, **changes})
+    return seal_transaction(inside, session, **{**arguments, **changes})
 
 
 def test_each_super_node_opens_it(alliance, kit, notices, contents) -> None:
@@ -132,7 +133,7 @@ def test_a_wrap_holds_a_key_and_a_ciphertext_is_bounded(
     """A wrap of anything but 32 bytes is malformed; an overlong ciphertext is not even opened."""
     sealed = seal(alliance, contents, notices)
     own = (kit.key("a").public, OPENERS["a"])
-    short = add_wraps(sealed, bytes(31), notices)
+    short = add_wraps(msgspec.structs.replace(sealed, wraps=()), bytes(31), notices)
     with pytest.raises(InvalidError, match="32 bytes"):
         open_transaction(short, *own)
     monkeypatch.setattr(limits, "SEALED_TRANSACTION_BYTES_MAX", len(sealed.ciphertext))
@@ -140,3 +141,68 @@ def test_a_wrap_holds_a_key_and_a_ciphertext_is_bounded(
     monkeypatch.setattr(limits, "SEALED_TRANSACTION_BYTES_MAX", len(sealed.ciphertext) - 1)
     with pytest.raises(InvalidError, match="too long"):
         open_transaction(sealed, *own)
+
+
+def test_a_session_is_unwrapped_once(alliance, kit, notices, contents, monkeypatch) -> None:
+    """Two transactions of a session cost one unwrapping; each has a content key of its own."""
+    session = open_session(
+        alliance.state.alliance, contents[0].body.author, notices, bytes([7]) * 32
+    )
+    transaction, inside = contents
+    made = [
+        seal_transaction(
+            inside, session, transaction=transaction.digest(), expires=9, nonce=bytes([number]) * 12
+        )
+        for number in range(2)
+    ]
+    calls: list[bytes] = []
+    unwrap = DecryptionKey.unwrap
+    monkeypatch.setattr(
+        DecryptionKey,
+        "unwrap",
+        lambda self, info, wrapped: (calls.append(wrapped), unwrap(self, info, wrapped))[1],
+    )
+    own = (kit.key("a").public, OPENERS["a"])
+    secrets: dict[bytes, bytes] = {}
+    for sealed in made:
+        assert inside.transaction == open_transaction(sealed, *own, secrets).transaction
+    assert 1 == len(calls) == len(secrets)
+    keys = {unwrap_content_key(sealed, *own, secrets) for sealed in made}
+    assert 2 == len(keys)
+    assert session.secret not in keys
+    assert session.secret.hex() not in repr(session)
+
+
+def test_a_wrap_serves_its_author_alone(alliance, kit, notices, contents) -> None:
+    """Another author who carries the wraps of a session along opens nothing, remembered or not."""
+    sealed = seal(alliance, contents, notices)
+    own = (kit.key("a").public, OPENERS["a"])
+    secrets: dict[bytes, bytes] = {}
+    assert open_transaction(sealed, *own, secrets).transaction
+    stolen = msgspec.structs.replace(sealed, author=kit.key("b").public)
+    with pytest.raises(CorruptError):
+        open_transaction(stolen, *own, secrets)
+
+
+def test_remembered_secrets_are_bounded(alliance, kit, notices, contents, monkeypatch) -> None:
+    """However many sessions are opened, a super node remembers so many and no more."""
+    monkeypatch.setattr(sealed_module, "SECRETS_MAX", 3)
+    own = (kit.key("a").public, OPENERS["a"])
+    secrets: dict[bytes, bytes] = {}
+    for _ in range(5):
+        assert open_transaction(seal(alliance, contents, notices), *own, secrets).transaction
+    assert 3 == len(secrets)
+
+
+def test_what_another_super_node_added_opens(alliance, kit, notices, contents) -> None:
+    """The content key alone, for this transaction alone, where the session has no wrap."""
+    sealed = seal(alliance, contents, notices[1:])
+    own = (kit.key("a").public, OPENERS["a"])
+    with pytest.raises(MissingError):
+        open_transaction(sealed, *own)
+    key = unwrap_content_key(sealed, kit.key("b").public, OPENERS["b"])
+    rich = add_wraps(sealed, key, notices[:1])
+    assert contents[1].transaction == open_transaction(rich, *own).transaction
+    other = seal(alliance, contents, notices[1:], nonce=bytes([1]) * 12)
+    with pytest.raises(CorruptError):
+        open_transaction(msgspec.structs.replace(other, added=rich.added), *own)

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from hansa.chain.sealed import SealedContents, seal_transaction
+from hansa.chain.sealed import SealedContents, open_session, seal_transaction
 from hansa.chain.transactions import sign_transaction
 from hansa.codec import encode
 from hansa.consensus import review
@@ -74,12 +74,14 @@ def wrapped(quiet, contents: bytes, transaction):
     """Seal bytes of whatever kind under a transaction's outside."""
     return seal_transaction(
         SealedContents(contents, b""),
-        alliance=quiet.world.alliance,
+        open_session(
+            quiet.world.alliance,
+            transaction.body.author,
+            quiet.world.nodes[5].replica.sealing_notices(),
+            bytes(32),
+        ),
         transaction=transaction.digest(),
-        author=transaction.body.author,
         expires=transaction.body.expires,
-        notices=quiet.world.nodes[5].replica.sealing_notices(),
-        content_key=bytes(32),
         nonce=bytes(12),
     )
 

@@ -1,8 +1,10 @@
 """AES-256-GCM: the published vectors, and that nothing changed opens."""
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from hansa.crypto.sealing import OVERHEAD_BYTES, open_into_buffer, open_sealed, seal
+from hansa.crypto.sealing import OVERHEAD_BYTES, derive_key, open_into_buffer, open_sealed, seal
 from hansa.errors import CorruptError
 
 VECTORS = [
@@ -74,3 +76,16 @@ def test_opened_into_a_buffer() -> None:
     for damaged, use in ((sealed, b"other"), (sealed[:-1], b"use"), (sealed[:20], b"use")):
         with pytest.raises(CorruptError):
             open_into_buffer(key, damaged, use)
+
+
+def test_derived_keys_are_hkdf() -> None:
+    """The same as the library's HKDF, and as RFC 5869, case 1, for its first 32 bytes."""
+    for secret, salt, info in (
+        (b"s" * 32, b"n" * 12, b"use"),
+        (b"\x0b" * 22, bytes(range(13)), bytes(range(0xF0, 0xFA))),
+    ):
+        oracle = HKDF(SHA256(), 32, salt=salt, info=info).derive(secret)
+        assert oracle == derive_key(secret, salt, info)
+    assert oracle.hex().startswith(
+        "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf"
+    )

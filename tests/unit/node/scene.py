@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from live_node import LiveNode
 
-from hansa.chain.sealed import ConfidentialPart, SealedContents, seal_transaction
+from hansa.chain.sealed import ConfidentialPart, SealedContents, open_session, seal_transaction
 from hansa.chain.sealed import confidential_digest as digest_of
 from hansa.chain.transactions import GrantAccess, TransactionBody, derive_id, sign_transaction
 from hansa.codec import encode
@@ -51,12 +51,14 @@ class Scene:
         transaction = sign_transaction(body, self.reader.user)
         sealed = seal_transaction(
             SealedContents(encode(transaction), confidential),
-            alliance=services.alliance,
+            open_session(
+                services.alliance,
+                body.author,
+                services.driver.replica.sealing_notices(),
+                os.urandom(32),
+            ),
             transaction=transaction.digest(),
-            author=body.author,
             expires=body.expires,
-            notices=services.driver.replica.sealing_notices(),
-            content_key=os.urandom(32),
             nonce=os.urandom(12),
         )
         services.statuses.submitted(transaction.digest())

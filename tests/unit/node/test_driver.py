@@ -193,7 +193,7 @@ async def test_serves_blocks_within_bounds() -> None:
 
 async def test_what_a_block_holds_is_not_submitted() -> None:
     """A transaction that a block refused meanwhile is told as refused, and not given to the agreement."""
-    sealed = SealedTransaction(1, Digest(bytes(32)), Digest(b"t" * 32), PEER, Height(9), b"", ())
+    sealed = SealedTransaction(2, Digest(bytes(32)), Digest(b"t" * 32), PEER, Height(9), b"", ())
     script = Script()
     driver = make(script)
     refused = status_of(sealed.transaction, "refused", "not-owner", Height(3))

@@ -42,7 +42,7 @@ def sealed(number: int) -> SealedTransaction:
     """Return a distinct sealed transaction."""
     digest = Digest(number.to_bytes(32, "big"))
     return SealedTransaction(
-        1, Digest(bytes(32)), digest, PublicKey(bytes(32)), Height(9), b"ciphertext", ()
+        2, Digest(bytes(32)), digest, PublicKey(bytes(32)), Height(9), b"ciphertext", ()
     )
 
 

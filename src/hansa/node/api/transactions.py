@@ -147,7 +147,7 @@ def _validate(services: Services, sealed: SealedTransaction) -> None:
         raise InvalidError(
             f"A sealed transaction has at most {limits.SEALED_TRANSACTION_BYTES_MAX} bytes."
         )
-    if len(sealed.wraps) > limits.SUPER_NODES_MAX:
+    if max(len(sealed.wraps), len(sealed.added)) > limits.SUPER_NODES_MAX:
         raise InvalidError("The transaction is sealed to more nodes than there can be super nodes.")
 
 
