@@ -42,7 +42,7 @@ from hansa.consensus.proposing import Proposer
 from hansa.consensus.records import BodyRecord, LockRecord, VoteRecord
 from hansa.consensus.review import SEALING_CODES
 from hansa.consensus.rounds import Candidate, HeightState, RoundState
-from hansa.types import NO_DIGEST, Digest, PublicKey
+from hansa.types import NO_DIGEST, Digest, Height, PublicKey
 
 PHASES = ("review", "confirm")
 
@@ -96,7 +96,17 @@ class Agreement:
     @property
     def expects_block(self) -> bool:
         """Whether there is a reason to expect a proposal."""
-        return self._pool.has_work or self.is_idle_due or self.height.is_touched
+        # What costs nothing to know comes first: the pool may have to open something.
+        return self.height.is_touched or self.is_idle_due or self._pool.has_work
+
+    @property
+    def is_turn_near(self) -> bool:
+        """Whether this node proposes next: in the present round still, or at the next height."""
+        context, height = self._context, self.height
+        if self.master() == context.node:
+            return height.present.proposal is None
+        following = Height(height.height + 1)
+        return context.schedule.master(following, 0, context.members) == context.node
 
     def _timeout(self, base_ms: int) -> int:
         return base_ms + self.height.round * self._context.parameters.timeout_growth_ms

@@ -222,18 +222,31 @@ class Dialogue:
     # --- submissions -------------------------------------------------------------------------------
 
     def admit(self, sealed: SealedTransaction, submitter: PublicKey) -> bool:
-        """Steps 1 and 2 at a super node: verify and take into the pool; tell whether it is new."""
+        """Steps 1 and 2 at a super node: take into the pool; tell whether it is new.
+
+        Verified at once if this node is about to propose, else when that is asked for.
+        """
         if sealed.transaction in self._pool:
             return False
-        code = self._pool.admit(sealed, submitter)
-        if not code:
-            return True
+        if self._agreement.is_turn_near:
+            code = self._pool.admit(sealed, submitter)
+        else:
+            code = self._pool.hold(sealed, submitter)
+        if code:
+            self._refuse(sealed, submitter, code)
+        return not code
+
+    def refuse_unsound(self) -> None:
+        """Refuse what was taken unopened and turned out not to be admissible."""
+        for held, code in self._pool.take_unsound():
+            self._refuse(held.sealed, held.submitter, code)
+
+    def _refuse(self, sealed: SealedTransaction, submitter: PublicKey, code: str) -> None:
         if code == "replayed":
-            return False
+            return
         is_final = code in SEALING_CODES or self._agreement.master() == self._context.node
         if is_final or code in {"malformed", "bad-signature", "confidential-mismatch", "busy"}:
             self._proposer.refuse(sealed.transaction, submitter, code)
-        return False
 
     def _take_submit(self, sender: PublicKey, submit: Submit) -> None:
         context = self._context

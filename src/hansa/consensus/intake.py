@@ -1,7 +1,8 @@
-"""The pool of a super node: verified transactions that wait for a proposal (steps 1 and 2).
+"""The pool of a super node: transactions that wait for a proposal (steps 1 and 2).
 
-Verified before admission; bounded in all, for each organisation and in bytes; the new one is dropped,
-never an old one. A transaction that the present state refuses is kept as *doubtful*: it is no reason
+Verified before a proposal, and before they are a reason to expect one; what comes while it is not this
+node's turn is held unopened until then, and mostly a block of another master takes it first. Bounded
+in all, for each organisation and in bytes; the new one is dropped, never an old one. A transaction that the present state refuses is kept as *doubtful*: it is no reason
 to expect a block, and is judged again by whoever is master, for the state may only lag behind.
 """
 
@@ -47,6 +48,16 @@ class Waiting:
         return self.transaction.body.confidential != NO_DIGEST
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One transaction that nobody here has opened yet."""
+
+    sealed: SealedTransaction
+    submitter: PublicKey
+    organisation: str
+    size: int
+
+
 class Pool:
     """Waiting transactions in order of arrival."""
 
@@ -59,12 +70,14 @@ class Pool:
         self._doubtful = 0
         self._left_out = 0
         self._by_expiry: dict[int, set[Digest]] = {}
+        self._held: dict[Digest, Held] = {}
+        self._unsound: list[tuple[Held, str]] = []
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._held)
 
     def __contains__(self, transaction: object) -> bool:
-        return transaction in self._waiting
+        return transaction in self._waiting or transaction in self._held
 
     def get(self, transaction: Digest) -> Waiting | None:
         """Return a waiting transaction."""
@@ -72,13 +85,53 @@ class Pool:
 
     @property
     def has_work(self) -> bool:
-        """Whether something here is worth a proposal at the present height."""
+        """Whether something here is worth a proposal at the present height; opens until one is found."""
+        while self._held and not self._has_verified_work:
+            self._open_held(next(iter(self._held)))
+        return self._has_verified_work
+
+    @property
+    def _has_verified_work(self) -> bool:
         return len(self._waiting) > self._doubtful + self._left_out
 
     @property
     def needs_master(self) -> bool:
         """Whether a master has something to propose or to refuse."""
-        return len(self._waiting) > self._left_out
+        return bool(self._held) or len(self._waiting) > self._left_out
+
+    def hold(self, sealed: SealedTransaction, submitter: PublicKey) -> str:
+        """Take a transaction unopened, after the checks that cost nothing.
+
+        Returns:
+            "" if it is here now, or a reason code.
+        """
+        if sealed.transaction in self:
+            return ""
+        user = self._context.state.user(sealed.author)
+        organisation = user.organisation if user is not None else ""
+        size = size_of(sealed)
+        code = self._find_hindrance(sealed, organisation, size)
+        if not code:
+            self._held[sealed.transaction] = Held(sealed, submitter, organisation, size)
+            self._count(sealed, organisation, size)
+        return code
+
+    def open_held(self) -> None:
+        """Open and verify all that is held."""
+        for transaction in list(self._held):
+            self._open_held(transaction)
+
+    def _open_held(self, transaction: Digest) -> None:
+        held = self._held.pop(transaction)
+        self._discount(held.sealed, held.organisation, held.size)
+        code = self.admit(held.sealed, held.submitter)
+        if code:
+            self._unsound.append((held, code))
+
+    def take_unsound(self) -> list[tuple[Held, str]]:
+        """Return what was held and turned out not to be admissible, each with its reason code."""
+        unsound, self._unsound = self._unsound, []
+        return unsound
 
     def admit(self, sealed: SealedTransaction, submitter: PublicKey) -> str:
         """Verify and take a transaction.
@@ -88,6 +141,9 @@ class Pool:
         """
         if sealed.transaction in self._waiting:
             return ""
+        held = self._held.pop(sealed.transaction, None)
+        if held is not None:
+            self._discount(held.sealed, held.organisation, held.size)
         user = self._context.state.user(sealed.author)
         organisation = user.organisation if user is not None else ""
         size = size_of(sealed)
@@ -125,7 +181,7 @@ class Pool:
         elif context.state.transaction_location(sealed.transaction) is not None:
             code = "replayed"
         elif (
-            len(self._waiting) >= limits.POOL_TRANSACTIONS_MAX
+            len(self) >= limits.POOL_TRANSACTIONS_MAX
             or self._bytes + size > limits.POOL_BYTES_MAX
             or self._by_organisation.get(organisation, 0)
             >= limits.POOL_TRANSACTIONS_PER_ORGANISATION_MAX
@@ -141,28 +197,37 @@ class Pool:
 
     def _add(self, waiting: Waiting) -> None:
         self._waiting[waiting.digest] = waiting
-        self._bytes += waiting.size
         self._doubtful += bool(waiting.code)
-        count = self._by_organisation.get(waiting.organisation, 0)
-        self._by_organisation[waiting.organisation] = count + 1
-        self._by_expiry.setdefault(waiting.sealed.expires, set()).add(waiting.digest)
+        self._count(waiting.sealed, waiting.organisation, waiting.size)
+
+    def _count(self, sealed: SealedTransaction, organisation: str, size: int) -> None:
+        self._bytes += size
+        self._by_organisation[organisation] = self._by_organisation.get(organisation, 0) + 1
+        self._by_expiry.setdefault(sealed.expires, set()).add(sealed.transaction)
+
+    def _discount(self, sealed: SealedTransaction, organisation: str, size: int) -> None:
+        self._bytes -= size
+        count = self._by_organisation[organisation] - 1
+        if count:
+            self._by_organisation[organisation] = count
+        else:
+            del self._by_organisation[organisation]
+        bucket = self._by_expiry.get(sealed.expires)
+        if bucket is not None:
+            bucket.discard(sealed.transaction)
 
     def remove(self, transaction: Digest) -> Waiting | None:
-        """Drop a transaction that is settled."""
+        """Drop a transaction that is settled; return it if it had been verified."""
+        held = self._held.pop(transaction, None)
+        if held is not None:
+            self._discount(held.sealed, held.organisation, held.size)
+            return None
         waiting = self._waiting.pop(transaction, None)
         if waiting is None:
             return None
-        self._bytes -= waiting.size
         self._doubtful -= bool(waiting.code)
         self._left_out -= self._is_left_out(waiting)
-        count = self._by_organisation[waiting.organisation] - 1
-        if count:
-            self._by_organisation[waiting.organisation] = count
-        else:
-            del self._by_organisation[waiting.organisation]
-        bucket = self._by_expiry.get(waiting.sealed.expires)
-        if bucket is not None:
-            bucket.discard(transaction)
+        self._discount(waiting.sealed, waiting.organisation, waiting.size)
         return waiting
 
     def _is_left_out(self, waiting: Waiting) -> bool:

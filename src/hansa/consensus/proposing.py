@@ -121,6 +121,7 @@ class Proposer:
         self, height: HeightState, *, is_due: bool
     ) -> tuple[list[Waiting], Block | None, Execution | None]:
         context = self._context
+        self._pool.open_held()
         for waiting, code in self._pool.judge_doubtful():
             self.refuse(waiting.digest, waiting.submitter, code)
         chosen = self._hold_copies(height, self._pool.select())

@@ -253,6 +253,7 @@ class Replica:
                 self._commit(CertifiedBlock(candidate.block, certificate), candidate, is_live=True)
             elif not self._dialogue.take_next_waiting():
                 break
+        self._dialogue.refuse_unsound()
         self._forward()
         self._wait_for_quiet()
         self._catch_up.request()

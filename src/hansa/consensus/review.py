@@ -78,7 +78,7 @@ class Verifier:
             validate_form(transaction)
         except InvalidError:
             return None, "malformed"
-        if not is_author_signature(transaction):
+        if sealed.transaction not in self._verified and not is_author_signature(transaction):
             return None, "bad-signature"
         body = transaction.body
         if (body.author, body.expires) != (sealed.author, sealed.expires):

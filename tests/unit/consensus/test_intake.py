@@ -159,3 +159,64 @@ def test_a_proposal_is_filled_within_the_bounds_of_a_block(
     size = pool.get(sealed[0].transaction).size
     monkeypatch.setattr(limits, "BLOCK_BYTES_MAX", 2 * size)
     assert [item.transaction for item in sealed[:2]] == [item.digest for item in pool.select()]
+
+
+def count_openings(pool, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Return a list that grows with each transaction the pool opens."""
+    opened: list[object] = []
+    admit = pool._verifier.admit
+    monkeypatch.setattr(
+        pool._verifier, "admit", lambda sealed: (opened.append(sealed), admit(sealed))[1]
+    )
+    return opened
+
+
+def test_what_is_held_is_opened_when_asked_for(quiet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is enough to know that there is work; a proposal wants all; a block takes them unopened."""
+    pool, member = pool_of(quiet), quiet.world.members[5].node
+    opened = count_openings(pool, monkeypatch)
+    several = [quiet.sealed(5)[1] for _ in range(4)]
+    assert ["", "", "", ""] == [pool.hold(sealed, member) for sealed in several]
+    assert "" == pool.hold(several[0], member)
+    assert (4, [], True) == (len(pool), opened, pool.needs_master)
+    pool.advance([several[3].transaction])
+    assert several[3].transaction not in pool
+    assert (True, several[:1]) == (pool.has_work, opened)
+    assert "" == pool.admit(several[2], member)
+    pool.open_held()
+    assert ({item.transaction for item in several[:3]}, 3) == (
+        {item.digest for item in pool.select()},
+        len(opened),
+    )
+    pool.advance([item.transaction for item in several])
+    assert (0, 0, {}) == (len(pool), pool._bytes, pool._by_organisation)
+
+
+def test_what_is_held_and_unsound_is_no_work(quiet) -> None:
+    """It is told once, with its reason, and leaves nothing behind."""
+    pool, member = pool_of(quiet), quiet.world.members[5].node
+    sealed = quiet.sealed(5)[1]
+    damaged = msgspec.structs.replace(sealed, ciphertext=b"\x00" + sealed.ciphertext[1:])
+    assert "" == pool.hold(damaged, member)
+    assert not pool.has_work
+    assert [(damaged, member, "not-openable")] == [
+        (held.sealed, held.submitter, code) for held, code in pool.take_unsound()
+    ]
+    assert [] == pool.take_unsound()
+    assert (0, 0, {}) == (len(pool), pool._bytes, pool._by_organisation)
+
+
+def test_what_is_held_counts_and_expires(quiet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unopened ones are within the same bounds as verified ones, and go with their expiry."""
+    pool, member = pool_of(quiet), quiet.world.members[5].node
+    monkeypatch.setattr(limits, "POOL_TRANSACTIONS_PER_ORGANISATION_MAX", 2)
+    one, two, three = (quiet.sealed(5)[1] for _ in range(3))
+    assert ["", "", "busy"] == [
+        pool.hold(one, member),
+        pool.admit(two, member),
+        pool.hold(three, member),
+    ]
+    pool._context.height = one.expires + 1
+    pool.advance(())
+    assert (0, 0, {}) == (len(pool), pool._bytes, pool._by_organisation)
+    assert "expired" == pool.hold(three, member)

@@ -104,3 +104,21 @@ def test_another_transaction_inside_is_malformed(quiet) -> None:
     """The digest outside is that of what is inside."""
     verifier, (one, _), (two, _) = verifier_of(quiet), quiet.sealed(5), quiet.sealed(5)
     assert (None, "malformed") == verifier.open(wrapped(quiet, encode(two), one))
+
+
+def test_a_signature_is_checked_once(quiet, monkeypatch) -> None:
+    """What a block has shown is not checked again when it is opened; what nobody checked is."""
+    from hansa.consensus import review
+
+    checked: list[object] = []
+    real = review.is_author_signature
+    monkeypatch.setattr(
+        review, "is_author_signature", lambda item: (checked.append(item), real(item))[1]
+    )
+    verifier, (transaction, sealed) = verifier_of(quiet), quiet.sealed(5)
+    assert "" == verifier.admit(sealed)[1]
+    assert [transaction] == checked
+    assert "" == verifier.admit(sealed)[1]
+    assert 1 == len(checked)
+    other = msgspec.structs.replace(transaction, signature=bytes(64))
+    assert (None, "bad-signature") == verifier.admit(wrapped(quiet, encode(other), other))
