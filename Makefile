@@ -9,7 +9,7 @@ STORE ?= file
 VENV := .venv/bin
 BENCH ?=
 
-.PHONY: help venv runtime demo hdfs-up hdfs-down test lint types imports check bench bench-ingest bench-hdfs bench-table sim-long torture lock clean
+.PHONY: help venv runtime demo hdfs-up hdfs-down test lint types imports check bench bench-ingest bench-hdfs bench-table sim-long spec torture lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ bench-table: venv ## measure the hash index table at 10^5, 10^6 and 10^7 chunks
 sim-long: venv ## the agreement in 10,000 simulated worlds, 100,000 scripts of twins, all pairs and cuts
 	nice -n 15 $(VENV)/hansa sim run --seeds 0..9999 --byzantine 1 --mixed --chaos-ms 3000 --twins --pairs --deletions --json
 	nice -n 15 $(VENV)/hansa sim twins --rounds 3 --scripts 100000 --json
+
+spec: venv ## TLC explores the model of the agreement, refutes broken ones, takes the simulator's runs
+	nice -n 15 $(VENV)/python spec/check.py $(SPEC)
 
 torture: venv ## 200 random kills under load
 	HANSA_KILLS=200 $(VENV)/python -m pytest -p no:cacheprovider -s tests/e2e/test_torture.py --timeout 7200

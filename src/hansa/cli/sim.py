@@ -7,7 +7,7 @@ from typing import TypeVar
 import click
 import msgspec
 
-from hansa.sim import deletions, pairs, twins
+from hansa.sim import deletions, pairs, traces, twins
 from hansa.sim.actors import ACTORS
 from hansa.sim.campaign import (
     Tally,
@@ -17,7 +17,7 @@ from hansa.sim.campaign import (
     run_seeds,
     run_twins,
 )
-from hansa.sim.run import Plan
+from hansa.sim.run import Plan, Run
 
 T = TypeVar("T")
 
@@ -116,6 +116,21 @@ def run_all_deletions(only: str, as_json: bool) -> None:
     """Heights whose copies are erased while rounds change, cut at every step in every way."""
     chosen = iter([_named(deletions.decode_name, only)]) if only else deletions.all_cases()
     _finish({"deletions": run_deletions(chosen, time.perf_counter)}, as_json=as_json)
+
+
+@sim.command("trace", epilog="\b\nExample:\n  hansa sim trace --seed 7 > TraceData.tla")
+@click.option("--seed", default=0, show_default=True, help="The world.")
+@click.option("--byzantine", default=1, show_default=True, help="Liars among the super nodes.")
+@click.option("--chaos-ms", default=2_000, show_default=True, help="Virtual time before healing.")
+def trace(seed: int, byzantine: int, chaos_ms: int) -> None:
+    """Print what a world's honest super nodes did, as the module that spec/ checks."""
+    plan = Plan(byzantine=byzantine, chaos_ms=chaos_ms)
+    _check_plan(plan)
+    run = Run(seed, plan)
+    recorder = traces.record(run.world)
+    run.run()
+    found = recorder.complete(plan.super_nodes - byzantine, plan.super_nodes)
+    click.echo(traces.write(found, recorder.faulty), nl=False)
 
 
 @sim.command("actors", epilog="\b\nExample:\n  hansa sim actors")
