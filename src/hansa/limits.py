@@ -46,11 +46,18 @@ SEALED_TRANSACTION_BYTES_MAX = 768 * KIB
 BLOCK_TRANSACTIONS_MAX = 2_000
 BLOCK_BYTES_MAX = 8 * MIB
 ERASURES_PER_BLOCK_MAX = 4 * SUPER_NODES_MAX
+FINDINGS_PER_BLOCK_MAX = 4 * SUPER_NODES_MAX
 POOL_TRANSACTIONS_MAX = 20_000
 POOL_TRANSACTIONS_PER_ORGANISATION_MAX = 10_000
 POOL_BYTES_MAX = 256 * MIB
 TRANSACTION_LIFETIME_HEIGHTS_MAX = 5_000
-EVIDENCE_BYTES_MAX = KIB
+EVIDENCE_BYTES_MAX = 384 * KIB
+"""An invalid block with the part of the state that it rests on; two votes take less than 1 KiB."""
+EVIDENCE_NESTED_MAX = 2
+"""Evidence inside a block that is evidence itself is followed so far and no further."""
+CODE_CHARACTERS_MAX = 32
+FINDING_BYTES_MAX = 2 * KIB
+"""Of a finding that a block takes up; a longer one is for the super nodes only."""
 
 # --- the agreement ------------------------------------------------------------------------------
 ROUND_MAX = 1_000_000
@@ -200,6 +207,7 @@ assert SEALED_CHUNK_BYTES_MAX < PACK_BYTES_MAX
 assert SEALED_CHUNK_BYTES_MAX < UPLOAD_BATCH_BYTES_MAX < REQUEST_BODY_BYTES_MAX < FRAME_BYTES_MAX
 assert TRANSACTION_BYTES_MAX + CONFIDENTIAL_BYTES_MAX < SEALED_TRANSACTION_BYTES_MAX
 assert SEALED_TRANSACTION_BYTES_MAX < BLOCK_BYTES_MAX
+assert EVIDENCE_BYTES_MAX + 4 * KIB < TRANSACTION_BYTES_MAX
 assert 2 * BLOCK_BYTES_MAX < FRAME_BYTES_MAX, "a proposal carries its block and the sealed copies"
 assert SYNC_ANSWER_BYTES_MAX + BLOCK_BYTES_MAX <= FRAME_BYTES_MAX
 assert FRAME_BYTES_MAX <= PEER_SEND_QUEUE_BYTES_MAX

@@ -301,7 +301,7 @@ def test_another_body_under_a_true_header(monkeypatch: pytest.MonkeyPatch) -> No
     """The bug this simulator found: bodies are not signed, and were not compared."""
     monkeypatch.setattr(hearing, "has_matching_body", lambda block: True)
     found = list(find(lying_links.BodySwapper))
-    assert any("accused" in text or "no progress" in text for text in found)
+    assert any("accuse" in text or "no progress" in text for text in found), found
 
 
 def test_an_invalid_batch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,6 +118,11 @@ class AuthenticatedMap:
         """Root hash, 32 bytes; zeros for the empty map."""
         return Digest(EMPTY if self._top is None else self._top.digest)
 
+    @property
+    def top(self) -> Node:
+        """The whole tree, which nobody changes."""
+        return self._top
+
     def leaf(self, key: bytes) -> Leaf | None:
         """Return the leaf that holds a key, or None."""
         index = self._index

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from hansa.chain.findings import Finding
 from hansa.chain.transactions import Transaction
 from hansa.codec import digest, encode
 from hansa.crypto.merkle import compute_root
@@ -118,6 +119,7 @@ class Header(_Value, frozen=True):
     transactions_root: Digest
     results_root: Digest
     erasures_root: Digest
+    """Of the acknowledgements and, after them, the findings."""
     state_root: Digest
     """State after this block."""
     index_root: Digest
@@ -142,6 +144,8 @@ class Block(_Value, frozen=True):
     transactions: tuple[Transaction, ...]
     results: tuple[Result, ...]
     erasures: tuple[Erasure, ...]
+    findings: tuple[Finding, ...] = ()
+    """Step 5: why super nodes rejected what was proposed at the height before, as its reviews say."""
 
 
 class CertifiedBlock(_Value, frozen=True):
@@ -165,12 +169,13 @@ def body_roots(
     transactions: tuple[Transaction, ...],
     results: tuple[Result, ...],
     erasures: tuple[Erasure, ...],
+    findings: tuple[Finding, ...] = (),
 ) -> tuple[Digest, Digest, Digest]:
-    """Return the roots of transactions (leaves: their canonical bytes), results and erasures."""
+    """Return the roots of transactions (leaves: canonical bytes), results, erasures with findings."""
     return (
         compute_root([item.canonical for item in transactions]),
         compute_root([encode(item) for item in results]),
-        compute_root([encode(item) for item in erasures]),
+        compute_root([encode(item) for item in (*erasures, *findings)]),
     )
 
 
@@ -178,7 +183,7 @@ def has_matching_body(block: Block) -> bool:
     """Tell whether every redundant field of the header agrees with the body."""
     header = block.header
     return header.transaction_count == len(block.transactions) == len(block.results) and body_roots(
-        block.transactions, block.results, block.erasures
+        block.transactions, block.results, block.erasures, block.findings
     ) == (header.transactions_root, header.results_root, header.erasures_root)
 
 

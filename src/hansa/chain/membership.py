@@ -7,6 +7,7 @@ epoch's end. Upon evidence against its node: the member is expelled from the ele
 member otherwise. An identical ballot to admit brings a suspended or expelled member back.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -14,8 +15,8 @@ import msgspec
 from hansa import limits
 from hansa.chain import records
 from hansa.chain.blocks import quorum_of
-from hansa.chain.draft import Acting, refuse
-from hansa.chain.evidence import accused, decode_evidence, height_of, is_proof
+from hansa.chain.draft import Acting, Draft, refuse
+from hansa.chain.evidence import Evidence, accused, decode_evidence, height_of
 from hansa.chain.genesis import validate_candidate
 from hansa.chain.records import BallotRecord, OrganisationRecord, UserRecord, VoteRecord
 from hansa.chain.state import founding_records
@@ -78,14 +79,14 @@ def suspend_organisation(acting: Acting, operation: SuspendOrganisation) -> None
         _set_status(acting, target, "suspended")
 
 
-def submit_evidence(acting: Acting, operation: SubmitEvidence) -> None:
+def submit_evidence(
+    acting: Acting, operation: SubmitEvidence, convict: Callable[[Evidence, Draft], bool]
+) -> None:
     """Expel a member's node from the election on proof that it lied; any member may bring it."""
     try:
         evidence = decode_evidence(operation.evidence)
     except InvalidError:
         refuse("malformed-evidence")
-    if not is_proof(evidence, acting.draft.alliance):
-        refuse("evidence-proves-nothing")
     target = acting.draft.organisation_by_node_key(accused(evidence))
     if target is None:
         refuse("unknown-node")
@@ -93,6 +94,9 @@ def submit_evidence(acting: Acting, operation: SubmitEvidence) -> None:
         refuse("already-expelled")
     if height_of(evidence) <= target.readmitted_height:
         refuse("evidence-settled")
+    # Last, for it may cost the execution of a block.
+    if not convict(evidence, acting.draft):
+        refuse("evidence-proves-nothing")
     expelled = msgspec.structs.replace(target, expelled_height=acting.height)
     acting.draft.put(records.organisation_key(target.name), expelled)
 

@@ -35,6 +35,7 @@ SEEN = 0x40
 SEEN_UNTIL = 0x41
 SEEN_AT = 0x42
 ERASURES = 0x43
+TRAIL = 0x44
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -255,6 +256,12 @@ class ErasuresRecord(Record, frozen=True):
     entries: tuple[ErasureEntry, ...]
 
 
+class TrailRecord(Record, frozen=True):
+    """Digest of the block of one height: what evidence about the height after it must rest on."""
+
+    digest: Digest
+
+
 HEAD_KEY = bytes([HEAD])
 ELECTION_KEY = bytes([ELECTION])
 COUNTERS_KEY = bytes([COUNTERS])
@@ -323,3 +330,8 @@ def seen_at_key(until: int, height: int) -> bytes:
 def erasures_key(height: int) -> bytes:
     """Return the key of the acknowledgements for a height."""
     return bytes([ERASURES]) + height.to_bytes(8, "big")
+
+
+def trail_key(height: int) -> bytes:
+    """Return the key of the digest of a height's block; height 0 is the genesis."""
+    return bytes([TRAIL]) + height.to_bytes(8, "big")

@@ -166,6 +166,13 @@ class Reads:
         found = self.record(records.erasures_key(height), ErasuresRecord)
         return () if found is None else found.entries
 
+    def trail(self, height: int) -> Digest | None:
+        """Return the digest of a height's block, as far as remembered; the last one's is not yet."""
+        if height < 0:
+            return None
+        found = self.record(records.trail_key(height), records.TrailRecord)
+        return None if found is None else found.digest
+
     def transaction_location(self, transaction: bytes) -> tuple[Height, int] | None:
         """Return (height, index) of a transaction until its expiry has passed; then None."""
         found = self.record(records.seen_key(transaction), SeenRecord)

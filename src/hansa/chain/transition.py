@@ -5,7 +5,7 @@ intake said; it applies whole or not at all. Signatures were checked where the b
 (`transactions.decode_transaction`, or `validation` for what came inside a block).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -15,6 +15,7 @@ from hansa.chain.authenticated import AuthenticatedMap
 from hansa.chain.blocks import Erasure, Result, is_erasure_signed
 from hansa.chain.draft import Acting, Draft, Refused, refuse
 from hansa.chain.election import elect
+from hansa.chain.evidence import Evidence
 from hansa.chain.reasons import NEVER_IN_BLOCK
 from hansa.chain.records import (
     ElectionRecord,
@@ -24,6 +25,7 @@ from hansa.chain.records import (
     SeenAtRecord,
     SeenRecord,
     SeenUntilRecord,
+    TrailRecord,
     UserRecord,
 )
 from hansa.chain.state import State
@@ -52,6 +54,9 @@ from hansa.chain.transactions import (
 from hansa.errors import InvalidError
 from hansa.types import Digest, EncryptionKey, Epoch, Height, Millis, PublicKey
 
+Convict = Callable[[Evidence, Draft], bool]
+"""Tells whether evidence proves a lie, given what the chain remembers of its height."""
+
 ACCEPTED = Result(accepted=True, code="")
 
 
@@ -79,9 +84,10 @@ def execute(
     *,
     height: Height,
     time_ms: Millis,
-    master: PublicKey,
+    parent: Digest,
     transactions: Sequence[Transaction],
     erasures: Sequence[Erasure],
+    convict: Convict,
 ) -> Execution:
     """Execute a block's contents on the state before it; the state itself does not change.
 
@@ -89,15 +95,17 @@ def execute(
         state: the state at `height` − 1.
         height: the block's.
         time_ms: the block's, later than the state's.
-        master: the block's; takes no part in execution yet.
+        parent: digest of the block before; the alliance id at height 1.
         transactions: with checked signatures, in the block's order.
         erasures: checked by `validation.validate_erasures`.
+        convict: judges evidence; `validation` gives it, for it may have to execute a block again.
     """
-    del master  # Named by the contract; standing will count it.
     assert height == state.height + 1, "blocks are executed in order"
     draft = Draft(state)
+    draft.put(records.trail_key(height - 1), TrailRecord(parent))
+    draft.keep()
     results = tuple(
-        _execute_one(draft, transaction, height=height, time_ms=time_ms, index=index)
+        _execute_one(draft, transaction, convict, height=height, time_ms=time_ms, index=index)
         for index, transaction in enumerate(transactions)
     )
     _forget(draft, height)
@@ -121,7 +129,9 @@ def execute(
     )
 
 
-def judge(state: State, transaction: Transaction, *, height: Height, time_ms: Millis) -> str:
+def judge(
+    state: State, transaction: Transaction, *, height: Height, time_ms: Millis, convict: Convict
+) -> str:
     """Return what execution at `height` would say about one transaction alone: "" or a reason code.
 
     Args:
@@ -129,14 +139,21 @@ def judge(state: State, transaction: Transaction, *, height: Height, time_ms: Mi
         transaction: with a checked signature.
         height: of the block it may go into; `state.height` + 1 or, for intake, later.
         time_ms: the time that block would have.
+        convict: as in `execute`.
     """
     draft = Draft(state)
-    result = _execute_one(draft, transaction, height=height, time_ms=time_ms, index=0)
+    result = _execute_one(draft, transaction, convict, height=height, time_ms=time_ms, index=0)
     return result.code
 
 
 def _execute_one(
-    draft: Draft, transaction: Transaction, *, height: Height, time_ms: Millis, index: int
+    draft: Draft,
+    transaction: Transaction,
+    convict: Convict,
+    *,
+    height: Height,
+    time_ms: Millis,
+    index: int,
 ) -> Result:
     """Apply one transaction to the draft, or nothing of it but that it was seen."""
     digest = transaction.digest()
@@ -147,7 +164,7 @@ def _execute_one(
         user = _check_author(draft, body, time_ms)
         acting = Acting(draft, body, digest, user, height, time_ms)
         for place, operation in enumerate(body.operations):
-            _apply(acting, operation, place)
+            _apply(acting, operation, place, convict)
         draft.keep()
     except Refused as refused:
         draft.drop()
@@ -209,7 +226,9 @@ def _node_as_author(draft: Draft, body: TransactionBody) -> UserRecord | None:
     )
 
 
-def _apply(acting: Acting, operation: Operation, place: int) -> None:  # noqa: C901, PLR0912
+def _apply(  # noqa: C901, PLR0912
+    acting: Acting, operation: Operation, place: int, convict: Convict
+) -> None:
     """Apply one operation, or refuse the transaction."""
     match operation:
         case AdmitOrganisation():
@@ -225,7 +244,7 @@ def _apply(acting: Acting, operation: Operation, place: int) -> None:  # noqa: C
         case VoteSuperNodes():
             membership.vote_super_nodes(acting, operation)
         case SubmitEvidence():
-            membership.submit_evidence(acting, operation)
+            membership.submit_evidence(acting, operation, convict)
         case RegisterDataset():
             catalogue.register_dataset(acting, operation, place)
         case AddVersion():
@@ -283,6 +302,8 @@ def _forget(draft: Draft, height: Height) -> None:
     oldest = height - draft.genesis.parameters.transaction_lifetime_heights
     if oldest > 0 and draft.erasures(oldest):
         draft.delete(records.erasures_key(oldest))
+    if oldest >= 0:
+        draft.delete(records.trail_key(oldest))
 
 
 def _record_erasures(draft: Draft, height: Height, erasures: Sequence[Erasure]) -> None:

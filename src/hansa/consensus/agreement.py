@@ -23,6 +23,8 @@ from hansa.chain.blocks import (
     Vote,
     sign_vote,
 )
+from hansa.chain.findings import Finding, FindingCode, Verdict, sign_finding
+from hansa.consensus.comparing import Comparison
 from hansa.consensus.context import Context
 from hansa.consensus.copies import CopyVault
 from hansa.consensus.erasures import Erasures
@@ -34,15 +36,13 @@ from hansa.consensus.messages import (
     Confirm,
     Erase,
     Propose,
-    Response,
     Review,
-    Verdict,
 )
 from hansa.consensus.proposing import Proposer
 from hansa.consensus.records import BodyRecord, LockRecord, VoteRecord
-from hansa.consensus.review import SEALING_CODES
+from hansa.consensus.review import COPY_CODES
 from hansa.consensus.rounds import Candidate, HeightState, RoundState
-from hansa.types import NO_DIGEST, Digest, Height, PublicKey
+from hansa.types import NO_DIGEST, Digest, Height, PublicKey, Signature
 
 PHASES = ("review", "confirm")
 
@@ -71,6 +71,7 @@ class Agreement:
         self._faults = faults
         self._is_synced = is_synced
         self.hearing = Hearing(context, faults)
+        self.comparison = Comparison(context, self.hearing, inspector, faults)
         self.is_idle_due = False
         """Whether waiting acknowledgements or an election want a block without transactions."""
         self.decision: tuple[Certificate, Candidate] | None = None
@@ -125,6 +126,8 @@ class Agreement:
         """Do whatever the rules allow now; called after every event."""
         while self.decision is None and self._apply_rules():
             pass
+        if self.hearing.doubted:
+            self.comparison.judge_findings()
 
     def _enter_round(self, number: int) -> None:
         """Step 9: the round failed; erase its copies and go to a later one, with its master."""
@@ -150,16 +153,18 @@ class Agreement:
     def _leave_out_rejected(self, state: RoundState) -> None:
         """Leave what reviewers rejected out of the next proposals; f+1 of them settle it."""
         rejected: dict[Digest, dict[PublicKey, str]] = {}
-        for voter, verdicts in state.verdicts.items():
-            for verdict in verdicts:
-                rejected.setdefault(verdict.transaction, {})[voter] = verdict.code
+        for reviewer, finding in state.findings.items():
+            for verdict in finding.verdicts:
+                rejected.setdefault(verdict.transaction, {})[reviewer] = verdict.code
         for transaction, codes in rejected.items():
             has_struck_out = self._pool.leave_out(transaction)
             if has_struck_out or len(codes) > self._context.faults:
-                code = next(iter(codes.values()))
+                said = list(codes.values())
+                final = [code for code in COPY_CODES if said.count(code) > self._context.faults]
                 waiting = self._pool.remove(transaction)
                 if waiting is not None:
-                    code = code if code not in SEALING_CODES else "reseal"
+                    # Others' words: this node signs no more of them than f+1 say.
+                    code = final[0] if final else "reseal"
                     self._proposer.refuse(transaction, waiting.submitter, code)
 
     # --- rules -------------------------------------------------------------------------------------
@@ -186,6 +191,7 @@ class Agreement:
                 self._faults.report(
                     "invalid-decision", candidate.block.header.master, candidate.code
                 )
+                self.comparison.judge_votes(candidate)
                 continue
             self.decision = (state.confirms.certificate(named), candidate)
             return True
@@ -220,7 +226,7 @@ class Agreement:
         if height.step == "review" and not state.is_review_timed and state.reviews.has_any_quorum:
             state.is_review_timed = True
             self._context.set_timer("review", delay)
-            self._compare(state)
+            self.comparison.respond(state, self.master(state.number))
             return True
         if not state.is_confirm_timed and state.confirms.has_any_quorum:
             state.is_confirm_timed = True
@@ -296,7 +302,7 @@ class Agreement:
 
     # --- voting ------------------------------------------------------------------------------------
 
-    def _judge(self, propose: Propose) -> tuple[Digest, tuple[Verdict, ...], str]:
+    def _judge(self, propose: Propose) -> tuple[Digest, tuple[Verdict, ...], FindingCode | None]:
         """Lines 22 and 28: approve, or say why not."""
         height = self.height
         named = propose.proposal.digest
@@ -305,18 +311,25 @@ class Agreement:
         valid_round = propose.proposal.valid_round
         if valid_round >= 0:
             if not self._inspector.execute(candidate):
+                self._note_invalid(propose, candidate, "invalid")
                 return NO_DIGEST, (), "invalid"
             if is_lock_kept or height.locked_round <= valid_round:
-                return named, (), ""
+                return named, (), None
             return NO_DIGEST, (), "locked"
         if not is_lock_kept:
             return NO_DIGEST, (), "locked"
         if propose.proposal.master == self._context.node:
-            return named, (), ""
+            return named, (), None
         verdicts, code = self._inspector.review(height, candidate, propose)
         if code in {"invalid", "wrong-origin"}:
-            self._faults.report("invalid-proposal", propose.proposal.master, candidate.code or code)
+            self._note_invalid(propose, candidate, code)
         return (NO_DIGEST if code else named), verdicts, code
+
+    def _note_invalid(self, propose: Propose, candidate: Candidate, code: str) -> None:
+        """An invalid block: its master and all who voted for it answer for it."""
+        self._faults.invalid_proposal(propose.proposal, candidate.block, candidate.code or code)
+        if candidate.code:
+            self.comparison.judge_votes(candidate)
 
     def _promise(self, phase: str, named: Digest) -> SignedVote:
         """Sign a vote and write it to the vote log, or find the promise already given."""
@@ -339,16 +352,38 @@ class Agreement:
         height.own[slot] = signed
         return signed
 
-    def _cast_review(self, named: Digest, verdicts: tuple[Verdict, ...], code: str) -> None:
+    def _find(self, signed: SignedVote, verdicts: tuple[Verdict, ...], code: FindingCode) -> None:
+        """Step 4: sign why the own review is for no block."""
+        context, height = self._context, self.height
+        proposal = height.present.proposal
+        height.present.findings[context.node] = sign_finding(
+            Finding(
+                context.alliance,
+                height.height,
+                height.round,
+                context.state.root,
+                NO_DIGEST if proposal is None else proposal.proposal.digest,
+                code,
+                verdicts,
+                signed.voter,
+                Signature(b""),
+            ),
+            context.key,
+        )
+
+    def _cast_review(
+        self, named: Digest, verdicts: tuple[Verdict, ...], code: FindingCode | None
+    ) -> None:
         """Step 4."""
         context, height = self._context, self.height
         signed = self._promise("review", named)
         height.step = "review"
         context.cancel_timer("propose")
         erasures = self._erasures.take_unsent()
-        context.broadcast(context.super_peers(), Review(signed, verdicts, code, erasures))
-        if verdicts:
-            height.present.verdicts[context.node] = verdicts
+        if code is not None and signed.vote.digest == NO_DIGEST:
+            self._find(signed, verdicts, code)
+        finding = height.present.findings.get(context.node)
+        context.broadcast(context.super_peers(), Review(signed, finding, erasures))
         height.present.reviews.add(signed)
         height.note_round(context.node, height.round)
 
@@ -360,20 +395,6 @@ class Agreement:
         context.cancel_timer("review")
         context.broadcast(context.super_peers(), Confirm(signed))
         height.present.confirms.add(signed)
-
-    def _compare(self, state: RoundState) -> None:
-        """Step 5: if the own review differs from others', tell the master."""
-        context = self._context
-        own = state.reviews.get(context.node)
-        master = self.master(state.number)
-        if own is None or state.is_compared or master is None or master == context.node:
-            return
-        others = tuple(
-            vote for vote in state.reviews.votes() if vote.vote.digest != own.vote.digest
-        )
-        if others:
-            state.is_compared = True
-            context.send(master, Response(own, others))
 
     def _order_erasure(self, state: RoundState) -> None:
         """Step 9: whoever led a failed round gives the order to erase, with the proof."""

@@ -3,9 +3,10 @@
 Not a service of its own: it decides nothing. Counterpart: the driver, which executes the effects.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 
-from hansa.chain.blocks import faults_of, quorum_of
+from hansa.chain.blocks import Header, faults_of, quorum_of
 from hansa.chain.evidence import Evidence
 from hansa.chain.state import State
 from hansa.codec import encode
@@ -25,6 +26,9 @@ from hansa.consensus.records import Record
 from hansa.consensus.schedule import Schedule
 from hansa.crypto.signing import SigningKey
 from hansa.types import Epoch, Height, Millis, PublicKey
+
+PAST_MAX = 8
+"""States before the present one that are kept, to prove what was said about them."""
 
 
 class Context:
@@ -46,6 +50,10 @@ class Context:
         self.now = Now(Millis(0), 0)
         self.connected: set[PublicKey] = set()
         self.vote_bytes = 0
+        self.parent: Header | None = None
+        """Header of the last committed block; None at the genesis."""
+        self.past: deque[tuple[State, Header | None]] = deque(maxlen=PAST_MAX)
+        """Earlier states, each with the header of its last block; they share what they have in common."""
         self._effects: list[Effect] = []
         self._timers: dict[str, int] = {}
         self.adopt(state)
@@ -57,6 +65,13 @@ class Context:
         self.member_set = frozenset(self.members)
         self.epoch: Epoch = state.epoch()
         self.height = Height(state.height + 1)
+
+    def surroundings(self, height: int) -> tuple[State, Header | None] | None:
+        """Return the state that a height is judged on, with its last header; None if it is gone."""
+        if height == self.height:
+            return self.state, self.parent
+        found = [item for item in self.past if item[0].height + 1 == height]
+        return found[0] if found else None
 
     @property
     def is_super_node(self) -> bool:

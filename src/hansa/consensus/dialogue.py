@@ -10,6 +10,7 @@ from typing import assert_never
 
 from hansa import limits
 from hansa.chain.blocks import CertifiedBlock
+from hansa.chain.findings import Refusal, is_refusal_signed
 from hansa.chain.sealed import SealedTransaction
 from hansa.consensus.agreement import Agreement
 from hansa.consensus.catchup import CatchUp
@@ -19,6 +20,7 @@ from hansa.consensus.erasures import Erasures
 from hansa.consensus.faults import FaultLog
 from hansa.consensus.intake import Pool
 from hansa.consensus.messages import (
+    Appeal,
     BlockDecided,
     Blocks,
     Certified,
@@ -27,7 +29,6 @@ from hansa.consensus.messages import (
     Erased,
     GetBlocks,
     Propose,
-    Refusal,
     Response,
     Review,
     SealingKey,
@@ -52,7 +53,9 @@ ANSWER_INTERVAL_MS = 50
 """A peer's status is answered with bodies no more often than this."""
 
 RoundMessage = Propose | Review | Confirm | Erase | Certified
-OtherMessage = Submit | Refusal | Status | VotesAgain | Erased | SealingKey | Response | GetBlocks
+OtherMessage = (
+    Submit | Refusal | Appeal | Status | VotesAgain | Erased | SealingKey | Response | GetBlocks
+)
 
 
 class Dialogue:
@@ -133,6 +136,8 @@ class Dialogue:
                 self._take_submit(sender, message)
             case Refusal():
                 self._outbox.refused(message)
+            case Appeal():
+                self._take_appeal(sender, message)
             case Status():
                 self._take_status(sender, message)
             case VotesAgain():
@@ -264,6 +269,28 @@ class Dialogue:
         passed = tuple(self._keys.complete(item) for item in fresh)
         if self._agreement.height.present.proposal is None:
             context.send(master, Submit(submitter, 1, passed))
+
+    def _take_appeal(self, sender: PublicKey, appeal: Appeal) -> None:
+        """A refused client asks the others: judge anew, and if the refusal is false, prove it."""
+        context, refusal, sealed = self._context, appeal.refusal, appeal.sealed
+        if (
+            not context.is_super_node
+            or not context.state.is_member_node(sender)
+            or refusal.alliance != context.alliance
+            or refusal.transaction != sealed.transaction
+            or refusal.refuser not in context.member_set
+            or context.state.transaction_location(sealed.transaction) is not None
+            or not is_refusal_signed(refusal)
+        ):
+            return
+        code = self._pool.admit(sealed, sender)
+        waiting = self._pool.get(sealed.transaction)
+        if waiting is not None:
+            self._agreement.comparison.judge_refusal(refusal, waiting.transaction)
+            code = self._pool.judge(waiting.transaction)
+        if code:
+            # Kept as doubtful if it is here: this state may be the one that lags behind.
+            self._proposer.refuse(sealed.transaction, sender, code)
 
     # --- status ------------------------------------------------------------------------------------
 

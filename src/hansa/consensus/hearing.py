@@ -14,6 +14,7 @@ from hansa.chain.blocks import (
     is_proposal_signed,
     is_vote_signed,
 )
+from hansa.chain.findings import Finding, is_finding_signed, is_finding_sound
 from hansa.consensus.context import Context
 from hansa.consensus.faults import FaultLog
 from hansa.consensus.messages import (
@@ -28,6 +29,7 @@ from hansa.consensus.rounds import HeightState
 from hansa.types import NO_DIGEST, PublicKey
 
 VOTES_AGAIN_MAX = 8
+DOUBTED_MAX = 2 * limits.SUPER_NODES_MAX
 
 
 class Hearing:
@@ -37,6 +39,8 @@ class Hearing:
         self._context = context
         self._faults = faults
         self.height = HeightState(context.height, context.members)
+        self.doubted: list[Finding] = []
+        """Findings that call a block invalid, not compared yet."""
 
     def master(self, round_number: int) -> PublicKey | None:
         """Return the master of a round of this height."""
@@ -133,6 +137,9 @@ class Hearing:
             self._faults.two_votes(known, signed)
         elif outcome == "added":
             self.height.note_round(signed.voter, signed.vote.round)
+            candidate = self.height.candidates.get(signed.vote.digest)
+            if candidate is not None and candidate.code:
+                self._faults.wrong_vote(signed, candidate.block)
 
     def take_vote(self, sender: PublicKey, signed: SignedVote) -> bool:
         """Take a vote of whichever phase; from whomever, for its voter signed it.
@@ -168,26 +175,53 @@ class Hearing:
         return known is None or known.vote != vote
 
     def take_review(self, sender: PublicKey, review: Review) -> None:
-        """Step 4 as received: the vote, and the verdicts if the voter itself sends them."""
-        is_new = self.take_vote(sender, review.vote)
-        if not is_new or review.vote.vote.phase != "review" or sender != review.vote.voter:
+        """Step 4 as received: the vote, and why it is for no block."""
+        self.take_vote(sender, review.vote)
+        if review.finding is not None:
+            self._take_finding(sender, review.finding, review.vote)
+
+    def _take_finding(self, sender: PublicKey, finding: Finding, signed: SignedVote) -> None:
+        """Keep the first finding of each reviewer in a round; from whomever, for it is signed."""
+        vote = signed.vote
+        if (
+            vote.digest != NO_DIGEST
+            or not self._is_slot_ours(vote)
+            or not self.height.is_round_near(vote.round)
+        ):
             return
-        state = self.height.round_state(review.vote.vote.round)
-        if review.verdicts and review.vote.vote.digest == NO_DIGEST:
-            bound = self._context.parameters.block_transactions_max
-            state.verdicts[sender] = review.verdicts[:bound]
+        state = self.height.round_state(vote.round)
+        if state.reviews.get(signed.voter) != signed or signed.voter in state.findings:
+            return
+        slot = (finding.alliance, finding.height, finding.round, finding.reviewer)
+        if (
+            slot != (vote.alliance, vote.height, vote.round, signed.voter)
+            or not is_finding_sound(finding)
+            or not is_finding_signed(finding)
+        ):
+            self._faults.report("malformed", sender, "a finding that is not its vote's")
+            return
+        state.findings[signed.voter] = finding
+        if finding.state_root != self._context.state.root:
+            self._faults.wrong_finding(finding, None)
+        elif finding.code == "invalid" and len(self.doubted) < DOUBTED_MAX:
+            self.doubted.append(finding)
 
     def take_response(self, sender: PublicKey, response: Response) -> None:
-        """Step 5 as received by the master: who differs, for the operator."""
+        """Step 5 as received by the master: count what it brings, and say who differs."""
         own = response.own
-        if self._is_slot_ours(own.vote):
-            known = self.height.rounds.get(own.vote.round)
-            if known is not None and known.reviews.get(sender) == own:
-                self._faults.report(
-                    "differing-review",
-                    sender,
-                    f"differs from {len(response.others)} others in round {own.vote.round}",
-                )
+        if not self._is_slot_ours(own.vote) or own.vote.phase != "review":
+            return
+        for signed in (own, *response.others[: len(self.height.members)]):
+            self.take_vote(sender, signed)
+        if response.finding is not None:
+            self._take_finding(sender, response.finding, own)
+        known = self.height.rounds.get(own.vote.round)
+        if known is not None and known.reviews.get(sender) == own:
+            self._faults.report(
+                "differing-review",
+                sender,
+                f"differs from {len(response.others)} others in round {own.vote.round}",
+            )
 
     def take_votes_again(self, sender: PublicKey, again: VotesAgain) -> None:
         """Take votes that may have been missed."""

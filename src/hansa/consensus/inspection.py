@@ -6,12 +6,13 @@ author signed; hold the copies in the vault until the round ends. Upon a block t
 reviews: the public part only, for the certificate stands for the copies.
 """
 
-from hansa.chain.blocks import Block, Header
+from hansa.chain.blocks import Block
+from hansa.chain.findings import FindingCode, Verdict
 from hansa.chain.transactions import Transaction
 from hansa.chain.validation import validate_block
 from hansa.consensus.context import Context
 from hansa.consensus.copies import CopyVault
-from hansa.consensus.messages import Propose, Verdict
+from hansa.consensus.messages import Propose
 from hansa.consensus.review import Verifier
 from hansa.consensus.rounds import Candidate, HeightState
 from hansa.errors import InvalidError, UnavailableError
@@ -25,8 +26,6 @@ class Inspector:
         self._context = context
         self._verifier = verifier
         self._vault = vault
-        self.parent: Header | None = None
-        """Header of the last committed block; None at the genesis."""
 
     def execute(self, candidate: Candidate) -> bool:
         """Tell whether a candidate's public part is valid, signatures included; executes it once."""
@@ -35,7 +34,7 @@ class Inspector:
                 candidate.execution = validate_block(
                     self._context.state,
                     candidate.block,
-                    self.parent,
+                    self._context.parent,
                     verified=self._verifier.verified,
                 )
             except InvalidError as error:
@@ -47,12 +46,12 @@ class Inspector:
 
     def review(
         self, height: HeightState, candidate: Candidate, propose: Propose
-    ) -> tuple[tuple[Verdict, ...], str]:
+    ) -> tuple[tuple[Verdict, ...], FindingCode | None]:
         """Review a new block whole and take its copies into the vault.
 
         Returns:
-            Verdicts on rejected transactions, and why the block is rejected; nothing and "" if it
-            is approved.
+            Verdicts on rejected transactions, and why the block is rejected; nothing and None if
+            it is approved.
         """
         header = candidate.block.header
         if (header.round, header.master) != (propose.proposal.round, propose.proposal.master):
@@ -66,7 +65,7 @@ class Inspector:
 
     def _check_copies(
         self, height: HeightState, candidate: Candidate, propose: Propose
-    ) -> tuple[tuple[Verdict, ...], str]:
+    ) -> tuple[tuple[Verdict, ...], FindingCode | None]:
         digests = transaction_digests(candidate.block)
         sealed = {item.transaction: item for item in propose.copies}
         verdicts: list[Verdict] = []
@@ -79,7 +78,7 @@ class Inspector:
                     self._vault.hold(height.height, propose.proposal.round, named, contents)
         except UnavailableError:
             return (), "vault-full"
-        return tuple(verdicts), "copies" if verdicts else ""
+        return tuple(verdicts), "copies" if verdicts else None
 
 
 def transaction_digests(block: Block) -> tuple[Digest, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hansa import limits
 from hansa.chain.sealed import SealedTransaction
 from hansa.chain.transactions import Transaction
-from hansa.chain.transition import judge
+from hansa.chain.validation import judge
 from hansa.consensus.context import Context
 from hansa.consensus.review import Verifier
 from hansa.consensus.sealing import is_well_formed, size_of

@@ -6,7 +6,6 @@ third parties is signed inside. Every redundant field is compared before use (`a
 """
 
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 
@@ -19,12 +18,10 @@ from hansa.chain.blocks import (
     Proposal,
     SignedVote,
 )
+from hansa.chain.findings import Finding, Refusal
 from hansa.chain.sealed import SealedTransaction, SealingKeyNotice
 from hansa.codec import decode, encode
-from hansa.crypto.signing import SigningKey, is_signed
-from hansa.types import Digest, Height, PublicKey, Round, Signature
-
-REFUSAL_TAG: Final = "hansa.refusal.1"
+from hansa.types import Digest, Height, PublicKey, Round
 
 
 class _Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -41,22 +38,6 @@ class Submit(_Message, frozen=True, tag=1):
     sealed: tuple[SealedTransaction, ...]
 
 
-class Refusal(_Message, frozen=True, tag=2):
-    """Step 2: a super node will not propose a transaction, and signs why."""
-
-    alliance: Digest
-    transaction: Digest
-    code: str
-    """Stable reason code; "reseal" if it does not open with the present sealing key."""
-    height: Height
-    """The height that was to be proposed; judged on the state of the one before."""
-    state_root: Digest
-    """State judged on."""
-    refuser: PublicKey
-    signature: Signature
-    """Over this struct with an empty signature."""
-
-
 class Propose(_Message, frozen=True, tag=3):
     """Step 3: a block for review, with the copies that cannot be read in its public part."""
 
@@ -68,20 +49,12 @@ class Propose(_Message, frozen=True, tag=3):
     """Transactions with a confidential part, in block order; none if the block is proposed again."""
 
 
-class Verdict(_Message, frozen=True):
-    """Why a reviewer rejects one transaction."""
-
-    transaction: Digest
-    code: str
-
-
 class Review(_Message, frozen=True, tag=4):
-    """Step 4: the first vote, with a verdict for each rejected transaction."""
+    """Step 4: the first vote; a vote for no block comes with a signed finding that says why."""
 
     vote: SignedVote
-    verdicts: tuple[Verdict, ...]
-    code: str
-    """Why the block as a whole is rejected; empty if it is not."""
+    finding: Finding | None
+    """None with an approval, and where a vote is only repeated."""
     erasures: tuple[Erasure, ...]
     """ERASED of earlier rounds, riding along (step 8)."""
 
@@ -90,6 +63,8 @@ class Response(_Message, frozen=True, tag=5):
     """Step 5: a reviewer whose review differs tells the master, with the others' signed reviews."""
 
     own: SignedVote
+    finding: Finding | None
+    """Why the own review rejects; None if it approves."""
     others: tuple[SignedVote, ...]
 
 
@@ -161,6 +136,13 @@ class SealingKey(_Message, frozen=True, tag=14):
     notices: tuple[SealingKeyNotice, ...]
 
 
+class Appeal(_Message, frozen=True, tag=16):
+    """After step 2: a refused transaction with its refusal, for the other super nodes to judge too."""
+
+    refusal: Refusal
+    sealed: SealedTransaction
+
+
 class VotesAgain(_Message, frozen=True, tag=15):
     """A peer's latest votes of both phases again, for those who may have missed them."""
 
@@ -183,6 +165,7 @@ Message = (
     | Blocks
     | SealingKey
     | VotesAgain
+    | Appeal
 )
 
 
@@ -205,15 +188,3 @@ def encode_blocks(blocks: Sequence[CertifiedBlock]) -> bytes:
             break
         taken.append(certified)
     return encode(Blocks(tuple(taken)))
-
-
-def sign_refusal(refusal: Refusal, key: SigningKey) -> Refusal:
-    """Return the refusal with the super node's signature."""
-    bare = msgspec.structs.replace(refusal, signature=Signature(b""))
-    return msgspec.structs.replace(bare, signature=key.sign(REFUSAL_TAG, encode(bare)))
-
-
-def is_refusal_signed(refusal: Refusal) -> bool:
-    """Tell whether the named super node signed the refusal."""
-    bare = msgspec.structs.replace(refusal, signature=Signature(b""))
-    return is_signed(REFUSAL_TAG, encode(bare), refusal.signature, refusal.refuser)

@@ -2,18 +2,21 @@
 
 Upon a submission: send it to the present master. Upon a new height or round: send what is unsettled
 to the new master, unless it has it. Upon half a proposal timeout without progress: send it to all
-super nodes, so that all expect a block and move on from a dead master. Settled by a block, by the
-signed refusal of the master (or of f+1 super nodes), or by its expiry.
+super nodes, so that all expect a block and move on from a dead master. Upon a signed refusal: appeal
+to the other super nodes. Settled by a block, by the refusals of f+1 super nodes, one of whom is honest,
+or by its expiry.
 """
 
 from dataclasses import dataclass, field
 
 from hansa import limits
 from hansa.chain.blocks import Block
+from hansa.chain.findings import Refusal, is_refusal_signed
+from hansa.chain.reasons import REASONS
 from hansa.chain.sealed import SealedTransaction
 from hansa.consensus.context import Context
 from hansa.consensus.effects import SettleTransaction
-from hansa.consensus.messages import Refusal, Submit, is_refusal_signed
+from hansa.consensus.messages import Appeal, Submit
 from hansa.consensus.review import SEALING_CODES
 from hansa.consensus.sealing import size_of
 from hansa.types import Digest, Height, PublicKey
@@ -31,11 +34,14 @@ class Kept:
     size: int
     since_ms: int
     """Monotonic time of submission."""
+    since_height: int
+    """The height in progress then: a refusal on an older state may be out of date."""
     sent: dict[PublicKey, int] = field(default_factory=dict)
     """Height at which each super node got it."""
-    masters: set[PublicKey] = field(default_factory=set)
-    """Those who got it as the master of the time: one refusal of theirs settles it."""
     refused: dict[PublicKey, str] = field(default_factory=dict)
+    """Reason codes by who refused it."""
+    asked: set[PublicKey] = field(default_factory=set)
+    """Those to whom a refusal was appealed."""
 
 
 class Outbox:
@@ -70,7 +76,9 @@ class Outbox:
             or self._bytes + size > limits.POOL_BYTES_MAX
         ):
             return "busy"
-        self._kept[sealed.transaction] = Kept(sealed, size, self._context.now.monotonic_ms)
+        self._kept[sealed.transaction] = Kept(
+            sealed, size, self._context.now.monotonic_ms, self._context.height
+        )
         self._by_expiry.setdefault(sealed.expires, set()).add(sealed.transaction)
         self._bytes += size
         self._fresh.append(sealed.transaction)
@@ -105,9 +113,9 @@ class Outbox:
         limit = self._context.now.monotonic_ms - patience
         old = [digest for digest, kept in self._kept.items() if kept.since_ms <= limit]
         for peer in self._context.super_peers():
-            self._send(peer, old, as_master=False)
+            self._send(peer, old)
 
-    def _send(self, to: PublicKey, transactions: list[Digest], *, as_master: bool = True) -> None:
+    def _send(self, to: PublicKey, transactions: list[Digest]) -> None:
         context = self._context
         if to == context.node or to not in context.connected:
             return
@@ -118,8 +126,6 @@ class Outbox:
             kept = self._kept.get(digest)
             if kept is None:
                 continue
-            if as_master:
-                kept.masters.add(to)
             at = kept.sent.get(to)
             if at is not None and at + SEND_AGAIN_HEIGHTS > context.height:
                 continue
@@ -146,28 +152,42 @@ class Outbox:
             kept is None
             or refusal.alliance != context.alliance
             or refusal.refuser not in context.member_set
+            or refusal.code not in REASONS
             or not is_refusal_signed(refusal)
         ):
             return
-        self.note_refusal(refusal.transaction, refusal.refuser, refusal.code)
+        if refusal.height >= kept.since_height:
+            self.note_refusal(refusal.transaction, refusal.refuser, refusal.code, refusal)
 
-    def note_refusal(self, transaction: Digest, refuser: PublicKey, code: str) -> None:
-        """Count a refusal; also of this node itself."""
+    def note_refusal(
+        self, transaction: Digest, refuser: PublicKey, code: str, refusal: Refusal | None = None
+    ) -> None:
+        """Count a refusal; of this node itself, which needs no signed one, it is enough."""
         context = self._context
         kept = self._kept.get(transaction)
         if kept is None:
             return
         kept.refused[refuser] = code
         is_enough = len(kept.refused) > context.faults
+        final = [said for said in kept.refused.values() if said not in {*SEALING_CODES, "busy"}]
         if code in SEALING_CODES or code == "busy":
             if not is_enough or code == "busy":
                 # Others may be able to open it, and can wrap the key for this one.
                 for peer in context.super_peers():
-                    self._send(peer, [transaction], as_master=False)
+                    self._send(peer, [transaction])
                 return
             self.settle(transaction, "reseal", code, Height(0))
-        elif refuser in kept.masters or refuser == context.node or is_enough:
-            self.settle(transaction, "refused", code, Height(0))
+        elif refuser == context.node or len(final) > context.faults:
+            self.settle(transaction, "refused", max(final, key=final.count), Height(0))
+        elif refusal is not None:
+            self._appeal(kept, refusal)
+
+    def _appeal(self, kept: Kept, refusal: Refusal) -> None:
+        """Ask those who have not refused it: one super node alone turns nobody away."""
+        for peer in self._context.super_peers():
+            if peer not in kept.refused and peer not in kept.asked:
+                kept.asked.add(peer)
+                self._context.send(peer, Appeal(refusal, kept.sealed))
 
     def settle(self, transaction: Digest, status: str, code: str, height: Height) -> None:
         """Drop a transaction and tell whoever waits."""

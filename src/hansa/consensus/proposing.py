@@ -5,15 +5,19 @@ new one if there is something for it. A request that the state refuses gets a si
 no agreement. Every proposal is a promise: it is in the vote log before it is sent.
 """
 
-from hansa.chain.blocks import Block, Certificate, Header, Proposal, sign_proposal
+from itertools import islice
+
+from hansa import limits
+from hansa.chain.blocks import Block, Certificate, Proposal, sign_proposal
+from hansa.chain.findings import Finding, Refusal, sign_refusal
 from hansa.chain.sealed import SealedTransaction
 from hansa.chain.transition import Execution
-from hansa.chain.validation import build_block
+from hansa.chain.validation import build_block, is_finding_recordable
 from hansa.consensus.context import Context
 from hansa.consensus.copies import CopyVault
 from hansa.consensus.erasures import Erasures
 from hansa.consensus.intake import Pool, Waiting
-from hansa.consensus.messages import Propose, Refusal, sign_refusal
+from hansa.consensus.messages import Propose
 from hansa.consensus.outbox import Outbox
 from hansa.consensus.records import ProposalRecord
 from hansa.consensus.review import Verifier
@@ -46,8 +50,19 @@ class Proposer:
         self._keys = keys
         self._verifier = verifier
         self._vault = vault
-        self.parent: Header | None = None
-        """Header of the last committed block; None at the genesis."""
+        self.findings: tuple[Finding, ...] = ()
+        """Step 5: why others rejected what was proposed at the height before; the next block says so."""
+
+    def note_findings(self, past: HeightState) -> None:
+        """Step 5: keep what the reviews of the height now decided said, for the next block."""
+        state = self._context.state
+        said = [
+            past.rounds[number].findings[reviewer]
+            for number in sorted(past.rounds)
+            for reviewer in sorted(past.rounds[number].findings)
+        ]
+        sound = (finding for finding in said if is_finding_recordable(state, finding))
+        self.findings = tuple(islice(sound, limits.FINDINGS_PER_BLOCK_MAX))
 
     def refuse(self, transaction: Digest, submitter: PublicKey, code: str) -> None:
         """Step 2: tell the submitting node, signed, that a transaction will not be proposed."""
@@ -126,19 +141,19 @@ class Proposer:
             self.refuse(waiting.digest, waiting.submitter, code)
         chosen = self._hold_copies(height, self._pool.select())
         erasures = self._erasures.select()
-        earliest = self.parent.time_ms + 1 if self.parent is not None else context.state.time_ms + 1
-        time_ms = Millis(max(context.now.wall_ms, earliest))
+        time_ms = Millis(max(context.now.wall_ms, context.state.time_ms + 1))
         for _ in range(BUILD_ATTEMPTS):
             if not chosen and not is_due:
                 break
             block, execution = build_block(
                 context.state,
-                self.parent,
+                context.parent,
                 master=context.node,
                 round=height.round,
                 time_ms=time_ms,
                 transactions=[item.transaction for item in chosen],
                 erasures=erasures,
+                findings=self.findings,
             )
             if len(block.transactions) == len(chosen) and all(
                 item.accepted for item in block.results

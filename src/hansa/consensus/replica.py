@@ -378,12 +378,14 @@ class Replica:
         assert state.root == block.header.state_root
         context.emit(CommitBlock(certified, execution.writes, state))
         past = self._agreement.finish()
+        context.past.append((context.state, context.parent))
         self._last = certified
         context.schedule.extend(
             block.header.height, candidate.digest, block.header.total_transactions
         )
         context.adopt(state)
         self._set_parent()
+        self._proposer.note_findings(past)
         digests = transaction_digests(block)
         self._pool.advance(digests)
         self._outbox.advance(block, digests)
@@ -399,6 +401,4 @@ class Replica:
         self._keys.renew()
 
     def _set_parent(self) -> None:
-        parent = self._last.block.header if self._last is not None else None
-        self._inspector.parent = parent
-        self._proposer.parent = parent
+        self._context.parent = self._last.block.header if self._last is not None else None

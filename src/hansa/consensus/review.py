@@ -22,6 +22,9 @@ VERIFIED_MAX = 2 * limits.POOL_TRANSACTIONS_MAX
 SEALING_CODES = frozenset({"reseal", "not-openable"})
 """Refusals that say nothing about the transaction itself: sealed anew it may be taken."""
 
+COPY_CODES = ("confidential-mismatch", "malformed")
+"""Verdicts on a copy that f+1 reviewers make final; they are refused by the client's own doing."""
+
 
 class Verifier:
     """Remembers which transactions this replica has already verified."""

@@ -9,8 +9,9 @@ from typing import Literal
 
 from hansa import limits
 from hansa.chain.blocks import Block, Certificate, SignedVote, faults_of
+from hansa.chain.findings import Finding
 from hansa.chain.transition import Execution
-from hansa.consensus.messages import Propose, Verdict
+from hansa.consensus.messages import Propose
 from hansa.consensus.quorum import VoteSet
 from hansa.types import NO_DIGEST, Digest, Height, PublicKey, Round
 
@@ -39,7 +40,8 @@ class RoundState:
     reviews: VoteSet
     confirms: VoteSet
     proposal: Propose | None = None
-    verdicts: dict[PublicKey, tuple[Verdict, ...]] = field(default_factory=dict)
+    findings: dict[PublicKey, Finding] = field(default_factory=dict)
+    """Why each super node that voted for no block did so, as it signed."""
     is_review_timed: bool = False
     is_confirm_timed: bool = False
     is_compared: bool = False

@@ -1,7 +1,7 @@
 """Accusing: proofs of lies, kept on disk and brought to the chain by the node that noticed them.
 
-Upon a lie noticed: keep the evidence durably. Then, until the liar is expelled or the chain says that
-nothing follows from it: put it into a transaction signed by the node's own key, seal it to the super
+Upon a lie noticed: keep the evidence durably. Then, once its height is decided (`evidence.is_ripe`) and
+until the liar is expelled or the chain says that nothing follows from it: put it into a transaction signed by the node's own key, seal it to the super
 nodes and submit it. Several nodes may notice one lie; the first transaction expels, the others are
 refused, which is harmless.
 
@@ -14,10 +14,12 @@ from structlog.typing import FilteringBoundLogger
 
 from hansa.chain.evidence import (
     Evidence,
+    Pair,
     accused,
     decode_evidence,
     encode_evidence,
     height_of,
+    is_ripe,
     kind_of,
 )
 from hansa.chain.genesis import Genesis
@@ -84,9 +86,13 @@ class Accuser:
         """Return what is kept, oldest height first."""
         return sorted(self._kept.values(), key=height_of)
 
-    def pending(self) -> dict[bytes, Digest | None]:
-        """Return for each proof kept the transaction that was last made of it, or None."""
-        return {row: self._submitted.get(row) for row in self._kept}
+    def pending(self, state: State) -> dict[bytes, Digest | None]:
+        """Return for each proof the chain can judge the transaction last made of it, or None."""
+        return {
+            row: self._submitted.get(row)
+            for row, evidence in self._kept.items()
+            if is_ripe(evidence, state.height)
+        }
 
     def settle(self, state: State) -> None:
         """Forget proofs from which nothing more can follow at this state."""
@@ -127,8 +133,15 @@ class Accuser:
 
 def _is_settled(evidence: Evidence, state: State) -> bool:
     member = state.organisation_by_node_key(accused(evidence))
+    # A proof about an execution rests on a header that the chain remembers for a while only.
+    is_forgotten = (
+        not isinstance(evidence, Pair)
+        and is_ripe(evidence, state.height)
+        and state.trail(height_of(evidence) - 1) is None
+    )
     return (
-        member is None
+        is_forgotten
+        or member is None
         or bool(member.expelled_height)
         or height_of(evidence) <= member.readmitted_height
     )

@@ -208,7 +208,7 @@ class Daemon:
         )
         if len(notices) < quorum_of(len(present)):
             return
-        for row, transaction in services.accuser.pending().items():
+        for row, transaction in services.accuser.pending(state).items():
             if transaction is not None and not self._is_settled(transaction):
                 continue
             sealed = services.accuser.seal(row, state, notices)

@@ -46,6 +46,8 @@ from hansa.sim.lying_votes import (
     Silent,
     UnseenVoter,
     VoteMultiplier,
+    WrongReviewer,
+    WrongState,
     YesSayer,
 )
 
@@ -90,7 +92,9 @@ _ALL: tuple[type[Behaviour], ...] = (
     Withholder,
     WrongParent,
     WrongRefuser,
+    WrongReviewer,
     WrongRoot,
+    WrongState,
     YesSayer,
 )
 

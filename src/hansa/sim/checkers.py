@@ -11,10 +11,12 @@
 
 from collections.abc import Iterable
 
+from hansa.chain import records
 from hansa.chain.blocks import CertifiedBlock, Erasure, SignedVote, is_certificate_valid
-from hansa.chain.evidence import Evidence, accused, is_proof
+from hansa.chain.draft import Draft
+from hansa.chain.evidence import Evidence, accused, kind_of
 from hansa.chain.state import State
-from hansa.chain.validation import validate_block
+from hansa.chain.validation import convict_at, validate_block
 from hansa.codec import decode
 from hansa.consensus.effects import ReportFault
 from hansa.consensus.messages import (
@@ -34,7 +36,16 @@ from hansa.types import NO_DIGEST, Digest, PublicKey
 
 VoteSlot = tuple[PublicKey, int, int, str]
 ACCUSATIONS = frozenset(
-    {"malformed", "equivocation", "double-proposal", "invalid-proposal", "invalid-decision"}
+    {
+        "malformed",
+        "equivocation",
+        "double-proposal",
+        "invalid-proposal",
+        "invalid-decision",
+        "wrong-vote",
+        "wrong-finding",
+        "wrong-refusal",
+    }
 )
 """Reports that say somebody broke the rules. A differing review is none: both may be honest."""
 
@@ -211,8 +222,11 @@ class Checkers:
         """A node holds what it takes for the proof of a lie."""
         if who in self._faulty:
             return
-        if not is_proof(evidence, self.state.alliance):
-            self.violate("an honest node accuses on evidence that proves nothing")
+        draft = Draft(self.state)
+        tip = self.state.alliance if self._parent is None else self._parent.block.header.digest()
+        draft.put(records.trail_key(self.state.height), records.TrailRecord(tip))
+        if not convict_at(0)(evidence, draft):
+            self.violate(f"an honest node accuses of {kind_of(evidence)} and proves nothing")
         if accused(evidence) not in self._faulty:
             self.violate("there is evidence against an honest node")
 

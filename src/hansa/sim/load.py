@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hansa.chain.evidence import Evidence, encode_evidence
+from hansa.chain.evidence import Evidence, encode_evidence, is_ripe
 from hansa.chain.transactions import (
     AdmitOrganisation,
     Operation,
@@ -24,6 +24,7 @@ from hansa.sim.world import World
 from hansa.types import Digest, OrganisationName
 
 CLIENT_PATIENCE_MS = 3_000
+RIPENING_MS = 100
 """An unsettled transaction is given to the node again after this time: the node may have restarted."""
 
 
@@ -133,15 +134,22 @@ class Load:
         """The node brings the proof itself, a moment later: not in the middle of its own step."""
         if not node.is_honest:
             return
+        self.world.at(1, lambda: self._bring(node, evidence))
+
+    def _bring(self, node: SimulatedNode, evidence: Evidence) -> None:
+        """Bring a proof once the chain can judge it."""
+        height = self.world.checkers.state.height
+        if not is_ripe(evidence, height):
+            self.world.at(RIPENING_MS, lambda: self._bring(node, evidence))
+            return
         index = self.world.nodes.index(node)
-        client = self.world.clients[index]
-        transaction = client.sign(
+        transaction = self.world.clients[index].sign(
             SubmitEvidence(encode_evidence(evidence)),
-            height=self.world.checkers.state.height,
+            height=height,
             time_ms=START_MS + self.world.now_ms,
             key=node.member.node_key,
         )
-        self.world.at(1, lambda: void(self._keep(index, transaction, b"")))
+        self._keep(index, transaction, b"")
 
     # --- going on ----------------------------------------------------------------------------------
 
@@ -161,7 +169,3 @@ class Load:
         for digest in [key for key, item in self.pending.items() if item.asked_ms <= limit]:
             self._hand_in(digest)
         self.world.at(500, self._remind)
-
-
-def void(_: object) -> None:
-    """Drop a value that nobody wants."""

@@ -16,6 +16,7 @@ from hansa.chain.blocks import (
     sign_erasure,
     sign_vote,
 )
+from hansa.chain.findings import Refusal, sign_refusal
 from hansa.chain.sealed import SealingKeyNotice, sign_sealing_key
 from hansa.consensus.messages import (
     BlockDecided,
@@ -27,13 +28,11 @@ from hansa.consensus.messages import (
     GetBlocks,
     Message,
     Propose,
-    Refusal,
     Review,
     SealingKey,
     Status,
     Submit,
     VotesAgain,
-    sign_refusal,
 )
 from hansa.sim.behaviour import Behaviour, Said, Stage
 from hansa.types import (
@@ -229,6 +228,17 @@ def _false(erasure: Erasure, stage: Stage) -> Erasure:
     return sign_erasure(msgspec.structs.replace(erasure, **choices[kind]), stage.key)
 
 
+REFUSALS = (
+    "role-missing",
+    "unknown-user",
+    "role-missing",
+    "denied",
+    "reseal",
+    "expired",
+    "malformed",
+)
+
+
 class WrongRefuser(Behaviour):
     """Refuses every transaction that comes by, signed, and passes on nothing."""
 
@@ -239,13 +249,15 @@ class WrongRefuser(Behaviour):
             return []
         if not isinstance(message, Status | Review):
             return None
-        waiting = list(replica._pool._waiting.values())[:5]
+        pool = replica._pool
+        known = [(digest, item.submitter) for digest, item in pool._waiting.items()]
+        known += [(digest, item.submitter) for digest, item in pool._held.items()]
         refusals = [
             sign_refusal(
                 Refusal(
                     replica.state.alliance,
-                    item.digest,
-                    stage.chance.choice(("denied", "reseal", "expired", "malformed")),
+                    digest,
+                    stage.chance.choice(REFUSALS),
                     Height(replica.height + 1),
                     replica.state.root,
                     stage.key.public,
@@ -253,8 +265,8 @@ class WrongRefuser(Behaviour):
                 ),
                 stage.key,
             )
-            for item in waiting
-            if item.submitter == to
+            for digest, submitter in known[:5]
+            if submitter == to
         ]
         return [message, *refusals]
 

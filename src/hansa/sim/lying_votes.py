@@ -6,6 +6,7 @@ import msgspec
 from typing_extensions import override
 
 from hansa.chain.blocks import SignedVote, Vote, sign_vote
+from hansa.chain.findings import Finding, sign_finding
 from hansa.codec import encode
 from hansa.consensus.messages import Confirm, Message, Propose, Response, Review, VotesAgain
 from hansa.limits import ROUND_MAX
@@ -50,6 +51,38 @@ class BothVoter(Behaviour):
             revote(message, stage, digest=NO_DIGEST),
             revote(message, stage, digest=NO_DIGEST, round=later),
         ]
+
+
+class WrongReviewer(Behaviour):
+    """Calls every block of others invalid, signed, whatever execution says."""
+
+    false_state = False
+
+    @override
+    def change(self, stage: Stage, to: PublicKey, message: Message) -> Sequence[Message] | None:
+        if not isinstance(message, Review) or message.vote.vote.digest == NO_DIGEST:
+            return None
+        vote = message.vote.vote
+        root = stage.chance.randbytes(32) if self.false_state else stage.replica.state.root
+        finding = Finding(
+            vote.alliance,
+            vote.height,
+            vote.round,
+            Digest(root),
+            vote.digest,
+            "invalid",
+            (),
+            stage.key.public,
+            Signature(b""),
+        )
+        nil = revote(message, stage, digest=NO_DIGEST)
+        return [msgspec.structs.replace(nil, finding=sign_finding(finding, stage.key))]
+
+
+class WrongState(WrongReviewer):
+    """Rejects every block of others as if it judged on another state."""
+
+    false_state = True
 
 
 class EpochShifter(Behaviour):
@@ -192,4 +225,4 @@ class FalseAccuser(Behaviour):
             SignedVote(nil, member, stage.key.sign("hansa.vote.1", encode(nil)))
             for member in stage.members
         )
-        return [message, Response(signed, invented)]
+        return [message, Response(signed, message.finding, invented)]

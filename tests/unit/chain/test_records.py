@@ -10,7 +10,7 @@ def test_kinds_are_distinct() -> None:
         for name, value in vars(records).items()
         if name.isupper() and isinstance(value, int)
     }
-    assert 16 == len(kinds) == len(set(kinds.values()))
+    assert 17 == len(kinds) == len(set(kinds.values()))
     assert all(0 < value < 256 for value in kinds.values())
 
 
@@ -30,6 +30,7 @@ def test_keys() -> None:
         records.SEEN_UNTIL: records.seen_until_key(7),
         records.SEEN_AT: records.seen_at_key(7, 3),
         records.ERASURES: records.erasures_key(7),
+        records.TRAIL: records.trail_key(7),
         records.HEAD: records.HEAD_KEY,
         records.ELECTION: records.ELECTION_KEY,
         records.COUNTERS: records.COUNTERS_KEY,

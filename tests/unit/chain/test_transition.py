@@ -18,7 +18,8 @@ from hansa.chain.transactions import (
     VoteSuperNodes,
     sign_transaction,
 )
-from hansa.chain.transition import execute, is_erasure_valid, judge
+from hansa.chain.transition import execute, is_erasure_valid
+from hansa.chain.validation import convict_at, judge
 
 VOTE = VoteSuperNodes(("health",))
 
@@ -30,9 +31,10 @@ def run(alliance, *transactions, time_ms=None):
         state,
         height=state.height + 1,
         time_ms=state.time_ms + 1_000 if time_ms is None else time_ms,
-        master=state.super_nodes()[0],
+        parent=state.alliance,
         transactions=transactions,
         erasures=(),
+        convict=convict_at(0),
     )
 
 
@@ -112,12 +114,25 @@ def test_replay_of_a_refused_transaction(alliance) -> None:
 
 def test_the_window_is_emptied(alliance) -> None:
     """What is remembered does not grow with the chain."""
-    for _ in range(6):
+    lifetime = alliance.genesis.parameters.transaction_lifetime_heights
+    for _ in range(lifetime + 1):
         alliance.commit(alliance.sign("health", VOTE, expires=alliance.state.height + 2))
     before = len(alliance.state.pairs)
     for _ in range(6):
         alliance.commit(alliance.sign("health", VOTE, expires=alliance.state.height + 2))
     assert before == len(alliance.state.pairs)
+
+
+def test_the_trail_of_blocks(alliance) -> None:
+    """Each block remembers the digest of the one before; what is older than the lifetime is gone."""
+    lifetime = alliance.genesis.parameters.transaction_lifetime_heights
+    alliance.commit()
+    assert alliance.state.alliance == alliance.state.trail(0)
+    assert (None, None) == (alliance.state.trail(1), alliance.state.trail(-1))
+    for _ in range(lifetime):
+        alliance.commit()
+    assert None is alliance.state.trail(1)
+    assert alliance.blocks[1].block.header.digest() == alliance.state.trail(2)
 
 
 def test_strangers_are_refused(alliance, kit) -> None:
@@ -168,7 +183,13 @@ def test_heights_are_consecutive(alliance) -> None:
     state = alliance.state
     with pytest.raises(AssertionError):
         execute(
-            state, height=3, time_ms=1, master=state.super_nodes()[0], transactions=(), erasures=()
+            state,
+            height=3,
+            time_ms=1,
+            parent=state.alliance,
+            transactions=(),
+            erasures=(),
+            convict=convict_at(0),
         )
     execution = run(alliance, alliance.sign("health", VOTE))
     alliance.commit(alliance.sign("energy", VOTE))

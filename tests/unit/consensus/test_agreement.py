@@ -130,10 +130,10 @@ def test_a_block_proposed_again_is_judged_by_lock_and_certificate(paused) -> Non
     again = msgspec.structs.replace(
         propose, proposal=msgspec.structs.replace(propose.proposal, round=3, valid_round=1)
     )
-    assert (named, (), "") == agreement._judge(again)
+    assert (named, (), None) == agreement._judge(again)
     height = agreement.height
     height.locked_round, height.locked_digest = Round(1), Digest(b"x" * 32)
-    assert (named, (), "") == agreement._judge(again)
+    assert (named, (), None) == agreement._judge(again)
     height.locked_round = Round(2)
     assert (NO_DIGEST, (), "locked") == agreement._judge(again)
     assert (NO_DIGEST, (), "locked") == agreement._judge(propose), "a new block against a lock"
@@ -169,7 +169,7 @@ def test_a_quorum_cannot_decide_what_is_invalid(quiet, paused) -> None:
     assert not agreement._rule_decide()
     assert agreement.decision is None
     kinds = [e.kind for e in context.take_effects() if isinstance(e, ReportFault)]
-    assert ["invalid-decision"] == kinds
+    assert ["invalid-decision"] + 3 * ["wrong-vote"] == kinds
 
 
 def test_a_master_whose_proposal_is_lost_waits_and_moves_on(quiet) -> None:

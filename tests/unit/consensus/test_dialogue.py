@@ -2,6 +2,7 @@
 
 import msgspec
 
+from hansa.chain.findings import Refusal
 from hansa.chain.state import State
 from hansa.codec import encode
 from hansa.consensus.dialogue import EARLY_PER_SENDER_MAX
@@ -12,7 +13,6 @@ from hansa.consensus.messages import (
     Erase,
     GetBlocks,
     Propose,
-    Refusal,
     Status,
     Submit,
     VotesAgain,

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from hansa.chain.blocks import Certificate, CertificateSignature, Vote, sign_proposal, sign_vote
+from hansa.chain.findings import Finding, Verdict, sign_finding
 from hansa.consensus.effects import ReportFault
 from hansa.consensus.faults import FaultLog
 from hansa.consensus.hearing import VOTES_AGAIN_MAX, Hearing
@@ -12,10 +13,9 @@ from hansa.consensus.messages import (
     Erase,
     Response,
     Review,
-    Verdict,
     VotesAgain,
 )
-from hansa.types import NO_DIGEST, Digest
+from hansa.types import NO_DIGEST, Digest, Round, Signature
 
 BLOCK = Digest(b"b" * 32)
 
@@ -290,32 +290,77 @@ def test_an_order_to_erase_for_another_slot_or_by_reviews_is_dropped(
     assert ({}, []) == (hearing.height.rounds, kinds(context))
 
 
-def test_verdicts_count_from_the_voter_itself(quiet, context, hearing) -> None:
-    """Passed on by another, or with an approval, they say nothing."""
-    other = quiet.world.members[4].node
-    verdicts = (Verdict(BLOCK, "reseal"),)
-    rejecting = vote(quiet, context, 1, NO_DIGEST)
-    hearing.take_review(other, Review(rejecting, verdicts, "copies", ()))
-    assert {} == hearing.height.round_state(0).verdicts
+def finding(quiet, context, index: int, **changes: object) -> Finding:
+    """Return a super node's signed reason for a vote for no block."""
+    member = quiet.world.members[index]
+    plain = Finding(
+        context.alliance,
+        context.height,
+        Round(0),
+        context.state.root,
+        BLOCK,
+        "copies",
+        (Verdict(BLOCK, "reseal"),),
+        member.node,
+        Signature(b""),
+    )
+    return sign_finding(msgspec.structs.replace(plain, **changes), member.node_key)
+
+
+def test_a_finding_counts_with_its_vote(quiet, context, hearing) -> None:
+    """Whoever passes it on; not with an approval, and not another's or another round's."""
     approving = vote(quiet, context, 2)
-    hearing.take_review(approving.voter, Review(approving, verdicts, "", ()))
-    assert {} == hearing.height.round_state(0).verdicts
+    hearing.take_review(approving.voter, Review(approving, finding(quiet, context, 2), ()))
     rejecting = vote(quiet, context, 3, NO_DIGEST)
-    hearing.take_review(rejecting.voter, Review(rejecting, verdicts, "copies", ()))
-    assert {rejecting.voter: verdicts} == hearing.height.round_state(0).verdicts
+    for wrong in (
+        finding(quiet, context, 1),
+        finding(quiet, context, 3, round=Round(1)),
+        finding(quiet, context, 3, height=context.height + 1),
+        finding(quiet, context, 3, code="locked"),
+        msgspec.structs.replace(finding(quiet, context, 3), digest=bytes(32)),
+    ):
+        hearing.take_review(rejecting.voter, Review(rejecting, wrong, ()))
+    assert {} == hearing.height.round_state(0).findings
+    assert ["malformed"] == kinds(context)
+    good = finding(quiet, context, 3)
+    hearing.take_review(quiet.world.members[4].node, Review(rejecting, good, ()))
+    assert {rejecting.voter: good} == hearing.height.round_state(0).findings
+    hearing.take_review(rejecting.voter, Review(rejecting, finding(quiet, context, 3), ()))
+    assert [] == kinds(context)
 
 
-def test_a_comparison_names_a_review_that_is_known(quiet, context, hearing) -> None:
-    """It is for the operator, of the sender's own review only."""
-    own = vote(quiet, context, 1)
-    response = Response(own, (vote(quiet, context, 2, NO_DIGEST),))
-    hearing.take_response(own.voter, response)
-    assert [] == kinds(context), "its review is not known here"
-    hearing.take_vote(own.voter, own)
+def test_a_finding_on_a_false_state_is_a_lie(quiet, context, hearing) -> None:
+    """The state of a height has one root, and who signs another answers for it."""
+    rejecting = vote(quiet, context, 3, NO_DIGEST)
+    false = finding(quiet, context, 3, state_root=bytes(32))
+    hearing.take_review(rejecting.voter, Review(rejecting, false, ()))
+    assert ["wrong-finding"] == kinds(context)
+
+
+def test_a_block_called_invalid_is_put_aside_for_a_comparison(quiet, context, hearing) -> None:
+    """Only that reason follows from public parts."""
+    for index, code in ((1, "invalid"), (2, "locked")):
+        rejecting = vote(quiet, context, index, NO_DIGEST)
+        said = finding(quiet, context, index, code=code, verdicts=())
+        hearing.take_review(rejecting.voter, Review(rejecting, said, ()))
+    assert [quiet.world.members[1].node] == [item.reviewer for item in hearing.doubted]
+
+
+def test_a_response_brings_what_was_lost(quiet, context, hearing) -> None:
+    """The master counts the votes and the finding in it; only a node itself says that it differs."""
+    own, other = vote(quiet, context, 1, NO_DIGEST), vote(quiet, context, 2)
+    said = finding(quiet, context, 1)
+    response = Response(own, said, (other, vote(quiet, context, 5)))
     hearing.take_response(quiet.world.members[3].node, response)
-    assert [] == kinds(context), "only a node itself says that it differs"
+    assert [] == kinds(context)
+    state = hearing.height.round_state(0)
+    assert {own.voter, other.voter} == {item.voter for item in state.reviews.votes()}
+    assert {own.voter: said} == state.findings
     hearing.take_response(own.voter, response)
     assert ["differing-review"] == kinds(context)
+    early = vote(quiet, context, 3, NO_DIGEST, phase="confirm")
+    hearing.take_response(early.voter, Response(early, None, ()))
+    assert 0 == len(state.confirms)
 
 
 def test_votes_again_are_taken_within_bounds(quiet, context, hearing) -> None:

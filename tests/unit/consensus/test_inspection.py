@@ -33,7 +33,7 @@ def review(case, **changes):
 
 def test_a_sound_block_is_approved_and_its_copy_held(case) -> None:
     """One copy, in the vault, until the round ends."""
-    assert ((), "") == review(case)
+    assert ((), None) == review(case)
     assert 1 == case[0].copies_held
 
 
@@ -61,7 +61,7 @@ def test_the_clock_has_two_sides(case) -> None:
     reviewer._context.now = Now(time_ms - allowed - 1, 0)
     assert "time-ahead" == review(case)[1]
     reviewer._context.now = Now(time_ms - allowed, 0)
-    assert "" == review(case)[1]
+    assert None is review(case)[1]
 
 
 def test_a_copy_that_does_not_open_is_named(case) -> None:

@@ -9,13 +9,10 @@ from hansa.codec import encode
 from hansa.consensus.messages import (
     Confirm,
     GetBlocks,
-    Refusal,
     Status,
     Submit,
     decode_message,
     encode_blocks,
-    is_refusal_signed,
-    sign_refusal,
 )
 from hansa.crypto.signing import SigningKey
 from hansa.errors import InvalidError
@@ -63,24 +60,6 @@ def test_a_proposal_is_signed_whole() -> None:
     assert is_proposal_signed(proposal)
     for change in ({"epoch": 1}, {"height": 2}, {"round": 1}, {"valid_round": 0}):
         assert not is_proposal_signed(msgspec.structs.replace(proposal, **change))
-
-
-def test_a_refusal_is_signed_whole() -> None:
-    """Code, height and state root are part of what the refuser answers for."""
-    refusal = sign_refusal(
-        Refusal(
-            ALLIANCE,
-            Digest(b"t" * 32),
-            "expired",
-            Height(2),
-            Digest(b"s" * 32),
-            KEY.public,
-            Signature(b""),
-        ),
-        KEY,
-    )
-    assert is_refusal_signed(refusal)
-    assert not is_refusal_signed(msgspec.structs.replace(refusal, code="replayed"))
 
 
 def test_an_answer_of_blocks_is_bounded(quiet) -> None:

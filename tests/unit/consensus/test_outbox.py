@@ -3,9 +3,10 @@
 import msgspec
 
 from hansa import limits
+from hansa.chain.findings import Refusal, sign_refusal
 from hansa.consensus import outbox as module
 from hansa.consensus.effects import Send, SettleTransaction
-from hansa.consensus.messages import Refusal, Submit, decode_message, sign_refusal
+from hansa.consensus.messages import Appeal, Submit, decode_message
 from hansa.consensus.outbox import Outbox
 from hansa.types import Height, Signature
 
@@ -16,7 +17,7 @@ def sent(context) -> list[tuple[bytes, Submit]]:
     return [(item.to, decode_message(item.data)) for item in effects if isinstance(item, Send)]
 
 
-def refusal(quiet, context, index: int, transaction, code: str) -> Refusal:
+def refusal(quiet, context, index: int, transaction, code: str, height: int = 1) -> Refusal:
     """Return a super node's signed refusal."""
     member = quiet.world.members[index]
     return sign_refusal(
@@ -24,7 +25,7 @@ def refusal(quiet, context, index: int, transaction, code: str) -> Refusal:
             context.alliance,
             transaction,
             code,
-            Height(1),
+            Height(height),
             bytes(32),
             member.node,
             Signature(b""),
@@ -68,24 +69,44 @@ def test_after_a_while_all_super_nodes_know(quiet, context) -> None:
     assert set(context.super_peers()) == {to for to, _ in sent(context)}
 
 
-def test_the_masters_refusal_settles(quiet, context) -> None:
-    """Of one who was no master f+1 are needed."""
-    outbox = Outbox(context)
-    _, one = quiet.sealed(5)
-    _, two = quiet.sealed(5)
-    master = quiet.world.members[1].node
-    outbox.add(one)
-    outbox.forward_fresh(master)
-    outbox.add(two)
+def test_one_refusal_is_appealed_and_more_than_f_settle(quiet, context) -> None:
+    """A lying master alone turns nobody away: the others are asked, each once."""
+    outbox, (_, sealed) = Outbox(context), quiet.sealed(5)
+    outbox.add(sealed)
+    outbox.forward_fresh(quiet.world.members[1].node)
     context.take_effects()
-    outbox.refused(refusal(quiet, context, 1, one.transaction, "not-owner"))
-    assert [SettleTransaction(one.transaction, "refused", "not-owner", 0)] == list(
+    said = refusal(quiet, context, 1, sealed.transaction, "not-owner")
+    outbox.refused(said)
+    asked = sent(context)
+    others = set(context.super_peers()) - {quiet.world.members[1].node}
+    assert others == {to for to, _ in asked}
+    assert {Appeal(said, sealed)} == {message for _, message in asked}
+    outbox.refused(said)
+    assert [] == sent(context)
+    assert sealed.transaction in outbox
+    outbox.refused(refusal(quiet, context, 2, sealed.transaction, "not-owner"))
+    assert [SettleTransaction(sealed.transaction, "refused", "not-owner", 0)] == list(
         context.take_effects()
     )
-    outbox.refused(refusal(quiet, context, 2, two.transaction, "not-owner"))
-    assert two.transaction in outbox
-    outbox.refused(refusal(quiet, context, 3, two.transaction, "not-owner"))
-    assert two.transaction not in outbox
+
+
+def test_refusals_for_want_of_a_key_are_counted_apart(quiet, context) -> None:
+    """A liar's reason and an honest "reseal" are not two refusals of the transaction."""
+    outbox, (_, sealed) = Outbox(context), quiet.sealed(5)
+    outbox.add(sealed)
+    outbox.refused(refusal(quiet, context, 2, sealed.transaction, "busy"))
+    outbox.refused(refusal(quiet, context, 1, sealed.transaction, "not-owner"))
+    assert sealed.transaction in outbox
+
+
+def test_what_an_older_state_refused_does_not_count(quiet, context) -> None:
+    """A super node that lags behind may not know yet what the submitting node knows."""
+    outbox, (_, sealed) = Outbox(context), quiet.sealed(5)
+    outbox.add(sealed)
+    outbox.refused(refusal(quiet, context, 1, sealed.transaction, "unknown-user", height=0))
+    outbox.refused(refusal(quiet, context, 2, sealed.transaction, "unknown-user"))
+    outbox.refused(refusal(quiet, context, 3, sealed.transaction, "no such word"))
+    assert sealed.transaction in outbox
 
 
 def test_a_forged_refusal_is_ignored(quiet, context) -> None:

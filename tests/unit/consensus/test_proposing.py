@@ -4,12 +4,13 @@ import msgspec
 import pytest
 
 from hansa.chain.blocks import Certificate, Vote
+from hansa.chain.findings import Refusal
 from hansa.chain.sealed import ConfidentialPart
 from hansa.codec import encode
 from hansa.consensus import proposing as module
 from hansa.consensus.effects import Send
 from hansa.consensus.events import Now
-from hansa.consensus.messages import Refusal, decode_message
+from hansa.consensus.messages import decode_message
 from hansa.consensus.rounds import HeightState
 from hansa.sim.members import MARKER, START_MS
 

@@ -7,10 +7,19 @@ import structlog
 from live_node import run_in_process
 
 from hansa.chain.blocks import Vote, sign_vote
-from hansa.chain.evidence import DoubleVote, encode_evidence, make_double_vote
+from hansa.chain.evidence import (
+    Basis,
+    DoubleVote,
+    WrongRefusal,
+    encode_evidence,
+    height_of,
+    make_double_vote,
+)
+from hansa.chain.findings import Refusal, sign_refusal
 from hansa.chain.genesis import Parameters
 from hansa.chain.sealed import SealingKeyNotice, open_transaction, sign_sealing_key
 from hansa.chain.transactions import SubmitEvidence, decode_transaction
+from hansa.chain.witness import NOTHING
 from hansa.crypto.envelope import DecryptionKey
 from hansa.crypto.signing import SigningKey
 from hansa.node.accusing import KEPT_MAX, Accuser
@@ -47,6 +56,7 @@ def _state(expelled: int = 0, readmitted: int = 0) -> SimpleNamespace:
     return SimpleNamespace(
         alliance=ALLIANCE,
         height=9,
+        trail=lambda height: ALLIANCE if height > 2 else None,
         organisation_by_node_key=lambda key: member if key == LIAR.public else None,
     )
 
@@ -59,7 +69,7 @@ def test_kept_over_a_restart_and_once() -> None:
         accuser.notice(_evidence(height))
     again = _accuser(table)
     assert [_evidence(5), _evidence(8)] == accuser.kept() == again.kept()
-    assert [None, None] == list(again.pending().values())
+    assert [None, None] == list(again.pending(_state()).values())
 
 
 def test_bounded() -> None:
@@ -74,7 +84,7 @@ def test_the_transaction_carries_the_proof() -> None:
     """Signed by the node, sealed to the super nodes, with the evidence as its only operation."""
     accuser = _accuser(MemoryTable())
     accuser.notice(_evidence())
-    (row,) = accuser.pending()
+    (row,) = accuser.pending(_state())
     notice = SealingKeyNotice(ALLIANCE, 0, NODE.public, SEALING.public, 1, b"")
     sealed = accuser.seal(row, _state(), (sign_sealing_key(notice, NODE),))
     opened = open_transaction(sealed, NODE.public, SEALING)
@@ -82,7 +92,7 @@ def test_the_transaction_carries_the_proof() -> None:
     body = transaction.body
     assert (SubmitEvidence(encode_evidence(_evidence())),) == body.operations
     assert (NODE.public, 9) < (body.author, body.expires)
-    assert transaction.digest() == sealed.transaction == accuser.pending()[row]
+    assert transaction.digest() == sealed.transaction == accuser.pending(_state())[row]
     other = accuser.seal(row, _state(), (sign_sealing_key(notice, NODE),))
     assert sealed.transaction != other.transaction
 
@@ -99,6 +109,21 @@ def test_settled_is_forgotten() -> None:
         accuser.settle(settled)
         assert ([], {}) == (accuser.kept(), table.rows)
         accuser.settle(settled)
+
+
+def _refusal(height: int) -> WrongRefusal:
+    plain = Refusal(ALLIANCE, bytes(32), "busy", height, bytes(32), LIAR.public, b"")
+    return WrongRefusal(sign_refusal(plain, LIAR), None, Basis(None, NOTHING))
+
+
+def test_a_proof_about_an_execution_waits_for_its_height() -> None:
+    """The chain judges it once that height is decided, and as long as it remembers the one before."""
+    accuser = _accuser(MemoryTable())
+    for height in (3, 9, 10):
+        accuser.notice(_refusal(height))
+    accuser.settle(_state())
+    assert [9, 10] == [height_of(item) for item in accuser.kept()]
+    assert 1 == len(accuser.pending(_state()))
 
 
 async def test_a_running_node_brings_it_to_the_chain(alliance) -> None:

@@ -7,6 +7,18 @@ from hansa.sim.behaviour import Behaviour
 from hansa.sim.remembered import remembered
 from hansa.sim.run import Plan, Run
 
+PROVED = {
+    "both-voter",
+    "equivocator",
+    "invalid-batch",
+    "time-traveller",
+    "wrong-parent",
+    "wrong-reviewer",
+    "wrong-root",
+    "wrong-state",
+}
+"""Those whose lies anyone can check: they are expelled, in this very run."""
+
 
 def test_there_are_more_than_forty() -> None:
     """Twenty are asked for; each has a name and says what it does."""
@@ -20,7 +32,22 @@ def test_there_are_more_than_forty() -> None:
 def test_one_of_four_breaks_nothing(name: str) -> None:
     """Each with its real key, through chaos; every checker after every step."""
     with remembered():
-        report = Run(7, Plan(byzantine=1, actors=(name,), chaos_ms=1_500)).run()
+        run = Run(7, Plan(byzantine=1, actors=(name,), chaos_ms=1_500))
+        report = run.run()
     assert () == report.violations, report.replay
     assert report.committed > 0
     assert (name,) == report.actors
+    (liar,) = [node.member.name for node in run.world.nodes if not node.is_honest]
+    if name in PROVED:
+        assert run.world.checkers.state.organisation(liar).expelled_height, report.replay
+
+
+@pytest.mark.parametrize("seed", [1, 5])
+def test_who_refuses_wrongly_is_expelled(seed: int) -> None:
+    """Clients appeal, are served by the others, and the refusal is its own proof."""
+    with remembered():
+        run = Run(seed, Plan(byzantine=1, actors=("wrong-refuser",)))
+        report = run.run()
+    assert () == report.violations, report.replay
+    (liar,) = [node.member.name for node in run.world.nodes if not node.is_honest]
+    assert run.world.checkers.state.organisation(liar).expelled_height, report.replay

@@ -139,7 +139,7 @@ def test_accusations(world: World) -> None:
     honest.proved(one, make_double_vote(first, second))
     assert ["there is evidence against an honest node"] == honest.violations
     honest.proved(one, make_double_vote(first, first))
-    assert "an honest node accuses on evidence that proves nothing" in honest.violations
+    assert "an honest node accuses of equivocation and proves nothing" in honest.violations
 
 
 def test_a_restart_that_takes_blocks_back(world: World) -> None:

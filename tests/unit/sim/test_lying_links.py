@@ -5,6 +5,7 @@ import random
 import pytest
 
 from hansa.chain.blocks import has_matching_body, is_certificate_valid, is_erasure_signed
+from hansa.chain.findings import Refusal, is_refusal_signed
 from hansa.codec import encode
 from hansa.consensus.messages import (
     BlockDecided,
@@ -14,14 +15,12 @@ from hansa.consensus.messages import (
     Erase,
     Erased,
     GetBlocks,
-    Refusal,
     Review,
     SealingKey,
     Status,
     Submit,
     VotesAgain,
     decode_message,
-    is_refusal_signed,
 )
 from hansa.sim import lying_links as lies
 from hansa.sim.behaviour import Stage
