@@ -18,6 +18,7 @@ from hansa.sim.campaign import (
     run_twins,
 )
 from hansa.sim.run import Plan, Run
+from hansa.sim.spread import spread as spread_block
 
 T = TypeVar("T")
 
@@ -131,6 +132,34 @@ def trace(seed: int, byzantine: int, chaos_ms: int) -> None:
     run.run()
     found = recorder.complete(plan.super_nodes - byzantine, plan.super_nodes)
     click.echo(traces.write(found, recorder.faulty), nl=False)
+
+
+@sim.command("spread", epilog="\b\nExample:\n  hansa sim spread --nodes 10000 --silent 0.1")
+@click.option("--seed", default=0, show_default=True, help="Decides who stands where.")
+@click.option("--nodes", default=10_000, show_default=True, help="In all.")
+@click.option("--super-nodes", default=4, show_default=True, help="r = 3f+1; f pass nothing on.")
+@click.option("--silent", default=0.0, show_default=True, help="Share that passes nothing on.")
+@click.option("--down", default=0.0, show_default=True, help="Share that is down.")
+@_options
+def spread(
+    seed: int, nodes: int, super_nodes: int, silent: float, down: float, as_json: bool
+) -> None:
+    """Send one block down the tree of all nodes; exit 1 if an honest one never gets it."""
+    if super_nodes < 1 or super_nodes % 3 != 1 or nodes < super_nodes:
+        raise click.UsageError("--super-nodes must be 1, 4, 7, …, and at most --nodes.")
+    if silent < 0 or down < 0 or silent + down > 1:
+        raise click.UsageError("--silent and --down are shares, together at most 1.")
+    found = spread_block(seed, nodes=nodes, super_nodes=super_nodes, silent=silent, down=down)
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+    else:
+        click.echo(
+            f"{found.nodes} nodes: {found.hops} hops; {found.missed} missed it, and had it after"
+            f" {found.seconds} s of status\nat most sent by a super node {found.super_sends_max},"
+            f" by another {found.node_sends_max}; asked in a second {found.asked_max}"
+        )
+    if found.seconds < 0:
+        raise click.exceptions.Exit(1)
 
 
 @sim.command("actors", epilog="\b\nExample:\n  hansa sim actors")

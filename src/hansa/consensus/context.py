@@ -139,10 +139,6 @@ class Context:
         """Return the other super nodes, in key order."""
         return [key for key in self.members if key != self.node]
 
-    def ordinary_peers(self) -> list[PublicKey]:
-        """Return the connected nodes that are not super nodes, in key order."""
-        return sorted(self.connected - self.member_set)
-
     # --- timers ----------------------------------------------------------------------------------
 
     def set_timer(self, name: str, delay_ms: int) -> None:

@@ -41,14 +41,13 @@ from hansa.consensus.outbox import Outbox
 from hansa.consensus.proposing import Proposer
 from hansa.consensus.review import SEALING_CODES
 from hansa.consensus.sealing import SealingKeys
+from hansa.consensus.spreading import peers_to_ask
 from hansa.errors import InvalidError
 from hansa.types import PublicKey
 
 EARLY_PER_SENDER_MAX = 24
 EARLY_BYTES_MAX = 2 * limits.FRAME_BYTES_MAX
 STATUS_IDLE_MS = 1_000
-STATUS_PEERS_MAX = 3
-"""How many peers an ordinary node asks each time."""
 ANSWER_INTERVAL_MS = 50
 """A peer's status is answered with bodies no more often than this."""
 
@@ -338,12 +337,9 @@ class Dialogue:
                 if votes:
                     context.broadcast(context.super_peers(), VotesAgain(votes))
         else:
-            peers = sorted(context.connected & context.member_set) or sorted(context.connected)
-            start = self._asked % len(peers) if peers else 0
+            asked = peers_to_ask(sorted(context.connected), self._asked, context.node)
             self._asked += 1
-            context.broadcast(
-                (peers + peers)[start : start + min(STATUS_PEERS_MAX, len(peers))], status
-            )
+            context.broadcast(asked, status)
         self.set_status_timer()
 
     def _take_status(self, sender: PublicKey, status: Status) -> None:

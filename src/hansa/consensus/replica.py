@@ -37,7 +37,6 @@ from hansa.consensus.events import (
 from hansa.consensus.faults import FaultLog
 from hansa.consensus.inspection import Inspector, transaction_digests
 from hansa.consensus.intake import Pool
-from hansa.consensus.messages import BlockDecided
 from hansa.consensus.outbox import Outbox
 from hansa.consensus.progress import Progress, measure
 from hansa.consensus.proposing import Proposer
@@ -46,6 +45,7 @@ from hansa.consensus.review import Verifier
 from hansa.consensus.rounds import Candidate
 from hansa.consensus.schedule import Schedule
 from hansa.consensus.sealing import SealingKeys
+from hansa.consensus.spreading import Spreading
 from hansa.crypto.signing import SigningKey
 from hansa.types import Height, PublicKey, Round
 
@@ -89,6 +89,7 @@ class Replica:
         self._erasures = Erasures(context)
         self._faults = FaultLog(context)
         self._catch_up = CatchUp(context)
+        self._spreading = Spreading(context, self._catch_up.height_of)
         self._inspector = Inspector(context, self._verifier, self._vault)
         self._proposer = Proposer(
             context,
@@ -373,7 +374,6 @@ class Replica:
         assert execution is not None
         block, certificate = certified.block, certified.certificate
         decided_round = certificate.vote.round
-        was_master = self._agreement.master(decided_round) == context.node
         state = context.state.advanced(execution)
         assert state.root == block.header.state_root
         context.emit(CommitBlock(certified, execution.writes, state))
@@ -394,8 +394,7 @@ class Replica:
         if context.vote_bytes > VOTE_LOG_BYTES_MAX:
             context.emit(ResetVotes(()))
             context.vote_bytes = 0
-        if was_master:
-            context.broadcast(context.ordinary_peers(), BlockDecided(certified))
+        self._spreading.pass_on(certified, execution.writes, is_live=is_live)
         context.cancel_timer("idle")
         self._agreement.begin_height()
         self._keys.renew()

@@ -101,3 +101,22 @@ def test_actors_are_listed() -> None:
     assert 0 == code
     assert "double-voter" in output
     assert "double-voter" in json.loads(invoke("actors", "--json")[1])
+
+
+def test_one_block_goes_down_the_tree() -> None:
+    """All have it: exit 0; a share that is none is a misuse."""
+    code, output = invoke("spread", "--nodes", "60", "--silent", "0.1", "--json")
+    answer = json.loads(output)
+    assert (0, 60) == (code, answer["nodes"])
+    assert answer["seconds"] >= 0
+    assert 0 == invoke("spread", "--nodes", "60")[0]
+    assert 2 == invoke("spread", "--silent", "1.5")[0]
+    assert 2 == invoke("spread", "--nodes", "2")[0]
+
+
+def test_a_trace_is_a_module() -> None:
+    """What the honest super nodes did, for the model."""
+    code, output = invoke("trace", "--seed", "2", "--chaos-ms", "200")
+    assert 0 == code
+    assert output.startswith("---- MODULE TraceData ----\n")
+    assert '[do |-> "decide"' in output

@@ -46,4 +46,3 @@ def test_sets_and_numbers_come_from_the_state(context) -> None:
     """Four super nodes: a quorum of three, one fault."""
     assert (4, 3, 1) == (len(context.members), context.quorum, context.faults)
     assert 3 == len(context.super_peers())
-    assert 2 == len(context.ordinary_peers())
