@@ -27,6 +27,7 @@ from hansa.consensus.replica import Replica
 from hansa.consensus.schedule import RECENT_BLOCKS
 from hansa.crypto.signing import SigningKey
 from hansa.errors import ConflictError, CorruptError, HansaError, InvalidError, MissingError
+from hansa.index.files import IndexFiles
 from hansa.index.information_index import IndexParameters, InformationIndex
 from hansa.keyfile import (
     certificate_pem,
@@ -501,6 +502,11 @@ def migrate_store(folder: Path, url: str, progress: Progress) -> MigrateReport:
         return move_store(
             folder, url, clock=SystemClock(), entropy=SystemEntropy(), progress=progress
         )
+
+
+def open_index_files(folder: Path) -> IndexFiles:
+    """Return a folder of index files on the local disk, made if it is not there."""
+    return LocalIndexFiles(folder)
 
 
 def open_ledger(

@@ -180,7 +180,12 @@ QUESTION_LIMIT_MAX = 1_000
 # --- information index --------------------------------------------------------------------------
 INDEX_FOOTER_BYTES_MAX = 256 * MIB
 INDEX_DELTA_ROWS_MAX = 512
-"""Additions, replacements and retirements held in memory before they are folded into the file."""
+INDEX_DELTA_ROWS_LARGE = 16_384
+"""Changes held in memory before they are folded into the file: an eighth of its rows within these."""
+INDEX_ROOM_BYTES_MAX = 128 * MIB
+"""Of the data index's rows, columns and lists so much may be kept in memory."""
+INDEX_FACETS_MAX = 1_000
+"""Most frequent themes, formats and owners counted in one answer, of each."""
 
 # --- client -------------------------------------------------------------------------------------
 CLIENT_CALL_S_MAX = 120

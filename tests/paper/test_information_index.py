@@ -39,12 +39,12 @@ def test_4_1_mean_shift_finds_the_number_of_clusters_by_itself():
 
 def test_4_1_every_dataset_has_a_label_and_lies_with_its_cluster(index):
     """Step 4: the data index is in the order of the clusters, each from start to end."""
-    base = index._state.view.base
-    entries = base.footer.clusters
-    assert COUNT == sum(entry.rows for entry in entries)
-    ends = [0, *(entry.first_page + entry.pages for entry in entries)]
-    assert [entry.first_page for entry in entries] == ends[:-1]
-    assert len({entry.label for entry in entries}) == len(entries)
+    clusters = index._state.view.base.cluster_index
+    entries = clusters.entries
+    assert COUNT == entries["rows"].sum()
+    ends = [0, *(entries["first"] + entries["rows"]).tolist()]
+    assert entries["first"].tolist() == ends[:-1]
+    assert len({clusters.label(place) for place in range(len(entries))}) == len(entries)
 
 
 def test_4_1_labels_are_described(index):

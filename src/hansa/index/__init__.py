@@ -9,11 +9,12 @@ with the chain. Pure: files come in through the `IndexFiles` protocol (`files`).
 from hansa.index.features import Described, compute_features, compute_words, validate_features
 from hansa.index.files import IndexFile, IndexFiles, MemoryIndexFiles
 from hansa.index.information_index import IndexParameters, IndexStats, InformationIndex
-from hansa.index.question import Answer, Explanation, Match, Question, Refusal, parse_words
+from hansa.index.question import Answer, Circle, Explanation, Match, Question, Refusal, parse_words
 from hansa.index.records import IndexChange, IndexRecord
 
 __all__ = [
     "Answer",
+    "Circle",
     "Described",
     "Explanation",
     "IndexChange",

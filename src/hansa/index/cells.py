@@ -1,36 +1,52 @@
-"""Keys that a dataset has and a question asks for: words, facets, and cells of place and time.
+"""Keys that a dataset has and a question asks for: words, names, facets, and pairs of facets.
 
-A filter can only say whether a key is present. Ranges become keys by cells: a row takes the finest
-grid on which it covers few cells; a question asks on each grid for the cells it covers, and for rows
-too wide for any grid. Two boxes that meet share a cell on the row's grid, so nothing is missed; and a
-question inside the bounds of a cluster, but where it has no data, is refused like any absent key.
+A key is a kind and a text; on disk and in filters it stands as 128 bits of BLAKE2b. Single keys lead to
+rows (`terms`); pairs of keys that some row has together are only ever asked for in filters, so that
+two things that are there, but nowhere together, are refused without a read.
 """
 
+import hashlib
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import product
+from unicodedata import ucd_3_2_0 as frozen
 
 from hansa.index.question import Question
 from hansa.index.records import IndexRecord
-from hansa.index.words import fold, split_words
+from hansa.index.words import WORD_CHARACTERS_MAX, fold, split_words
 from hansa.types import Box, Interval
 
-_PLACE_STEPS = (100_000, 1_000_000, 10_000_000)
-"""A tenth of a degree, one, ten."""
-_DAY_MS = 86_400_000
-_TIME_STEPS = (_DAY_MS, 32 * _DAY_MS, 1_024 * _DAY_MS)
-_CELLS_PER_ROW_MAX = 16
-_CELLS_PER_QUESTION_MAX = 256
-_STEM_MAX = 3
-"""Prefixes are filtered by their first three characters."""
+_DEGREE = 1_000_000
+_YEAR_MS = 31_557_600_000
+_CELLS_MAX = 16
+"""A row or question that covers more degrees or years than this stands under "wide"."""
+STEMS = (1, 2, 3)
+"""Beginnings of words by which prefixes are filtered in any case."""
+LONG_STEMS = {4: "x4", 5: "x5"}
+"""Longer ones where there is room, and the group they stand for."""
+_MARKS = ("\u0300", "\u036f")
+_WIDE = b"*"
+_PLAIN = re.compile("[a-z0-9]+")
+
+GROUPS = ("tf", "of", "ot", "ty", "fy", "oy", "tp", "fp", "op", "py")
+"""Pairs of kinds, most useful first: theme, format, owner, year, place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
-    """One thing a question asks for: at least one of the keys must be there."""
+def digest_of(key: bytes) -> bytes:
+    """Return 16 uniform bytes of a key, the same on every machine."""
+    return hashlib.blake2b(key, digest_size=16).digest()
 
-    what: str
-    """For people: completes "no …"."""
-    keys: tuple[bytes, ...]
+
+def bare(word: str) -> str:
+    """Return a word without accents: Zürich is found as zurich, and zurich as Zürich.
+
+    By the frozen Unicode table, as `words`; only combining marks of Latin, Greek and Cyrillic go.
+    """
+    if word.isascii():
+        return word
+    apart = frozen.normalize("NFD", word)
+    kept = "".join(sign for sign in apart if not _MARKS[0] <= sign <= _MARKS[1])
+    return frozen.normalize("NFC", kept)
 
 
 def key_of(kind: str, text: str) -> bytes:
@@ -38,117 +54,105 @@ def key_of(kind: str, text: str) -> bytes:
     return kind.encode() + text.encode("utf-8", "surrogatepass")
 
 
-def word_keys(record: IndexRecord) -> set[bytes]:
-    """Return the keys of all words, and of strong words (title, keywords, themes) once more."""
-    return {key_of("w", word) for word in record.words} | {
-        key_of("W", word) for word in strong_words(record)
-    }
-
-
 def strong_words(record: IndexRecord) -> set[str]:
     """Return the words of title, keywords and themes that the description lists."""
     listed = set(record.words)
     texts = (record.title, *record.keywords, *record.themes)
-    return {word for text in texts for word in split_words(text) if word in listed}
+    found: set[str] = set()
+    for text in texts:
+        # What `split_words` gives for plain letters, at a tenth of its price.
+        if text.isascii():
+            found.update(word[:WORD_CHARACTERS_MAX] for word in _PLAIN.findall(text.lower()))
+        else:
+            found.update(split_words(text))
+    return found & listed
 
 
-def facet_keys(record: IndexRecord) -> set[bytes]:
-    """Return the keys of themes, formats, owner and title."""
+def facets_of(record: IndexRecord) -> dict[str, tuple[str, ...]]:
+    """Return the values of theme (t), format (f) and owner (o), each once."""
     return {
-        key_of("n", fold(record.title)),
-        key_of("o", record.owner),
-        *(key_of("t", fold(theme)) for theme in record.themes),
-        *(key_of("f", fold(name)) for name in record.formats),
+        "t": tuple({fold(theme): None for theme in record.themes}),
+        "f": tuple({fold(name): None for name in record.formats}),
+        "o": (record.owner,),
     }
 
 
-def filter_keys(record: IndexRecord) -> set[bytes]:
-    """Return every key under which filters must know a record."""
-    keys = facet_keys(record)
+def row_keys(record: IndexRecord) -> set[bytes]:
+    """Return every key under which a row is found."""
+    keys = {key_of("w", bare(word)) for word in record.words}
+    keys.update(key_of("W", bare(word)) for word in strong_words(record))
+    for kind, values in facets_of(record).items():
+        keys.update(key_of(kind, value) for value in values)
+    keys.add(key_of("n", fold(record.title)))
     keys.add(b"i" + record.dataset)
-    for word in record.words:
-        keys.add(key_of("w", word))
-        keys.update(key_of("x", word[:length]) for length in range(1, _STEM_MAX + 1))
-    if record.box is not None:
-        keys.update(_place_keys(record.box))
-    if record.interval is not None:
-        keys.update(_time_keys(record.interval))
     return keys
 
 
-def needs_of(question: Question) -> list[Need]:
-    """Return what a question needs, most telling first; empty if it could match anything."""
-    needs: list[Need] = []
-    if question.dataset is not None:
-        needs.append(Need("dataset of this id", (b"i" + question.dataset,)))
-    for kind, what, text in (
-        ("n", "title", fold(question.title)),
-        ("o", "owner", question.owner),
-        ("t", "theme", fold(question.theme)),
-        ("f", "format", fold(question.format)),
+def stem_keys(word: str, groups: frozenset[str]) -> Iterator[bytes]:
+    """Yield the keys of a word's beginnings."""
+    for length in STEMS:
+        if length <= len(word):
+            yield key_of("x", word[:length])
+    for length, group in LONG_STEMS.items():
+        if length <= len(word) and group in groups:
+            yield key_of("x", word[:length])
+
+
+def pair_keys(record: IndexRecord) -> Iterator[tuple[str, bytes]]:
+    """Yield group and key of every pair that a record has."""
+    values = {kind: [text.encode("utf-8", "surrogatepass") for text in texts]
+              for kind, texts in facets_of(record).items()}  # fmt: skip
+    if record.interval is not None:
+        values["y"] = _years(record.interval)
+    if record.box is not None:
+        values["p"] = _degrees(record.box)
+    for group in GROUPS:
+        if group[0] in values and group[1] in values:
+            for one, two in product(values[group[0]], values[group[1]]):
+                yield group, _pair(group, one, two)
+
+
+def pairs_asked(question: Question, groups: frozenset[str]) -> Iterator[tuple[str, list[bytes]]]:
+    """Yield for each pair that a question needs what it is, and keys of which one must be there."""
+    values: dict[str, list[bytes]] = {}
+    for kind, text in (
+        ("t", fold(question.theme)),
+        ("f", fold(question.format)),
+        ("o", question.owner),
     ):
         if text:
-            needs.append(Need(f"{what} {text!r}", (key_of(kind, text),)))
-    needs.extend(Need(f"word {word!r}", (key_of("w", word),)) for word in question.words)
-    needs.extend(
-        Need(f"word {prefix!r}…", (key_of("x", prefix[:_STEM_MAX]),))
-        for prefix in question.prefixes
-    )
-    if question.box is not None:
-        needs.append(Need("data in this place", tuple(_place_probes(question.box))))
+            values[kind] = [text.encode("utf-8", "surrogatepass")]
     if question.interval is not None:
-        needs.append(Need("data of this time", tuple(_time_probes(question.interval))))
-    return needs
+        years = _years(question.interval)
+        if years != [_WIDE]:
+            values["y"] = [*years, _WIDE]
+    box = question.bounds
+    if box is not None:
+        degrees = _degrees(box)
+        if degrees != [_WIDE]:
+            values["p"] = [*degrees, _WIDE]
+    if len(values) < 2:
+        return
+    for group in GROUPS:
+        if group in groups and group[0] in values and group[1] in values:
+            asked = product(values[group[0]], values[group[1]])
+            yield group, [_pair(group, one, two) for one, two in asked]
 
 
-def _place_keys(box: Box) -> Iterator[bytes]:
-    """Yield the cells of a box on the finest grid that needs few, and the grid's own key."""
-    for level, step in enumerate(_PLACE_STEPS):
-        columns, rows = _span(box.west, box.east, step), _span(box.south, box.north, step)
-        if len(columns) * len(rows) <= _CELLS_PER_ROW_MAX:
-            yield b"G%d" % level
-            for column in columns:
-                for row in rows:
-                    yield b"g%d:%d:%d" % (level, column, row)
-            return
-    yield b"G*"
+def _pair(group: str, one: bytes, two: bytes) -> bytes:
+    return b"p%s%d:%s%s" % (group.encode(), len(one), one, two)
 
 
-def _place_probes(box: Box) -> Iterator[bytes]:
-    """Yield on each grid the cells a question covers; the grid's own key where they are too many."""
-    yield b"G*"
-    for level, step in enumerate(_PLACE_STEPS):
-        columns, rows = _span(box.west, box.east, step), _span(box.south, box.north, step)
-        if len(columns) * len(rows) > _CELLS_PER_QUESTION_MAX:
-            yield b"G%d" % level
-            continue
-        for column in columns:
-            for row in rows:
-                yield b"g%d:%d:%d" % (level, column, row)
+def _years(interval: Interval) -> list[bytes]:
+    first, last = interval.start_ms // _YEAR_MS, interval.end_ms // _YEAR_MS
+    if last - first >= _CELLS_MAX:
+        return [_WIDE]
+    return [b"%d" % year for year in range(first, last + 1)]
 
 
-def _time_keys(interval: Interval) -> Iterator[bytes]:
-    for level, step in enumerate(_TIME_STEPS):
-        cells = _span(interval.start_ms, interval.end_ms, step)
-        if len(cells) <= _CELLS_PER_ROW_MAX:
-            yield b"H%d" % level
-            for cell in cells:
-                yield b"h%d:%d" % (level, cell)
-            return
-    yield b"H*"
-
-
-def _time_probes(interval: Interval) -> Iterator[bytes]:
-    yield b"H*"
-    for level, step in enumerate(_TIME_STEPS):
-        cells = _span(interval.start_ms, interval.end_ms, step)
-        if len(cells) > _CELLS_PER_QUESTION_MAX:
-            yield b"H%d" % level
-            continue
-        for cell in cells:
-            yield b"h%d:%d" % (level, cell)
-
-
-def _span(first: int, last: int, step: int) -> range:
-    """Return the cells from `first` to `last`, both included."""
-    return range(first // step, last // step + 1)
+def _degrees(box: Box) -> list[bytes]:
+    columns = range(box.west // _DEGREE, box.east // _DEGREE + 1)
+    rows = range(box.south // _DEGREE, box.north // _DEGREE + 1)
+    if len(columns) * len(rows) > _CELLS_MAX:
+        return [_WIDE]
+    return [b"%d,%d" % (column, row) for column in columns for row in rows]

@@ -1,9 +1,10 @@
-"""Cluster index: the second layer. For each cluster where its pages lie, its centre and its bounds.
+"""Cluster index: the second layer. For each cluster where its rows lie, its centre and its bounds.
 
 Kept in memory. Bounds only ever rule out: a page's box bound and a cluster's ball bound are never
 above the true distance, so the nearest are found exactly.
 """
 
+import zlib
 from collections.abc import Sequence
 from math import isqrt
 
@@ -11,67 +12,96 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from hansa.index.clusters import Clusters
 from hansa.index.mean_shift import SCALE, Integers
-from hansa.index.pages import PageEntry
-
-
-class ClusterEntry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One cluster with rows on disk."""
-
-    number: int
-    """Its place among the centres."""
-    label: str
-    first_page: int
-    pages: int
-    rows: int
-    radius: int
-    """No row is further from the centre, in units of 1/256, rounded up."""
-    words: tuple[str, ...]
-    """What tells its rows from others, for people."""
+from hansa.index.pages import CLUSTER, PAGE
 
 
 class ClusterIndex:
-    """The clusters on disk, in order of their pages."""
+    """The clusters on disk, in the order of their rows."""
 
     def __init__(
-        self, entries: Sequence[ClusterEntry], pages: Sequence[PageEntry], centres: Integers
+        self,
+        entries: npt.NDArray[np.void],
+        pages: npt.NDArray[np.void],
+        clusters: Clusters,
+        words: bytes,
     ) -> None:
-        self.entries = tuple(entries)
-        self._starts = np.array([entry.first_page for entry in entries], dtype=np.int64)
-        self._centres = centres[np.array([entry.number for entry in entries], dtype=np.int64)]
-        self._radii = [entry.radius for entry in entries]
-        self._page_counts = [entry.pages for entry in entries]
-        low = b"".join(page.features_low for page in pages)
-        high = b"".join(page.features_high for page in pages)
-        width = centres.shape[1]
-        self._low = np.frombuffer(low, dtype=np.int8).reshape(-1, width).astype(np.int16)
-        self._high = np.frombuffer(high, dtype=np.int8).reshape(-1, width).astype(np.int16)
+        """Take entries of `CLUSTER`, pages of `PAGE`, and what `pack_words` gave."""
+        assert entries.dtype == CLUSTER
+        assert pages.dtype == PAGE
+        self.entries = entries
+        self._clusters = clusters
+        self._words = words
+        self._firsts = pages["first"].astype(np.uint32)
+        self._cluster_of_page = pages["cluster"].astype(np.uint16 if len(entries) < 1 << 16 else np.uint32)  # fmt: skip
+        self._counts = pages["rows"].astype(np.uint16)
+        self._low = np.ascontiguousarray(pages["low"])
+        self._high = np.ascontiguousarray(pages["high"])
 
     @property
     def memory_bytes(self) -> int:
-        """Return the memory of centres and bounds."""
-        return int(self._centres.nbytes + self._low.nbytes + self._high.nbytes)
+        """Return the memory of entries, centres, bounds and telling words."""
+        arrays = (self.entries, self._clusters.centres, self._firsts, self._cluster_of_page)
+        bounds = (self._counts, self._low, self._high)
+        return sum(part.nbytes for part in (*arrays, *bounds)) + len(self._words)
 
-    def clusters_with(self, pages: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        """Return for each cluster whether one of its pages is left, (clusters,)."""
-        if not len(self._starts):
-            return np.zeros(0, dtype=np.bool_)
-        return np.logical_or.reduceat(pages, self._starts)
+    def label(self, place: int) -> str:
+        """Return the label of the cluster at a place."""
+        return self._clusters.label(int(self.entries["number"][place]))
 
-    def lower_bounds(self, features: Sequence[int]) -> Integers:
-        """Return for each page a squared distance that none of its rows falls below, (pages,)."""
-        point = np.array(features, dtype=np.int64)
-        gaps = np.maximum(0, np.maximum(self._low - point, point - self._high))
-        boxes = np.asarray((gaps * gaps).sum(axis=1), dtype=np.int64)
-        away = self._centres - point * SCALE
-        balls: list[int] = []
-        for square, radius in zip((away * away).sum(axis=1), self._radii, strict=True):
-            gap = max(0, isqrt(int(square)) - radius)
-            balls.append(gap * gap // (SCALE * SCALE))
-        return np.maximum(boxes, np.repeat(np.array(balls, dtype=np.int64), self._page_counts))
+    def words(self) -> list[list[str]]:
+        """Return for each cluster what tells its rows from others, for people."""
+        return msgspec.msgpack.decode(zlib.decompress(self._words), type=list[list[str]])
+
+    def page_of(self, rows: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+        """Return the page of each row, (n,)."""
+        return np.asarray(self._firsts.searchsorted(rows, side="right") - 1, dtype=np.int64)
+
+    def cluster_of(self, rows: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+        """Return the place of each row's cluster, (n,)."""
+        return self._cluster_of_page[self.page_of(rows)].astype(np.int64)
+
+    def clusters_of_pages(self, pages: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the places of the clusters that have one of these pages, rising."""
+        return np.unique(self._cluster_of_page[pages]).astype(np.int64)
+
+    def rows_of_pages(self, pages: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
+        """Return all rows of some pages; `pages` rise."""
+        firsts = self._firsts[pages].astype(np.int64)
+        counts = self._counts[pages].astype(np.int64)
+        shifts = np.repeat(firsts - np.concatenate(([0], np.cumsum(counts)[:-1])), counts)
+        return (shifts + np.arange(len(shifts))).astype(np.uint32)
+
+    def ball_bounds(self, features: Sequence[int]) -> Integers:
+        """Return for each cluster a squared distance that none of its rows falls below, (k,).
+
+        In units of 1/65,536, rounded down.
+        """
+        point = np.array(features, dtype=np.int64) * SCALE
+        away = self._clusters.centres[self.entries["number"]] - point
+        squares = (away * away).sum(axis=1)
+        # Floats hold squares below 2^53 exactly; one less than a root rounded down is below it.
+        roots = np.floor(np.sqrt(squares.astype(np.float64))).astype(np.int64) - 1
+        gaps = np.maximum(0, roots - self.entries["radius"].astype(np.int64))
+        return np.asarray(gaps * gaps, dtype=np.int64)
+
+    def box_bounds(self, features: Sequence[int], pages: npt.NDArray[np.int64]) -> Integers:
+        """Return for some pages a squared distance that none of their rows falls below."""
+        point = np.array(features, dtype=np.int16)
+        low, high = self._low[pages], self._high[pages]
+        gaps = np.maximum(low - point, point - high)
+        np.maximum(gaps, 0, out=gaps)
+        wide = gaps.astype(np.int32)
+        return np.asarray(np.einsum("ij,ij->i", wide, wide), dtype=np.int64)
 
 
 def measure_radius(features: Integers, centre: Integers) -> int:
     """Return the distance of the furthest row (n, d) from a centre (d,), in 1/256, rounded up."""
     away = features * SCALE - centre
     return isqrt(int((away * away).sum(axis=1).max())) + 1
+
+
+def pack_words(words: Sequence[Sequence[str]]) -> bytes:
+    """Return the telling words of clusters as few bytes as may be."""
+    return zlib.compress(msgspec.msgpack.encode([list(part) for part in words]), 9)

@@ -1,20 +1,23 @@
-"""Discriminant table: the first layer. Says which clusters a question can concern at all (seed 4.1).
+"""Discriminant table: the first layer. Says whether and where a question can be answered (seed 4.1).
 
-In memory: one filter over the whole index, one bit-sliced over pages, bounds of place and time. A
-question that needs what is nowhere is answered "not here" without a read. Exact in the one direction
-that counts: a page that holds a match is never ruled out.
+In memory: one filter over all keys and pairs of keys, tables of where and when there is any data, a
+filter bit-sliced over pages for facets, bounds of place and time of each page. A question that needs
+what is nowhere is answered "not here" without a read. Exact in the one direction that counts: what
+holds a match is never ruled out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from hansa.index.cells import Need
-from hansa.index.filters import KeyFilter, PageFilter, hash_key
-from hansa.index.pages import PageEntry
+from hansa.index.cells import bare, digest_of, key_of, pairs_asked, stem_keys
+from hansa.index.filters import KeyFilter, PageFilter
+from hansa.index.pages import DAY_MS, PAGE, clip_day
 from hansa.index.question import Question
+from hansa.index.regions import Places, Times
+from hansa.index.words import fold
 
 Mask = npt.NDArray[np.bool_]
 
@@ -29,54 +32,117 @@ class Ruling:
 
 
 class Discriminant:
-    """Rules pages out."""
+    """Rules out the whole, or pages."""
 
-    def __init__(self, pages: Sequence[PageEntry], whole: KeyFilter, by_page: PageFilter) -> None:
-        """Take the filters over; `whole` also learns the keys of additions."""
-        self.whole = whole
+    def __init__(
+        self,
+        *,
+        pages: npt.NDArray[np.void],
+        whole: KeyFilter,
+        by_page: PageFilter,
+        places: Places,
+        times: Times,
+        groups: frozenset[str],
+    ) -> None:
+        """Take filters and tables over; `groups`: the pairs of kinds that `whole` knows."""
+        assert pages.dtype == PAGE
+        self._whole = whole
         self._by_page = by_page
+        self._places = places
+        self._times = times
+        self._groups = groups
         self._count = len(pages)
-        boxes = np.array([page.box for page in pages], dtype=np.int64).reshape(-1, 4)
-        self._west, self._south, self._east, self._north = boxes.T.copy()
-        times = np.array([page.interval for page in pages], dtype=np.int64).reshape(-1, 2)
-        self._start, self._end = times.T.copy()
+        self._west, self._south, self._east, self._north = pages["box"].T.copy()
+        self._start, self._end = pages["days"].T.copy()
 
     @property
     def memory_bytes(self) -> int:
-        """Return the memory of filters and bounds."""
-        return self.whole.memory_bytes + self._by_page.memory_bytes + 48 * self._count
+        """Return the memory of filters, tables and bounds."""
+        parts = (self._whole, self._by_page, self._places, self._times)
+        return sum(part.memory_bytes for part in parts) + 24 * self._count
 
-    def rule(self, question: Question, needs: Sequence[Need]) -> list[Ruling]:
+    def absent(self, question: Question) -> str:
+        """Return what a question needs that is nowhere in the index, or an empty text."""
+        may = self._whole.may_contain
+        for word in question.words:
+            if not may(digest_of(key_of("w", bare(word)))):
+                return f"no word {word!r}"
+        if question.dataset is not None and not may(digest_of(b"i" + question.dataset)):
+            return "no dataset of this id"
+        if question.title and not may(digest_of(key_of("n", fold(question.title)))):
+            return f"no title {question.title!r}"
+        if question.is_words_alone:
+            return ""
+        return self._absent_rest(question)
+
+    def _absent_rest(self, question: Question) -> str:
+        may = self._whole.may_contain
+        for what, key in _singles(question, self._groups):
+            if not may(digest_of(key)):
+                return f"no {what}"
+        if question.interval is not None and not self._times.may_meet(question.interval):
+            return "no data of this time"
+        if not all(map(self._places.may_meet, question.boxes)):
+            return "no data in this place"
+        for group, keys in pairs_asked(question, self._groups):
+            if not any(may(digest_of(key)) for key in keys):
+                return f"nothing with both {_KINDS[group[0]]} and {_KINDS[group[1]]} asked for"
+        return self._absent_on_pages(question)
+
+    def _absent_on_pages(self, question: Question) -> str:
+        """Return a reason if no page can have all facets of a question."""
+        left = -1
+        for kind, what, text in _facets(question):
+            left &= self._by_page.pages_with(digest_of(key_of(kind, text)))
+            if not left:
+                return f"no page has {what} {text!r} with the rest"
+        return ""
+
+    def rule(self, question: Question) -> list[Ruling]:
         """Return what each part of a question leaves of the pages."""
         rulings: list[Ruling] = []
-        box, interval = question.box, question.interval
-        if box is not None:
+        for box in question.boxes:
             inside = (self._west <= box.east) & (self._east >= box.west)
             inside &= (self._south <= box.north) & (self._north >= box.south)
             rulings.append(Ruling("its places lie elsewhere", inside))
-        if interval is not None:
-            inside = (self._start <= interval.end_ms) & (self._end >= interval.start_ms)
+        if question.interval is not None:
+            first = clip_day(question.interval.start_ms // DAY_MS)
+            last = clip_day(question.interval.end_ms // DAY_MS)
+            inside = (self._start <= last) & (self._end >= first)
             rulings.append(Ruling("its times lie elsewhere", inside))
-        for need in needs:
-            hashes = [hash_key(key) for key in need.keys]
-            rulings.append(Ruling(f"no {need.what}", self._by_page.pages_with(hashes)))
+        for kind, what, text in _facets(question):
+            bits = self._by_page.pages_with(digest_of(key_of(kind, text)))
+            rulings.append(Ruling(f"no {what} {text!r}", self._mask(bits)))
         return rulings
 
-    def pages_with_key(self, hashed: int) -> Mask:
-        """Return which pages may have a hashed key, (pages,)."""
-        return self._by_page.pages_with((hashed,))
-
-    def join(self, rulings: Sequence[Ruling]) -> Mask:
-        """Return the pages that every part leaves, (pages,)."""
-        left = np.ones(self._count, dtype=np.bool_)
-        for ruling in rulings:
-            left &= ruling.pages
-        return left
+    def _mask(self, bits: int) -> Mask:
+        width = (self._count + 7) // 8
+        packed = np.frombuffer((bits & (1 << 8 * width) - 1).to_bytes(width, "little"), np.uint8)
+        return np.unpackbits(packed, count=self._count, bitorder="little").astype(np.bool_)
 
 
-def find_absent(whole: KeyFilter, needs: Sequence[Need]) -> str:
-    """Return what a question needs that is nowhere in the index, or an empty text."""
-    for need in needs:
-        if not any(whole.may_contain(hash_key(key)) for key in need.keys):
-            return need.what
-    return ""
+_KINDS = {"t": "theme", "f": "format", "o": "owner", "y": "year", "p": "place"}
+
+
+def _singles(question: Question, groups: frozenset[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield name and key of what a question asks for besides words, id and title."""
+    for kind, what, text in _facets(question):
+        yield f"{what} {text!r}", key_of(kind, text)
+    for prefix in question.prefixes:
+        for key in stem_keys(bare(prefix), groups):
+            yield f"word {prefix!r}…", key
+    for phrase in question.phrases:
+        for word in phrase:
+            yield f"word {word!r}", key_of("w", bare(word))
+
+
+def _facets(question: Question) -> list[tuple[str, str, str]]:
+    """Return kind, name and text of the facets that a question asks for."""
+    found: list[tuple[str, str, str]] = []
+    if question.owner:
+        found.append(("o", "owner", question.owner))
+    if question.theme:
+        found.append(("t", "theme", fold(question.theme)))
+    if question.format:
+        found.append(("f", "format", fold(question.format)))
+    return found

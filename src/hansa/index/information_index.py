@@ -9,8 +9,8 @@ files were folded or the node restarted; (2) a file found cut or corrupt is drop
 from; (3) a question sees one height, whatever is applied meanwhile.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import msgspec
@@ -19,23 +19,24 @@ import numpy as np
 from hansa import limits
 from hansa.codec import decode, digest, encode
 from hansa.errors import CorruptError, InvalidError, MissingError, UnavailableError
-from hansa.index.cells import filter_keys
+from hansa.index import rowsum
+from hansa.index.additions import Additions
 from hansa.index.clusters import Clusters, cluster_anew, next_clustering
-from hansa.index.data_index import DataIndex, stack_features, write_data_index
+from hansa.index.data_index import DataIndex
+from hansa.index.dead import Dead
 from hansa.index.feature_model import load_model
+from hansa.index.features import FEATURES
 from hansa.index.files import IndexFiles
-from hansa.index.filters import KeyFilter, hash_key
-from hansa.index.lookup import View, ask
-from hansa.index.pages import Page, Row, page_in_memory
+from hansa.index.lookup import View, ask, find_row
+from hansa.index.pages import Row
 from hansa.index.question import Answer, Question
 from hansa.index.records import IndexChange, IndexRecord, settle_features, validate_change
+from hansa.index.writing import write_data_index
 from hansa.types import DatasetId, Digest, Height
 
-INDEX_TAG = "hansa.index.1"
+INDEX_TAG = "hansa.index.2"
 _BASE_PREFIX = "base-"
 _LOG_PREFIX = "delta-"
-_DELTA_PAGE_ROWS = 64
-_FIRST_FILTER_KEYS = 1 << 16
 _FOLD_SHARE = 8
 """Changes are folded in when they are more than this part of the rows on disk, and many."""
 
@@ -70,6 +71,8 @@ class IndexStats:
     bandwidth_squared: int
     upper_layers_bytes: int
     """Memory of discriminant table and cluster index."""
+    kept_bytes: int
+    """Rows, columns and lists of the data index that are kept in memory at the moment."""
     file_bytes: int
     delta_rows: int
     next_clustering: int
@@ -98,6 +101,7 @@ class _State:
     view: View
     clusters: Clusters
     registered: int
+    rows_sum: rowsum.Sum
 
 
 History = Iterable[tuple[Height, Sequence[IndexChange]]]
@@ -115,7 +119,6 @@ class InformationIndex:
         self._parameters = parameters
         self._clock_us = clock_us
         self._state = _empty_state()
-        self._digest: tuple[View, Digest] | None = None
         self._is_damaged = False
 
     @classmethod
@@ -177,7 +180,7 @@ class InformationIndex:
         except CorruptError:
             self._is_damaged = True
 
-    def ask(self, question: Question) -> Answer:
+    def ask(self, question: Question, *, explain: bool = True) -> Answer:
         """Answer a question at the present height. See `lookup.ask`.
 
         Raises:
@@ -188,7 +191,7 @@ class InformationIndex:
         if self._is_damaged:
             raise _damaged()
         try:
-            return ask(self._state.view, question, self._clock_us)
+            return ask(self._state.view, question, self._clock_us, explain=explain)
         except CorruptError as error:
             self._is_damaged = True
             raise _damaged() from error
@@ -199,25 +202,40 @@ class InformationIndex:
         number = clusters.find(features)
         return "" if number is None else clusters.label(number)
 
-    def digest(self) -> Digest:
-        """Return a digest of clusters and rows, equal on all nodes at equal height.
-
-        Reads ids and digests of all rows once after each change.
+    def cluster_of(self, dataset: DatasetId) -> str:
+        """Return the label of the cluster a living dataset lies in, or an empty text.
 
         Raises:
             UnavailableError: a file was found corrupt; the index is rebuilt with the next block.
         """
         state = self._state
-        known = self._digest
+        number = state.view.additions.row_of(dataset, state.view.added, state.view.height)
+        if number is not None:
+            return state.clusters.label(state.view.additions.rows[number].cluster)
+        try:
+            row = find_row(state.view, dataset)
+        except CorruptError as error:
+            self._is_damaged = True
+            raise _damaged() from error
+        if row is None or state.view.base is None:
+            return ""
+        index = state.view.base.cluster_index
+        return index.label(int(index.cluster_of(np.array([row], dtype=np.uint32))[0]))
+
+    def digest(self) -> Digest:
+        """Return a digest of clusters and rows, equal on all nodes at equal height.
+
+        Kept in step with each change, so that it costs no look at the rows.
+
+        Raises:
+            UnavailableError: a file was found corrupt; the index is rebuilt with the next block.
+        """
         if self._is_damaged:
             raise _damaged()
-        if known is None or known[0] is not state.view:
-            try:
-                self._digest = known = (state.view, _compute_digest(state))
-            except CorruptError as error:
-                self._is_damaged = True
-                raise _damaged() from error
-        return known[1]
+        state = self._state
+        head = encode((state.clusters.bandwidth_squared, state.registered, state.view.rows))
+        centres = state.clusters.centres.astype("<i4").tobytes()
+        return digest(INDEX_TAG, head, centres, rowsum.to_bytes(state.rows_sum))
 
     def stats(self) -> IndexStats:
         """Return figures about the index."""
@@ -225,17 +243,18 @@ class InformationIndex:
         view = state.view
         counts = np.zeros(state.clusters.count, dtype=np.int64)
         words: dict[int, tuple[str, ...]] = {}
-        for entry in view.base.cluster_index.entries if view.base else ():
-            counts[entry.number] += entry.rows
-            words[entry.number] = entry.words
-        for number in view.dead.values():
-            counts[number] -= 1
-        for row in view.delta_rows.values():
-            counts[row.cluster] += 1
+        upper = state.clusters.centres.nbytes
+        if view.base is not None:
+            index = view.base.cluster_index
+            upper = view.base.discriminant.memory_bytes + index.memory_bytes
+            numbers = index.entries["number"]
+            counts[numbers] += index.entries["rows"]
+            words = dict(zip(map(int, numbers), map(tuple, index.words()), strict=True))
+            dead = index.cluster_of(view.dead.rows(view.dead_count))
+            np.subtract.at(counts, numbers[dead], 1)
+        for number in view.additions.living(view.added, view.height):
+            counts[view.additions.rows[number].cluster] += 1
         order = sorted(np.flatnonzero(counts), key=lambda number: (-counts[number], number))
-        upper = view.whole.memory_bytes
-        if view.base:
-            upper = view.base.discriminant.memory_bytes + view.base.cluster_index.memory_bytes
         return IndexStats(
             height=view.height,
             datasets=view.rows,
@@ -248,8 +267,9 @@ class InformationIndex:
             ),
             bandwidth_squared=state.clusters.bandwidth_squared,
             upper_layers_bytes=upper,
+            kept_bytes=view.base.kept_bytes if view.base else 0,
             file_bytes=view.base.file_bytes if view.base else 0,
-            delta_rows=len(view.delta_rows) + len(view.dead),
+            delta_rows=view.living_added + view.dead_count,
             next_clustering=self._next_clustering(state.registered),
         )
 
@@ -305,38 +325,20 @@ class InformationIndex:
 
     def _take_in(self, height: Height, changes: Sequence[IndexChange]) -> None:
         """Make the state after a block's changes durable in file or log, then current."""
-        state = self._advance(self._state, height, changes)
-        anew = state.registered >= self._next_clustering(self._state.registered)
-        if anew or _is_fold_due(state.view):
+        state = self._state
+        view = state.view
+        # What is read comes first, so that damage is found before anything is changed.
+        on_disk, registered = _look_up(state, changes)
+        anew = registered >= self._next_clustering(state.registered)
+        if anew or _is_fold_due(view, len(changes)):
             # The file holds this block too: whole or not at all, and the old log goes with it.
-            rows = _living_rows(state.view)
-            self._fold(rows, height, state.registered, state.clusters, anew=anew)
+            # Clustered anew, nobody needs a place among the old clusters first.
+            rows, clusters = _living_after(state, changes, join=not anew)
+            self._fold(rows, height, registered, clusters, anew=anew)
             return
         entry = _LogEntry(1, height, tuple(_Change(c.dataset, c.record) for c in changes))
         self._files.append(self._log_name(), encode(entry))
-        self._state = state
-
-    def _advance(self, state: _State, height: Height, changes: Sequence[IndexChange]) -> _State:
-        """Return the state after a block's changes, before any folding."""
-        view, clusters, registered = state.view, state.clusters, state.registered
-        delta, dead = dict(view.delta_rows), dict(view.dead)
-        for change in changes:
-            on_disk = None
-            if view.base is not None and change.dataset not in dead:
-                on_disk = view.base.find(change.dataset)
-            is_known = change.dataset in delta or on_disk is not None
-            if on_disk is not None:
-                dead[change.dataset] = on_disk[0].entry.cluster
-            delta.pop(change.dataset, None)
-            if change.record is None:
-                continue
-            registered += not is_known
-            number, clusters = clusters.join(change.record.features)
-            delta[change.dataset] = Row(change.record, number, change.record.digest())
-            view.whole.add([hash_key(key) for key in filter_keys(change.record)])
-        pages = _page_delta(tuple(delta.values()), view)
-        after = View(height, view.base, view.whole, pages, delta, dead)
-        return _State(after, clusters, registered)
+        self._state = _advance(state, height, changes, on_disk, registered)
 
     def _fold(
         self,
@@ -349,7 +351,8 @@ class InformationIndex:
     ) -> None:
         """Write all living rows as one file and go on from it."""
         if anew:
-            clusters, labels = cluster_anew(stack_features(rows))
+            table = np.array([row.record.features for row in rows], dtype=np.int64)
+            clusters, labels = cluster_anew(table.reshape(-1, FEATURES))
             rows = [
                 Row(row.record, int(label), row.digest)
                 for row, label in zip(rows, labels, strict=True)
@@ -363,6 +366,9 @@ class InformationIndex:
             height=height,
             registered=registered,
             feature_model=self._parameters.feature_model,
+            rows_sum=rowsum.to_bytes(
+                rowsum.sum_rows((r.record.dataset, r.digest, r.cluster) for r in rows)
+            ),
         )
         base = DataIndex(self._files.open(name))
         self._state = _state_of(base)
@@ -378,14 +384,14 @@ class InformationIndex:
 
     def _log_name(self) -> str:
         base = self._state.view.base
-        return f"{_LOG_PREFIX}{base.footer.height if base else 0:012d}"
+        return f"{_LOG_PREFIX}{base.height if base else 0:012d}"
 
     def _load(self) -> None:
         """Load the newest file and replay the log that belongs to it."""
         bases = [name for name in self._files.list() if name.startswith(_BASE_PREFIX)]
         if bases:
             base = DataIndex(self._files.open(bases[-1]))
-            if base.footer.feature_model != self._parameters.feature_model:
+            if base.feature_model != self._parameters.feature_model:
                 raise CorruptError("The index files are of another feature model.")
             self._state = _state_of(base)
         for data in self._files.records(self._log_name()):
@@ -393,34 +399,90 @@ class InformationIndex:
             if entry.height <= self.height:
                 raise CorruptError("The log of the index goes back in height.")
             changes = self._settle([IndexChange(c.dataset, c.record) for c in entry.changes])
-            self._state = self._advance(self._state, entry.height, changes)
+            state = self._state
+            on_disk, registered = _look_up(state, changes)
+            self._state = _advance(state, entry.height, changes, on_disk, registered)
 
     def _reset(self) -> None:
         """Drop everything."""
         self.close()
         self._state = _empty_state()
-        self._digest = None
         self._is_damaged = False
         for name in self._files.list():
             self._files.delete(name)
 
 
 def _empty_state() -> _State:
-    whole = KeyFilter.sized_for(_FIRST_FILTER_KEYS)
-    view = View(Height(0), None, whole, (), {}, {})
-    return _State(view, Clusters.none(), 0)
+    view = View(Height(0), None, Additions(), 0, 0, Dead(), 0)
+    return _State(view, Clusters.none(), 0, rowsum.empty_sum())
 
 
 def _state_of(base: DataIndex) -> _State:
     """Return the state in which everything is on disk."""
-    view = View(base.footer.height, base, base.discriminant.whole, (), {}, {})
-    return _State(view, base.clusters, base.footer.registered)
+    view = View(base.height, base, Additions(), 0, 0, Dead(), 0)
+    return _State(view, base.clusters, base.registered, rowsum.from_bytes(base.rows_sum))
 
 
 def _at_height(state: _State, height: Height) -> _State:
-    old = state.view
-    view = View(height, old.base, old.whole, old.delta, old.delta_rows, old.dead)
-    return _State(view, state.clusters, state.registered)
+    return replace(state, view=replace(state.view, height=height))
+
+
+def _look_up(state: _State, changes: Sequence[IndexChange]) -> tuple[dict[bytes, int | None], int]:
+    """Return each dataset's living row on disk, and how many registrations there are after it all."""
+    view, registered = state.view, state.registered
+    on_disk: dict[bytes, int | None] = {c.dataset: find_row(view, c.dataset) for c in changes}
+    living = {dataset for dataset, row in on_disk.items() if row is not None}
+    living.update(c.dataset for c in changes if view.additions.holds(c.dataset))
+    for change in changes:
+        if change.record is None:
+            living.discard(change.dataset)
+        else:
+            registered += change.dataset not in living
+            living.add(change.dataset)
+    return on_disk, registered
+
+
+def _advance(
+    state: _State,
+    height: Height,
+    changes: Sequence[IndexChange],
+    on_disk: Mapping[bytes, int | None],
+    registered: int,
+) -> _State:
+    """Return the state after a block's changes, before any folding."""
+    view, clusters = state.view, state.clusters
+    additions, dead, living = view.additions, view.dead, view.living_added
+    total = state.rows_sum.copy()
+    for change in changes:
+        row = on_disk[change.dataset]
+        if row is not None and not dead.has(row, dead.count):
+            assert view.base is not None
+            total -= _spread_on_disk(view.base, row)
+            dead.add(row)
+        number = additions.current(change.dataset)
+        if number is not None:
+            total -= _spread(additions.rows[number])
+            additions.end(change.dataset, height)
+            living -= 1
+        if change.record is not None:
+            cluster, clusters = clusters.join(change.record.features)
+            added = Row(change.record, cluster, change.record.digest())
+            additions.add(added)
+            total += _spread(added)
+            living += 1
+    after = View(height, view.base, additions, len(additions.rows), living, dead, dead.count)
+    return _State(after, clusters, registered, total)
+
+
+def _spread(row: Row) -> rowsum.Sum:
+    return rowsum.spread(row.record.dataset, row.digest, row.cluster)
+
+
+def _spread_on_disk(base: DataIndex, row: int) -> rowsum.Sum:
+    rows = np.array([row], dtype=np.uint32)
+    names = base.column("names").gather(rows, base.read)[0]
+    number = int(base.cluster_index.entries["number"][base.cluster_index.cluster_of(rows)[0]])
+    return rowsum.spread(names["dataset"].tobytes(), Digest(names["digest"].tobytes()), number)
 
 
 def _damaged() -> UnavailableError:
@@ -430,46 +492,30 @@ def _damaged() -> UnavailableError:
     )
 
 
-def _is_fold_due(view: View) -> bool:
-    changed = len(view.delta_rows) + len(view.dead)
+def _is_fold_due(view: View, coming: int) -> bool:
+    changed = view.added + view.dead_count + coming
     on_disk = view.base.rows if view.base else 0
-    return changed > max(limits.INDEX_DELTA_ROWS_MAX, on_disk // _FOLD_SHARE)
+    most = min(limits.INDEX_DELTA_ROWS_LARGE, on_disk // _FOLD_SHARE)
+    return changed > max(limits.INDEX_DELTA_ROWS_MAX, most)
 
 
-def _page_delta(rows: Sequence[Row], before: View) -> tuple[Page, ...]:
-    """Return additions as pages in memory; pages whose rows did not change are taken over."""
-    old = tuple(before.delta_rows.values())
-    pages: list[Page] = []
-    for number, start in enumerate(range(0, len(rows), _DELTA_PAGE_ROWS)):
-        part = rows[start : start + _DELTA_PAGE_ROWS]
-        former = old[start : start + _DELTA_PAGE_ROWS]
-        same = len(part) == len(former) and all(a is b for a, b in zip(part, former, strict=True))
-        pages.append(before.delta[number] if same else page_in_memory(part))
-    return tuple(pages)
-
-
-def _living_rows(view: View) -> list[Row]:
-    """Return all living rows, those on disk read whole."""
-    rows: list[Row] = []
-    for page in view.base.pages() if view.base else ():
-        rows.extend(page.row(int(number)) for number in np.flatnonzero(page.living(view.dead)))
-    rows.extend(view.delta_rows.values())
-    return rows
-
-
-def _compute_digest(state: _State) -> Digest:
-    view = state.view
-    lines = [
-        dataset + bytes(row.digest) + row.cluster.to_bytes(4, "big")
-        for dataset, row in view.delta_rows.items()
-    ]
-    for page in view.base.pages() if view.base else ():
-        cluster = page.entry.cluster.to_bytes(4, "big")
-        digests = page.columns["digest"]
-        lines.extend(
-            page.dataset(int(number)) + digests[number].tobytes() + cluster
-            for number in np.flatnonzero(page.living(view.dead))
-        )
-    head = encode((state.clusters.bandwidth_squared, state.registered))
-    centres = state.clusters.centres.astype("<i4").tobytes()
-    return digest(INDEX_TAG, head, centres, b"".join(sorted(lines)))
+def _living_after(
+    state: _State, changes: Sequence[IndexChange], *, join: bool
+) -> tuple[list[Row], Clusters]:
+    """Return all living rows and the clusters after a block's changes, and change nothing."""
+    view, clusters = state.view, state.clusters
+    living: dict[bytes, Row] = {}
+    if view.base is not None:
+        for row in view.base.living(view.dead.rows(view.dead_count)):
+            living[row.record.dataset] = row
+    for number in view.additions.living(view.added, view.height):
+        row = view.additions.rows[number]
+        living[row.record.dataset] = row
+    for change in changes:
+        living.pop(change.dataset, None)
+        if change.record is not None:
+            cluster = 0
+            if join:
+                cluster, clusters = clusters.join(change.record.features)
+            living[change.dataset] = Row(change.record, cluster, change.record.digest())
+    return list(living.values()), clusters

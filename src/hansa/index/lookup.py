@@ -1,139 +1,95 @@
 """The way of a question through the three layers: discriminant table, cluster index, data index.
 
 Upon a question:
-1. what it needs and is nowhere in the index → "not here", nothing read;
-2. rule out pages by bounds and filters; a cluster without a page left is refused, with the reason;
-   if none is left and no addition in memory matches → "not here", nothing read;
-3. read the pages that are left, and match their rows exactly.
+1. what it needs and is nowhere in the index, or nowhere together → "not here", nothing read;
+2. the lists of what it asks for, joined smallest first, give the rows; bounds of pages and cells of
+   place and time rule out the rest; each row's own values decide;
+3. additions in memory are matched beside them.
 For nearness alone, pages are read by rising lower bound until none can hold a nearer row.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hansa import limits
 from hansa.errors import MissingError
-from hansa.index.cells import Need, needs_of
+from hansa.index.additions import Additions
+from hansa.index.cells import facets_of
+from hansa.index.columns import CountingReader
 from hansa.index.data_index import DataIndex
-from hansa.index.discriminant import Ruling, find_absent
-from hansa.index.filters import KeyFilter
-from hansa.index.pages import CountingReader, Page, Row
-from hansa.index.question import (
-    Answer,
-    Explanation,
-    Match,
-    Question,
-    Refusal,
-    validate_question,
-)
+from hansa.index.dead import Dead
+from hansa.index.explaining import Cost
+from hansa.index.nearest import find_nearest, measure
+from hansa.index.question import Answer, Explanation, Match, Question, Refusal, validate_question
+from hansa.index.selecting import NO_ROWS, Rows, Selecting, Selection
 from hansa.types import DatasetId, Height
 
-REFUSALS_MAX = 50
-_FACETS = {b"t": "theme", b"f": "format", b"o": "owner"}
-_EMPTY_FACETS: dict[str, dict[str, int]] = {"theme": {}, "format": {}, "owner": {}}
+_FACETS = {"t": "theme", "f": "format", "o": "owner"}
+_NO_FACETS: Mapping[str, Mapping[str, int]] = {"theme": {}, "format": {}, "owner": {}}
+_PROBE_ROWS = 1_024
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The index at one height; never changed, so that a question sees one height throughout."""
+    """The index at one height; what it shows never changes, so a question sees one height."""
 
     height: Height
     base: DataIndex | None
     """Rows on disk."""
-    whole: KeyFilter
-    """Over all keys, additions included."""
-    delta: tuple[Page, ...]
-    """Additions, in memory."""
-    delta_rows: Mapping[bytes, Row]
-    """The same by dataset."""
-    dead: Mapping[bytes, int]
-    """Datasets on disk that were replaced or retired, with their cluster there."""
+    additions: Additions
+    added: int
+    """Only so many of the additions were there."""
+    living_added: int
+    """Of those, so many lived."""
+    dead: Dead
+    dead_count: int
+    """Only so many of the rows on disk were dead."""
 
     @property
     def rows(self) -> int:
         """Return how many datasets are alive."""
-        return (self.base.rows if self.base else 0) - len(self.dead) + len(self.delta_rows)
+        return (self.base.rows if self.base else 0) - self.dead_count + self.living_added
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Hit:
-    """A matching row, before its record is read."""
+    """A matching row, before its record is read: of the file, or of the additions."""
 
     score: int
     dataset: bytes
-    page: Page
     row: int
+    is_added: bool
 
 
-@dataclass(slots=True)
-class _Cost:
-    """What a question has cost so far."""
-
-    clock_us: Callable[[], int]
-    reader: CountingReader | None
-    clusters: int = 0
-    refusals: list[Refusal] = field(default_factory=list)
-    refused_by: str = ""
-    pages: int = 0
-    rows: int = 0
-    marks: list[int] = field(default_factory=list)
-    """Times after each layer."""
-
-    def mark(self) -> None:
-        self.marks.append(self.clock_us())
-
-    def explain(self) -> Explanation:
-        """Return what is told about it."""
-        while len(self.marks) < 4:
-            self.mark()
-        layers = [after - before for before, after in zip(self.marks, self.marks[1:], strict=False)]
-        return Explanation(
-            clusters=self.clusters,
-            refusals=tuple(self.refusals[:REFUSALS_MAX]),
-            clusters_refused=len(self.refusals),
-            refused_by=self.refused_by,
-            pages_read=self.pages,
-            rows_read=self.rows,
-            bytes_read=self.reader.bytes_read if self.reader else 0,
-            discriminant_us=layers[0],
-            cluster_us=layers[1],
-            data_us=layers[2],
-        )
-
-
-def ask(view: View, question: Question, clock_us: Callable[[], int]) -> Answer:
+def ask(
+    view: View, question: Question, clock_us: Callable[[], int], *, explain: bool = True
+) -> Answer:
     """Answer a question.
 
     Args:
         view: the index at one height.
         question: what is asked; it is checked here.
         clock_us: microseconds, for the explanation only.
+        explain: tell which clusters were refused, and why; figures are told in any case.
 
     Raises:
         InvalidError: the question is malformed or of absurd size.
         MissingError: `like` names a dataset that is not there.
-        CorruptError: a page read is not what was written; the index must be rebuilt.
+        CorruptError: what was read is not what was written; the index must be rebuilt.
     """
     validate_question(question)
-    cost = _Cost(clock_us, CountingReader(view.base.read) if view.base else None)
-    cost.mark()
-    features = question.like_features
-    if question.like is not None:
-        features = features_of(view, question.like, cost.reader)
-    needs = needs_of(question)
-    hits, facets = _seek(view, question, features, needs, cost)
-    total = len(hits)
-    if question.is_nearness_alone:
-        total = view.rows - (question.like is not None)
-    hits.sort(key=lambda hit: (hit.score if features is not None else -hit.score, hit.dataset))
-    shown = hits[question.offset : question.offset + question.limit]
-    matches = tuple(_match(hit) for hit in shown)
-    if question.is_nearness_alone:
-        facets = _count_facets([(hit.page, _one(hit)) for hit in shown])
-    return Answer(view.height, total, matches, facets, cost.explain())
+    start = clock_us()
+    base = view.base
+    if question.like is None and base is not None:
+        absent = base.discriminant.absent(question)
+        if absent and not view.added:
+            return _refused(view, absent, clock_us() - start)
+    return _Asking(view, question, Cost(clock_us, start)).answer(explain=explain)
 
 
 def features_of(
@@ -144,164 +100,256 @@ def features_of(
     Raises:
         MissingError: there is none of this id.
     """
-    row = view.delta_rows.get(dataset)
-    if row is not None:
-        return row.record.features
-    found = view.base.find(dataset, reader) if view.base and dataset not in view.dead else None
-    if found is None:
+    number = view.additions.row_of(dataset, view.added, view.height)
+    if number is not None:
+        return view.additions.rows[number].record.features
+    row = find_row(view, dataset, reader)
+    if row is None or view.base is None:
         raise MissingError(
             f"There is no dataset {dataset.hex()} at height {view.height}.",
             remedy="Look it up with `hansa dataset find`.",
         )
-    page, number = found
-    return tuple(int(value) for value in page.columns["features"][number])
+    rows = np.array([row], dtype=np.uint32)
+    found = view.base.column("features").gather(rows, reader or view.base.read)
+    return tuple(int(value) for value in found[0])
 
 
-def _seek(
-    view: View,
-    question: Question,
-    features: tuple[int, ...] | None,
-    needs: Sequence[Need],
-    cost: _Cost,
-) -> tuple[list[_Hit], dict[str, dict[str, int]]]:
-    """Return all rows that match (for nearness alone: enough of the nearest), and facet counts."""
-    cost.clusters = len(view.base.cluster_index.entries) if view.base else 0
-    absent = find_absent(view.whole, needs)
-    if absent:
-        cost.mark()
-        cost.refused_by = "discriminant table"
-        if view.base:
-            reason = f"no {absent} anywhere"
-            cost.refusals = [
-                Refusal(entry.label, reason) for entry in view.base.cluster_index.entries
-            ]
-        return [], {name: dict(counts) for name, counts in _EMPTY_FACETS.items()}
-    rulings = view.base.discriminant.rule(question, needs) if view.base else []
-    cost.mark()
-    left = _refuse_clusters(view, rulings, cost)
-    cost.mark()
-    if features is not None and question.is_nearness_alone:
-        return _nearest(view, question, features, cost), {}
-    hits: list[_Hit] = []
-    matched: list[tuple[Page, npt.NDArray[np.bool_]]] = []
-    for page, dead in _pages(view, left, cost):
-        mask, scores = page.match(question, dead)
-        if not mask.any():
-            continue
-        matched.append((page, mask))
-        values = scores if features is None else page.distances(features)
-        hits.extend(
-            _Hit(int(values[row]), page.dataset(int(row)), page, int(row))
-            for row in np.flatnonzero(mask)
-        )
-    if question.like is not None:
-        hits = [hit for hit in hits if hit.dataset != question.like]
-        matched = [(page, _without(page, mask, question.like)) for page, mask in matched]
-    if not hits and not cost.pages:
-        cost.refused_by = "cluster index"
-    return hits, _count_facets(matched)
-
-
-def _refuse_clusters(view: View, rulings: Sequence[Ruling], cost: _Cost) -> npt.NDArray[np.bool_]:
-    """Return the pages left, and note why each cluster without any is refused."""
+def find_row(view: View, dataset: bytes, reader: CountingReader | None = None) -> int | None:
+    """Return the row on disk of a dataset that lives there at the view's height."""
     if view.base is None:
-        return np.zeros(0, dtype=np.bool_)
-    index = view.base.cluster_index
-    left = view.base.discriminant.join(rulings)
-    kept = index.clusters_with(left)
-    if kept.all():
-        return left
-    reasons = ["no page has all of it together"] * len(index.entries)
-    for ruling in reversed(rulings):
-        for number in np.flatnonzero(~index.clusters_with(ruling.pages)):
-            reasons[number] = ruling.reason
-    cost.refusals = [
-        Refusal(index.entries[number].label, reasons[number]) for number in np.flatnonzero(~kept)
-    ]
-    return left
+        return None
+    row = view.base.find(dataset, reader)
+    return None if row is None or view.dead.has(row, view.dead_count) else row
 
 
-def _pages(
-    view: View, left: npt.NDArray[np.bool_], cost: _Cost
-) -> Iterator[tuple[Page, Mapping[bytes, int]]]:
-    """Yield the pages left on disk and those in memory, with what is dead on them."""
-    if view.base is not None:
-        for number in np.flatnonzero(left):
-            page = view.base.page(int(number), cost.reader)
-            cost.pages += 1
-            cost.rows += page.entry.rows
-            yield page, view.dead
-    for page in view.delta:
-        cost.rows += page.entry.rows
-        yield page, {}
+def _refused(view: View, absent: str, spent_us: int) -> Answer:
+    clusters = len(view.base.cluster_index.entries) if view.base else 0
+    explanation = Explanation(
+        clusters=clusters,
+        refusals=(Refusal("all", f"{absent} anywhere"),),
+        clusters_refused=clusters,
+        refused_by="discriminant table",
+        discriminant_us=spent_us,
+    )
+    return Answer(view.height, 0, (), _NO_FACETS, explanation)
 
 
-def _nearest(view: View, question: Question, features: tuple[int, ...], cost: _Cost) -> list[_Hit]:
-    """Return the nearest rows, as many as the question can show, exactly."""
-    wanted = question.offset + question.limit
-    best: list[_Hit] = []
+class _Asking:
+    """One question on its way."""
 
-    def take(page: Page, dead: Mapping[bytes, int]) -> None:
-        cost.rows += page.entry.rows
-        mask = _without(page, page.living(dead), question.like)
-        distances = page.distances(features)
-        best.extend(
-            _Hit(int(distances[row]), page.dataset(int(row)), page, int(row))
-            for row in np.flatnonzero(mask)
-        )
-        best.sort(key=lambda hit: (hit.score, hit.dataset))
-        del best[wanted:]
+    def __init__(self, view: View, question: Question, cost: Cost) -> None:
+        self._view = view
+        self._question = question
+        self._cost = cost
+        self._features = question.like_features
+        self._reader = CountingReader(view.base.read) if view.base else None
 
-    for page in view.delta:
-        take(page, {})
-    if view.base is not None:
-        bounds = view.base.cluster_index.lower_bounds(features)
-        for number in np.argsort(bounds, kind="stable"):
-            # Equal distances are ordered by id, so a page that may tie is still read.
-            if len(best) == wanted and int(bounds[number]) > best[-1].score:
-                break
-            cost.pages += 1
-            take(view.base.page(int(number), cost.reader), view.dead)
-    return best
+    def answer(self, *, explain: bool) -> Answer:
+        view, question = self._view, self._question
+        if question.like is not None:
+            self._features = features_of(view, question.like, self._reader)
+        added = self._added()
+        absent = view.base.discriminant.absent(question) if view.base else ""
+        self._cost.mark()
+        if question.is_nearness_alone:
+            return self._nearest(added, explain=explain)
+        if not added and (absent or view.base is None):
+            return _refused(view, absent or "nothing of this kind", self._cost.spent_us)
+        hits: list[_Hit] = []
+        total, selection = 0, Selection(NO_ROWS)
+        if view.base is not None and not absent:
+            hits, total, selection = self._from_file(view.base)
+        hits += [self._added_hit(number) for number in added]
+        hits.sort(key=self._order)
+        facets = _NO_FACETS
+        if question.counts and (total or added):
+            facets = self._count(selection if total else Selection(NO_ROWS), added)
+        matches = self._matches(hits[question.offset : question.offset + question.limit])
+        told = self._cost.explain(
+            view.base, question, absent, self._reader, None if total == 0 else selection,
+            explain=explain,
+        )  # fmt: skip
+        return Answer(view.height, total + len(added), matches, facets, told)
+
+    def _order(self, hit: _Hit) -> tuple[int, bytes]:
+        return (hit.score if self._features is not None else -hit.score), hit.dataset
+
+    def _added(self) -> list[int]:
+        view, question = self._view, self._question
+        found = view.additions.select(question, view.added, view.height)
+        self._cost.examined += len(found)
+        if question.like is not None:
+            own = view.additions.row_of(question.like, view.added, view.height)
+            found = [number for number in found if number != own]
+        return found
+
+    def _added_hit(self, number: int) -> _Hit:
+        additions = self._view.additions
+        score = 0
+        if self._features is not None:
+            (score,) = additions.distances(self._features, [number])
+        else:
+            score = additions.score(self._question, number)
+        return _Hit(score, additions.rows[number].record.dataset, number, is_added=True)
+
+    # --- from the file ----------------------------------------------------------------------------
+
+    def _dead(self) -> Rows:
+        return self._view.dead.rows(self._view.dead_count)
+
+    def _from_file(self, base: DataIndex) -> tuple[list[_Hit], int, Selection]:
+        """Return the best hits of the file, how many match, and all that match."""
+        assert self._reader is not None
+        question = self._question
+        selecting = Selecting(base, question, self._dead(), self._reader)
+        found = selecting.select()
+        if found is None:
+            found = Selection(np.delete(np.arange(base.rows, dtype=np.uint32), self._dead()))
+        if question.like is not None:
+            own = find_row(self._view, question.like, self._reader)
+            if own is not None:
+                rows = found.as_rows()
+                found = Selection(rows[rows != own])
+        self._cost.examined += selecting.examined
+        total = found.count
+        best = question.offset + question.limit
+        if not total:
+            return [], 0, found
+        if self._features is None and not question.words and not question.prefixes:
+            return self._hits(base, self._first(base, found, best), None), total, found
+        rows = found.as_rows()
+        if self._features is not None:
+            self._cost.examined += len(rows)
+            scores = measure(base, rows, self._features, self._reader)
+            sign = 1
+        else:
+            scores = selecting.scores(rows)
+            sign = -1
+        ranks = base.column("rank").gather(rows, self._reader)
+        keys = (sign * scores << 32) + ranks
+        if best < len(rows):
+            chosen = np.argpartition(keys, best)[:best]
+            rows, scores = rows[chosen], scores[chosen]
+        return self._hits(base, rows, scores), total, found
+
+    def _first(self, base: DataIndex, found: Selection, best: int) -> Rows:
+        """Return the first rows in the order of ids."""
+        assert self._reader is not None
+        if found.bits is not None:
+            order = base.column("order").whole(self._reader)
+            if order is not None:
+                return _probe(order, found, best)
+        rows = found.as_rows()
+        if best >= len(rows):
+            return rows
+        ranks = base.column("rank").gather(rows, self._reader)
+        return rows[np.argpartition(ranks, best)[:best]]
+
+    def _hits(self, base: DataIndex, rows: Rows, scores: npt.NDArray[Any] | None) -> list[_Hit]:
+        assert self._reader is not None
+        numbers = rows.tolist()
+        points = [0] * len(numbers) if scores is None else scores.tolist()
+        order = np.argsort(rows, kind="stable")
+        names = np.empty((len(numbers), 16), dtype=np.uint8)
+        names[order] = base.column("names").gather(rows[order], self._reader)["dataset"]
+        return [
+            _Hit(score, name.tobytes(), row, is_added=False)
+            for score, name, row in zip(points, names, numbers, strict=True)
+        ]
+
+    def _nearest(self, added: Sequence[int], *, explain: bool) -> Answer:
+        """Answer by nearness alone: only as many rows are looked at as can be among the nearest."""
+        view, question, features = self._view, self._question, self._features
+        assert features is not None
+        best = question.offset + question.limit
+        hits = [self._added_hit(number) for number in added]
+        self._cost.examined += len(added)
+        looked = np.zeros(0, dtype=np.int64)
+        if view.base is not None:
+            assert self._reader is not None
+            own = find_row(view, question.like, self._reader) if question.like else None
+            out = self._dead()
+            if own is not None:
+                out = np.sort(np.append(out, np.uint32(own)))
+            found = find_nearest(view.base, features, best, out, self._reader)
+            self._cost.examined += found.examined
+            looked = found.pages
+            hits += self._hits(view.base, found.rows, found.distances)
+        hits.sort(key=self._order)
+        shown = hits[question.offset : best]
+        matches = self._matches(shown)
+        facets = _count_records([match.record for match in matches]) if question.counts else {}
+        self._cost.mark()
+        told = self._cost.explain_pages(view.base, looked, self._reader, explain=explain)
+        return Answer(view.height, view.rows - (question.like is not None), matches, facets, told)
+
+    # --- what is shown ----------------------------------------------------------------------------
+
+    def _matches(self, hits: Sequence[_Hit]) -> tuple[Match, ...]:
+        base, rows = self._view.base, self._view.additions.rows
+        on_disk = [hit.row for hit in hits if not hit.is_added]
+        read = iter(base.records(on_disk, self._reader) if base else ())
+        found: list[Match] = []
+        for hit in hits:
+            record = rows[hit.row].record if hit.is_added else next(read)
+            found.append(Match(record.dataset, record.version, hit.score, record))
+        return tuple(found)
+
+    def _count(self, selection: Selection, added: Sequence[int]) -> dict[str, dict[str, int]]:
+        records = [self._view.additions.rows[number].record for number in added]
+        counters = _counters(records)
+        base = self._view.base
+        if base is not None and selection.count:
+            assert self._reader is not None
+            _count_rows(base, selection.as_rows(), self._reader, counters)
+        return _most(counters)
 
 
-def _without(
-    page: Page, mask: npt.NDArray[np.bool_], dataset: bytes | None
-) -> npt.NDArray[np.bool_]:
-    """Return a mask without a dataset's row."""
-    if dataset is None:
-        return mask
-    same = (page.columns["dataset"] == np.frombuffer(dataset, dtype=np.uint8)).all(axis=1)
-    return np.asarray(mask & ~same, dtype=np.bool_)
+def _probe(order: npt.NDArray[np.uint32], found: Selection, best: int) -> Rows:
+    """Return the first selected rows in an order, looking at ever longer stretches of it."""
+    parts: list[Rows] = []
+    start, step, left = 0, _PROBE_ROWS, best
+    while left > 0 and start < len(order):
+        rows = order[start : start + step]
+        hits = rows[found.has(rows)][:left]
+        parts.append(hits)
+        left -= len(hits)
+        start, step = start + step, 2 * step
+    return np.concatenate(parts) if parts else NO_ROWS
 
 
-def _count_facets(
-    matched: Sequence[tuple[Page, npt.NDArray[np.bool_]]],
-) -> dict[str, dict[str, int]]:
-    """Return for theme, format and owner how many matching rows have each, most first."""
+def _count_rows(
+    base: DataIndex, rows: Rows, reader: CountingReader, counters: dict[str, Counter[str]]
+) -> None:
+    """Add to the counters how many of some rows have each facet."""
+    facets = base.column("facets").gather(rows, reader)
+    counts = facets["count"].astype(np.int64)
+    starts = facets["start"].astype(np.int64)
+    shifts = np.repeat(starts - np.concatenate(([0], np.cumsum(counts)[:-1])), counts)
+    values = base.column("facet_values").gather(shifts + np.arange(len(shifts)), reader)
+    sums = np.bincount(values)
+    for number in np.flatnonzero(sums).tolist():
+        name = base.facet_name(number, reader)
+        counters[_FACETS[name[0]]][name[1:]] += int(sums[number])
+
+
+def _counters(records: Sequence[Any]) -> dict[str, Counter[str]]:
     counters: dict[str, Counter[str]] = {name: Counter() for name in _FACETS.values()}
-    for page, mask in matched:
-        if not mask.any():
-            continue
-        for key, rows in zip(*page.facets, strict=True):
-            name = _FACETS.get(key[:1])
-            if name is None:
-                continue
-            count = int(mask[np.frombuffer(rows, dtype=np.uint8)].sum())
-            if count:
-                counters[name][key[1:].decode("utf-8", "surrogatepass")] += count
+    for record in records:
+        for kind, values in facets_of(record).items():
+            counters[_FACETS[kind]].update(values)
+    return counters
+
+
+def _count_records(records: Sequence[Any]) -> dict[str, dict[str, int]]:
+    return _most(_counters(records))
+
+
+def _most(counters: Mapping[str, Counter[str]]) -> dict[str, dict[str, int]]:
+    """Return the most frequent, in order of number, then name."""
     return {
-        name: dict(sorted(counter.items(), key=lambda item: (-item[1], item[0])))
+        name: dict(
+            sorted(counter.items(), key=lambda item: (-item[1], item[0]))[: limits.INDEX_FACETS_MAX]
+        )
         for name, counter in counters.items()
     }
-
-
-def _one(hit: _Hit) -> npt.NDArray[np.bool_]:
-    mask = np.zeros(hit.page.entry.rows, dtype=np.bool_)
-    mask[hit.row] = True
-    return mask
-
-
-def _match(hit: _Hit) -> Match:
-    record = hit.page.record(hit.row)
-    return Match(record.dataset, record.version, hit.score, record)

@@ -1,20 +1,71 @@
 """Questions to the index and the answers they get."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from math import asin, ceil, cos, inf, radians, sin, sqrt
+
+import msgspec
 
 from hansa import limits
 from hansa.errors import InvalidError
 from hansa.index.features import FEATURE_MAX, FEATURES
-from hansa.index.records import DATASET_ID_BYTES, IndexRecord, validate_box, validate_interval
+from hansa.index.records import (
+    DATASET_ID_BYTES,
+    LATITUDE_MAX,
+    LONGITUDE_MAX,
+    IndexRecord,
+    validate_box,
+    validate_interval,
+)
 from hansa.index.words import WORD_CHARACTERS_MAX, fold, split_question, split_sequence
 from hansa.types import Box, DatasetId, Height, Interval
 
 _TEXT_CHARACTERS_MAX = 4_096
 _OFFSET_MAX = 10_000_000
+_MICRO = 1_000_000
+_EARTH_RADIUS_M = 6_371_008.8
+_METRES_PER_DEGREE = 111_195.0
+"""Of latitude, rounded down."""
+_POLE = 0.01
+RADIUS_M_MAX = 20_100_000
+"""Half around the globe."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Circle(msgspec.Struct, frozen=True):
+    """A place on the globe and how far around it."""
+
+    longitude: int
+    """Microdegrees, -180 to 180 degrees."""
+    latitude: int
+    """Microdegrees, -90 to 90 degrees."""
+    radius_m: int
+    """Metres on a sphere of the Earth's mean radius."""
+
+    def bounds(self) -> Box:
+        """Return a box that holds the circle; all longitudes if it comes near a pole or the date line."""
+        degrees = self.radius_m / _METRES_PER_DEGREE
+        reach = ceil(degrees * _MICRO) + _MICRO // 10_000
+        south = max(-LATITUDE_MAX, self.latitude - reach)
+        north = min(LATITUDE_MAX, self.latitude + reach)
+        widest = cos(radians(max(abs(south), abs(north)) / _MICRO))
+        # 2 asin(sin(d/2) / widest) <= (pi / 2) d / widest
+        across = ceil(1.5708 * reach / widest) if widest > _POLE else 2 * LONGITUDE_MAX
+        west, east = self.longitude - across, self.longitude + across
+        if west < -LONGITUDE_MAX or east > LONGITUDE_MAX:
+            west, east = -LONGITUDE_MAX, LONGITUDE_MAX
+        return Box(west, south, east, north)
+
+    def meets(self, box: Box) -> bool:
+        """Tell whether the nearest place of a box lies within the radius."""
+        x, y = self.longitude / _MICRO, self.latitude / _MICRO
+        latitude = min(max(y, box.south / _MICRO), box.north / _MICRO)
+        best = inf
+        for turn in (-360.0, 0.0, 360.0):
+            longitude = min(max(x + turn, box.west / _MICRO), box.east / _MICRO)
+            best = min(best, _metres(x + turn, y, longitude, latitude))
+        return best <= self.radius_m
+
+
+class Question(msgspec.Struct, frozen=True):
     """All given parts must hold for a dataset to match; an empty question matches every dataset."""
 
     words: tuple[str, ...] = ()
@@ -25,6 +76,8 @@ class Question:
     """Each must occur as neighbouring words in one text of the description."""
     box: Box | None = None
     """The place covered must meet it."""
+    near: Circle | None = None
+    """The place covered must come so near."""
     interval: Interval | None = None
     """The time covered must meet it."""
     theme: str = ""
@@ -39,6 +92,37 @@ class Question:
     """Nearest to these features first."""
     limit: int = 20
     offset: int = 0
+    counts: bool = True
+    """Count themes, formats and owners of all that match."""
+
+    @property
+    def is_words_alone(self) -> bool:
+        """Tell whether only words, id and title are asked for."""
+        return not (
+            self.prefixes
+            or self.phrases
+            or self.theme
+            or self.format
+            or self.owner
+            or self.box is not None
+            or self.near is not None
+            or self.interval is not None
+        )
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """Return the boxes that every matching place meets."""
+        asked = (self.box, self.near.bounds() if self.near is not None else None)
+        return tuple(box for box in asked if box is not None)
+
+    @property
+    def bounds(self) -> Box | None:
+        """Return a box that every matching place meets, if a place is asked for."""
+        if self.near is None:
+            return self.box
+        around = self.near.bounds()
+        # Two boxes asked for at once need not meet each other: the smaller says more.
+        return around if self.box is None or _area(around) < _area(self.box) else self.box
 
     @property
     def is_nearness_alone(self) -> bool:
@@ -46,12 +130,11 @@ class Question:
         if self.like is None and self.like_features is None:
             return False
         texts = (self.words, self.prefixes, self.phrases, self.theme, self.format)
-        others = (self.box, self.interval, self.dataset)
+        others = (self.box, self.near, self.interval, self.dataset)
         return not any((*texts, self.owner, self.title)) and all(part is None for part in others)
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """One dataset that answers a question."""
 
     dataset: DatasetId
@@ -61,16 +144,14 @@ class Match:
     record: IndexRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """Why a cluster was not looked into."""
 
     cluster: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(msgspec.Struct, frozen=True):
     """What a question cost, layer by layer."""
 
     clusters: int = 0
@@ -95,8 +176,7 @@ class Explanation:
         return self.bytes_read > 0
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """All that match at one height."""
 
     height: Height
@@ -104,7 +184,7 @@ class Answer:
     """Datasets that match, whatever limit and offset."""
     matches: tuple[Match, ...]
     """Those from offset to limit, in a stable order: score, then id."""
-    facets: dict[str, dict[str, int]] = field(default_factory=dict)
+    facets: Mapping[str, Mapping[str, int]] = msgspec.field(default_factory=dict)
     """theme, format, owner: how many of all matches have it (`like` alone: of those returned)."""
     explanation: Explanation = Explanation()
 
@@ -157,6 +237,8 @@ def validate_question(question: Question) -> None:
     _validate_texts(question)
     if question.box is not None:
         validate_box(question.box)
+    if question.near is not None:
+        _validate_circle(question.near)
     if question.interval is not None:
         validate_interval(question.interval)
     for dataset in (question.dataset, question.like):
@@ -180,3 +262,21 @@ def _validate_likeness(question: Question) -> None:
         raise InvalidError(f"Nearness is asked by {FEATURES} features from -127 to 127.")
     if question.like is not None and features is not None:
         raise InvalidError("Ask for what is like a dataset or like features, not both.")
+
+
+def _validate_circle(circle: Circle) -> None:
+    if abs(circle.longitude) > LONGITUDE_MAX or abs(circle.latitude) > LATITUDE_MAX:
+        raise InvalidError("A place needs -180 to 180 degrees east and -90 to 90 degrees north.")
+    if not 0 <= circle.radius_m <= RADIUS_M_MAX:
+        raise InvalidError(f"A radius is from 0 to {RADIUS_M_MAX} metres.")
+
+
+def _metres(x: float, y: float, longitude: float, latitude: float) -> float:
+    """Return the distance of two places in degrees, on a sphere (haversine)."""
+    half_x, half_y = radians(longitude - x) / 2, radians(latitude - y) / 2
+    chord = sin(half_y) ** 2 + cos(radians(y)) * cos(radians(latitude)) * sin(half_x) ** 2
+    return 2 * _EARTH_RADIUS_M * asin(sqrt(min(1.0, chord)))
+
+
+def _area(box: Box) -> int:
+    return (box.east - box.west + 1) * (box.north - box.south + 1)

@@ -12,8 +12,8 @@ from hansa.types import Box, DatasetId, Digest, Height, Interval, OrganisationNa
 
 RECORD_TAG = "hansa.index.record.1"
 DATASET_ID_BYTES = 16
-_LONGITUDE_MAX = 180_000_000
-_LATITUDE_MAX = 90_000_000
+LONGITUDE_MAX = 180_000_000
+LATITUDE_MAX = 90_000_000
 _TIME_MAX_MS = (1 << 63) - 1
 _WORD_CHARACTERS_MAX = 2 * limits.KEYWORD_CHARACTERS_MAX
 
@@ -107,9 +107,9 @@ def validate_box(box: Box) -> None:
     Raises:
         InvalidError: it does not.
     """
-    if not -_LONGITUDE_MAX <= box.west <= box.east <= _LONGITUDE_MAX:
+    if not -LONGITUDE_MAX <= box.west <= box.east <= LONGITUDE_MAX:
         raise InvalidError("A box needs -180 <= west <= east <= 180 degrees.")
-    if not -_LATITUDE_MAX <= box.south <= box.north <= _LATITUDE_MAX:
+    if not -LATITUDE_MAX <= box.south <= box.north <= LATITUDE_MAX:
         raise InvalidError("A box needs -90 <= south <= north <= 90 degrees.")
 
 

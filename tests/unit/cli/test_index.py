@@ -1,5 +1,8 @@
 """`hansa index`: the clusters, and what each layer did with a question."""
 
+import json
+from pathlib import Path
+
 from hansa import rest
 from tests.unit.cli.conftest import ID, Desk
 
@@ -41,3 +44,24 @@ def test_explain_tells_each_layer(desk: Desk) -> None:
     desk.answers["/v1/questions"] = _answer(refused_by="discriminant table")
     assert "discriminant table" in desk("index", "explain", "volcano").stdout
     assert desk.json("index", "explain", "--like", ID)["explanation"]["rows_read"] == 2
+
+
+def test_try(desk: Desk, tmp_path: Path) -> None:
+    """A catalogue is indexed, asked and drawn without an alliance; figures come as JSON."""
+    lines = [
+        json.dumps({"id": n, "title": f"Trees of street {n}", "theme": [f"t{n % 3}"]})
+        for n in range(40)
+    ]
+    (tmp_path / "c.jsonl").write_text("\n".join(lines))
+    (tmp_path / "q.txt").write_text("trees\nvolcano\n")
+    picture = str(tmp_path / "c.svg")
+    command = ("index", "try", str(tmp_path / "c.jsonl"), "--questions", "30", "--picture", picture)
+    report = desk.json(*command, "--seed", "7", "--ask", str(tmp_path / "q.txt"))
+    assert (0, 32, 40) == (
+        report["answers_wrong"],
+        report["questions"],
+        sum(report["cluster_sizes"]),
+    )
+    assert [40, 0] == [answer["total"] for answer in report["answers"]]
+    assert Path(picture).read_text().startswith("<svg")
+    assert "answers wrong" in desk(*command).stdout

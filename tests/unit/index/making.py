@@ -3,12 +3,13 @@
 import hashlib
 import random
 
-from hansa.index.cells import strong_words
+import msgspec
+
+from hansa.cli.trying.naive import NaiveScan
 from hansa.index.features import Described, compute_features, compute_words
-from hansa.index.pages import texts_of
-from hansa.index.question import Question
+from hansa.index.question import Circle, Question
 from hansa.index.records import IndexRecord
-from hansa.index.words import fold, split_sequence
+from hansa.index.words import split_sequence, split_words
 from hansa.types import Box, Interval
 
 TOPICS = {
@@ -19,6 +20,10 @@ TOPICS = {
 }
 DAY_MS = 86_400_000
 DEGREE = 1_000_000
+_SCANS: dict[tuple[int, ...], NaiveScan] = {}
+
+
+__all__ = ["split_words"]
 
 
 def dataset_id(number: int) -> bytes:
@@ -73,58 +78,17 @@ def make_record(number: int, seed: int = 0, **changes) -> IndexRecord:
 
 def scan(records: list[IndexRecord], question: Question) -> list[tuple[int, bytes]]:
     """Return score and id of all that match, in the order of an answer, by looking at every record."""
-    features = question.like_features
-    if question.like is not None:
-        features = next(r.features for r in records if r.dataset == question.like)
-    found = []
-    for record in records:
-        if record.dataset == question.like or not _matches(record, question):
-            continue
-        if features is not None:
-            score = sum((a - b) ** 2 for a, b in zip(record.features, features, strict=True))
-            found.append((score, record.dataset))
-        else:
-            found.append((_score(record, question), record.dataset))
-    sign = 1 if features is not None else -1
-    return sorted(found, key=lambda hit: (sign * hit[0], hit[1]))
+    key = tuple(map(id, records))
+    if key not in _SCANS:
+        _SCANS.clear()
+        _SCANS[key] = NaiveScan(records)
+    everything = msgspec.structs.replace(question, limit=1_000_000, offset=0)
+    return list(_SCANS[key].ask(everything).matches)
 
 
-def _matches(record: IndexRecord, question: Question) -> bool:
-    words = set(record.words)
-    tests = [
-        all(word in words for word in question.words),
-        all(any(word.startswith(stem) for word in words) for stem in question.prefixes),
-        all(_has(record, phrase) for phrase in question.phrases),
-        question.dataset in (None, record.dataset),
-        question.owner in ("", record.owner),
-        not question.theme or fold(question.theme) in map(fold, record.themes),
-        not question.format or fold(question.format) in map(fold, record.formats),
-        not question.title or fold(question.title) == fold(record.title),
-    ]
-    if question.box is not None:
-        box, asked = record.box, question.box
-        tests.append(
-            box is not None
-            and not (box.east < asked.west or asked.east < box.west)
-            and not (box.north < asked.south or asked.north < box.south)
-        )
-    if question.interval is not None:
-        time, asked = record.interval, question.interval
-        tests.append(
-            time is not None and not (time.end_ms < asked.start_ms or asked.end_ms < time.start_ms)
-        )
-    return all(tests)
-
-
-def _has(record: IndexRecord, phrase: tuple[str, ...]) -> bool:
-    text = "\0".join(" ".join(split_sequence(text)) + " " for text in texts_of(record))
-    return f" {' '.join(phrase)} " in f" {text} ".replace("\0", "\0 ")
-
-
-def _score(record: IndexRecord, question: Question) -> int:
-    strong = strong_words(record)
-    stems = sum(3 if any(w.startswith(s) for w in strong) else 1 for s in question.prefixes)
-    return stems + sum(3 if word in strong else 1 for word in question.words)
+def scan_facets(records: list[IndexRecord], question: Question) -> dict[str, dict[str, int]]:
+    """Return the facet counts of all that match."""
+    return NaiveScan(records).ask(question).facets
 
 
 def draw_question(draw: random.Random, records: list[IndexRecord]) -> Question:
@@ -148,6 +112,13 @@ def _ask_box(draw, example, absent):
     return {"box": Box(west, south, west + size, min(90 * DEGREE, south + size))}
 
 
+def _ask_near(draw, example, absent):
+    x, y = draw.randrange(-180 * DEGREE, 180 * DEGREE), draw.randrange(-90 * DEGREE, 90 * DEGREE)
+    if example.box is not None and not absent:
+        x, y = example.box.east, example.box.north
+    return {"near": Circle(x, y, draw.choice((0, 1_000, 50_000, 3_000_000)))}
+
+
 def _ask_interval(draw, example, absent):
     start = draw.randrange(-5_000, 60_000) * DAY_MS
     if example.interval is not None and not absent:
@@ -166,5 +137,6 @@ _PARTS = {
     "dataset": lambda d, e, a: {"dataset": bytes(16) if a else e.dataset},
     "like": lambda d, e, a: {"like": e.dataset},
     "box": _ask_box,
+    "near": _ask_near,
     "interval": _ask_interval,
 }

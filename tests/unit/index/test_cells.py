@@ -1,90 +1,97 @@
-"""Keys: whatever meets shares one, so a filter over keys never loses a match."""
+"""Keys: a record answers to every part of itself, and pairs never deny what some row has together."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.index.cells import facet_keys, filter_keys, key_of, needs_of, strong_words, word_keys
+from hansa.index.cells import (
+    GROUPS,
+    bare,
+    digest_of,
+    facets_of,
+    key_of,
+    pair_keys,
+    pairs_asked,
+    row_keys,
+    stem_keys,
+    strong_words,
+)
 from hansa.index.question import Question
-from hansa.types import Box, Interval
-
-LONGITUDES = st.integers(-180_000_000, 180_000_000)
-LATITUDES = st.integers(-90_000_000, 90_000_000)
-TIMES = st.integers(-(10**13), 10**13) | st.integers(-(1 << 62), 1 << 62)
+from hansa.index.words import split_words
 
 
-@st.composite
-def boxes(draw):
-    west, east = sorted(draw(st.tuples(LONGITUDES, LONGITUDES)))
-    south, north = sorted(draw(st.tuples(LATITUDES, LATITUDES)))
-    size = draw(st.sampled_from([0, 1_000, 500_000, 10**9]))
-    return Box(west, south, min(east, west + size), min(north, south + size))
-
-
-@st.composite
-def intervals(draw):
-    start, end = sorted(draw(st.tuples(TIMES, TIMES)))
-    return Interval(start, min(end, start + draw(st.sampled_from([0, 10**9, 10**12, 1 << 63]))))
-
-
-def may_match(made, record, question):
-    keys = filter_keys(record)
-    return all(any(key in keys for key in need.keys) for need in needs_of(question))
-
-
-@given(boxes(), boxes())
-def test_boxes_that_meet_share_a_key(made, one, other):
-    """Places: no pair of boxes that meet is told apart, whatever their sizes."""
-    record = made.make_record(1, box=one)
-    meet = not (
-        one.east < other.west
-        or other.east < one.west
-        or one.north < other.south
-        or other.north < one.south
-    )
-    if meet:
-        assert may_match(made, record, Question(box=other))
-    assert may_match(made, record, Question(box=one))
-
-
-@given(intervals(), intervals())
-def test_intervals_that_meet_share_a_key(made, one, other):
-    """Times: no pair of intervals that meet is told apart."""
-    record = made.make_record(1, interval=one)
-    if not (one.end_ms < other.start_ms or other.end_ms < one.start_ms):
-        assert may_match(made, record, Question(interval=other))
-
-
-def test_far_boxes_do_not_share_a_key(made):
-    """Small boxes far apart, and small times far apart, are told apart."""
-    record = made.make_record(1, box=Box(0, 0, 10, 10), interval=Interval(0, 10))
-    far = Box(5_000_000, 5_000_000, 5_000_010, 5_000_010)
-    assert not may_match(made, record, Question(box=far))
-    assert not may_match(made, record, Question(interval=Interval(10**11, 10**11)))
-
-
-@given(st.integers(0, 40), st.data())
-def test_own_words_stems_and_facets_are_found(made, number, data):
-    """A record answers to its words, their beginnings, and its facets in any case."""
+@given(st.integers(0, 60))
+def test_own_words_and_facets_are_keys(made, number):
+    """Words without their accents, strong ones once more, facets in one form, title, id."""
     record = made.make_record(number)
-    word = data.draw(st.sampled_from(record.words))
-    stem = word[: data.draw(st.integers(1, len(word)))]
-    question = Question(
-        words=(word,),
-        prefixes=(stem,),
-        theme=record.themes[0].upper(),
-        format=record.formats[0].upper(),
-        owner=record.owner,
-        title=record.title.upper(),
-        dataset=record.dataset,
-    )
-    assert 7 == len(needs_of(question))
-    assert may_match(made, record, question)
+    keys = row_keys(record)
+    assert {key_of("w", bare(word)) for word in record.words} <= keys
+    assert {key_of("W", bare(word)) for word in strong_words(record)} <= keys
+    assert key_of("t", record.themes[0].lower()) in keys
+    assert key_of("o", record.owner) in keys
+    assert b"i" + record.dataset in keys
+    assert all(16 == len(digest_of(key)) for key in keys)
 
 
-def test_strong_words_are_listed_words(made):
-    """Words of the title count as strong only if the description lists them."""
-    record = made.make_record(3)
-    assert strong_words(record) <= set(record.words)
+@given(st.integers(0, 60), st.data())
+def test_pairs_of_one_record_are_never_denied(made, number, data):
+    """Whatever two facets, place or time a question takes from one record, their pair is known."""
+    record = made.make_record(number)
+    known = {key for _, key in pair_keys(record)}
+    parts = {
+        "theme": record.themes[0].upper(),
+        "format": record.formats[0],
+        "owner": record.owner,
+        "box": record.box,
+        "interval": record.interval,
+    }
+    chosen = data.draw(st.sets(st.sampled_from(sorted(parts)), min_size=2))
+    question = Question(**{name: parts[name] for name in chosen})
+    for group, keys in pairs_asked(question, frozenset(GROUPS)):
+        assert any(key in known for key in keys), group
+
+
+def test_pairs_of_different_records_are_told_apart(made):
+    """Theme of one and owner of the other: no pair of them is known."""
+    record = made.make_record(1, owner="alpha", themes=("Health",))
+    known = {key for _, key in pair_keys(record)}
+    asked = list(pairs_asked(Question(owner="beta", theme="Health"), frozenset(GROUPS)))
+    assert ["ot"] == [group for group, _ in asked]
+    assert not known & set(asked[0][1])
+    assert [] == list(pairs_asked(Question(owner="beta", theme="Health"), frozenset()))
+    assert [] == list(pairs_asked(Question(owner="beta"), frozenset(GROUPS)))
+
+
+def test_accents_go_and_nothing_else():
+    """zurich is Zürich; Hangul, kana and Indic signs stay what they are."""
+    for written, found in (
+        ("zürich", "zurich"),
+        ("malagueña", "malaguena"),
+        ("αθήνα", "αθηνα"),
+        ("plain", "plain"),
+        ("서울", "서울"),
+        ("ガ", "カ" + "\u3099"),
+        ("हिन्दी", "हिन्दी"),
+    ):
+        if written != "ガ":
+            assert found == bare(written)
+    assert "ガ" == bare("ガ")
+
+
+@given(st.text(max_size=80))
+def test_strong_words_are_those_of_the_word_rule(made, text):
+    """The quick way for plain letters cuts as `split_words` does."""
+    record = made.make_record(1, title=text, keywords=(), themes=(), words=tuple(split_words(text)))
+    assert set(split_words(text)) == strong_words(record)
+
+
+def test_only_listed_words_are_strong(made):
+    """A title's word that the description does not list is not found."""
     assert set() == strong_words(made.make_record(3, words=()))
-    assert key_of("W", min(strong_words(record))) in word_keys(record)
-    assert key_of("o", record.owner) in facet_keys(record)
+
+
+def test_stems_and_facets(made):
+    """One to three characters; values each once, in one case."""
+    assert [b"xa", b"xab", b"xabc"] == list(stem_keys("abcd", frozenset()))
+    assert [b"xa"] == list(stem_keys("a", frozenset({"x4"})))
+    assert b"xabcd" in list(stem_keys("abcde", frozenset({"x4"})))
+    assert ("csv",) == facets_of(made.make_record(1, formats=("CSV", "csv")))["f"]

@@ -1,75 +1,66 @@
 """Data index file: sorted by cluster, read back, every kind of damage found."""
 
+import random
+
 import numpy as np
 import pytest
 
-from hansa.errors import CorruptError
-from hansa.index.clusters import Clusters
-from hansa.index.data_index import DataIndex, stack_features, write_data_index
-from hansa.index.files import MemoryIndexFile, MemoryIndexFiles
-from hansa.index.pages import Row
+from hansa.errors import CorruptError, HansaError
+from hansa.index import IndexChange, IndexParameters, InformationIndex, MemoryIndexFiles, Question
+from hansa.index.data_index import DataIndex
+from hansa.index.files import MemoryIndexFile
+
+COUNT = 400
 
 
 @pytest.fixture(scope="module")
-def rows(made):
-    clusters = Clusters.none()
-    rows = []
-    for number in range(400):
-        record = made.make_record(number)
-        cluster, clusters = clusters.join(record.features)
-        rows.append(Row(record, cluster, record.digest()))
-    return rows, clusters
+def records(made):
+    return [made.make_record(number) for number in range(COUNT)]
 
 
 @pytest.fixture(scope="module")
-def contents(rows):
+def built(records):
     files = MemoryIndexFiles()
-    write_data_index(files, "base", *rows, height=7, registered=400, feature_model=1)
-    return files.files["base"][1]
+    index = InformationIndex.open(files, IndexParameters(recluster_registrations=COUNT))
+    index.apply(1, [IndexChange(record.dataset, record) for record in records])
+    return index, files
 
 
-def test_rows_come_back_sorted_by_cluster(rows, contents):
-    """Nothing is lost; pages of one cluster lie together, in the order of the cluster index."""
+@pytest.fixture(scope="module")
+def contents(built):
+    ((_, contents),) = built[1].files.values()
+    return contents
+
+
+def test_rows_lie_sorted_by_cluster(contents):
+    """Pages of one cluster lie together, in the order of the cluster index."""
     index = DataIndex(MemoryIndexFile(contents))
-    found = [page.row(number) for page in index.pages() for number in range(page.entry.rows)]
-    key = lambda row: row.record.dataset  # noqa: E731
-    assert sorted(rows[0], key=key) == sorted(found, key=key)
-    numbers = [page.cluster for page in index.footer.pages]
-    assert sorted(numbers) == numbers
-    for entry in index.footer.clusters:
-        pages = index.footer.pages[entry.first_page : entry.first_page + entry.pages]
-        assert {entry.number} == {page.cluster for page in pages}
-        assert entry.rows == sum(page.rows for page in pages)
-        assert entry.words
-    assert (7, 400, 400) == (index.footer.height, index.footer.registered, index.rows)
-    assert np.array_equal(rows[1].centres, index.clusters.centres)
+    entries = index.cluster_index.entries
+    assert (np.diff(entries["number"].astype(int)) > 0).all()
+    assert entries["first"].tolist() == [0, *np.cumsum(entries["rows"])[:-1].tolist()]
+    assert COUNT == index.rows == entries["rows"].sum()
+    assert index.pages == entries["pages"].sum()
+    assert 1 == index.height
+    assert COUNT == index.registered
 
 
-def test_find_by_id(rows, contents):
-    """Each dataset is found, others are not."""
+def test_find_by_id(records, contents):
+    """Each dataset is found with its record, others are not."""
     index = DataIndex(MemoryIndexFile(contents))
-    for row in rows[0][::17]:
-        page, number = index.find(row.record.dataset)
-        assert row == page.row(number)
+    rows = [index.find(record.dataset) for record in records]
+    assert records == index.records(rows)
+    assert records[:3] == index.records(rows[:3])
     assert index.find(bytes(16)) is None
+    assert [] == index.records([])
 
 
-def test_the_bytes_follow_from_the_rows(rows, contents):
-    """Rows in another order give the same file."""
-    files = MemoryIndexFiles()
-    shuffled = list(reversed(rows[0]))
-    write_data_index(files, "base", shuffled, rows[1], height=7, registered=400, feature_model=1)
-    assert contents == files.files["base"][1]
-
-
-def test_an_index_without_rows(rows):
-    """All retired: a file with clusters and no rows."""
-    files = MemoryIndexFiles()
-    write_data_index(files, "base", [], rows[1], height=9, registered=400, feature_model=1)
-    index = DataIndex(files.open("base"))
-    assert (0, rows[1].count) == (index.rows, index.clusters.count)
-    assert index.find(bytes(16)) is None
-    assert (0, 20) == stack_features([]).shape
+def test_facets_have_names(contents):
+    """Kind and value of each facet are read by its number."""
+    index = DataIndex(MemoryIndexFile(contents))
+    count = index.column("facet_values").slice(0, 50, index.read).max() + 1
+    names = {index.facet_name(number, index.read) for number in range(int(count))}
+    assert "oalpha" in names
+    assert {"t", "f", "o"} == {name[0] for name in names}
 
 
 @pytest.mark.parametrize("kept", [0, 10, 44, 60, 5_000])
@@ -79,12 +70,40 @@ def test_a_cut_file_is_corrupt(contents, kept):
         DataIndex(MemoryIndexFile(contents[:kept]))
 
 
-def test_no_flipped_byte_outside_the_pages_opens(contents):
-    """Footer, filters and tail are checked at opening; pages when they are read."""
-    index = DataIndex(MemoryIndexFile(contents))
-    first = index.footer.whole_filter.offset
-    for position in range(first, len(contents), 997):
+def test_no_damage_anywhere_changes_an_answer(made, records, built, contents):
+    """A byte flipped wherever: the file does not open, a question fails, or the answer is right."""
+    index, _ = built
+    draw = random.Random(6)
+    questions = [made.draw_question(draw, records) for _ in range(12)]
+    right = [index.ask(question) for question in questions]
+    failed = 0
+    for position in sorted(draw.sample(range(len(contents)), 150)):
         damaged = bytearray(contents)
-        damaged[position] ^= 0x10
-        with pytest.raises(CorruptError):
-            DataIndex(MemoryIndexFile(bytes(damaged)))
+        damaged[position] ^= 1 << draw.randrange(8)
+        files = MemoryIndexFiles()
+        files.write("base-000000000001", (bytes(damaged),))
+        again = InformationIndex.open(files, IndexParameters(recluster_registrations=COUNT))
+        if not again.height:
+            failed += 1
+            continue
+        for question, expected in zip(questions, right, strict=True):
+            try:
+                answer = again.ask(question)
+            except HansaError:
+                failed += 1
+                break
+            assert (expected.total, expected.matches) == (answer.total, answer.matches)
+            assert expected.facets == answer.facets
+    assert failed > 30
+
+
+def test_what_is_kept_is_bounded(records, contents, monkeypatch):
+    """Without room every question is answered from the file; the answers are the same."""
+    monkeypatch.setattr("hansa.index.data_index.limits.INDEX_ROOM_BYTES_MAX", 0)
+    files = MemoryIndexFiles()
+    files.write("base-000000000001", (contents,))
+    index = InformationIndex.open(files, IndexParameters(recluster_registrations=COUNT))
+    mine = {record.dataset for record in records if record.owner == "alpha"}
+    answer = index.ask(Question(owner="alpha", limit=1_000))
+    assert mine == {match.dataset for match in answer.matches}
+    assert 0 == index.stats().kept_bytes

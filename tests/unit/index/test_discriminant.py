@@ -1,66 +1,76 @@
-"""Discriminant table: pages that hold a match are never ruled out, the others mostly are."""
+"""Discriminant table: what holds a match is never ruled out, the rest mostly is, with a reason."""
 
 import random
 
+import numpy as np
 import pytest
 
-from hansa.index.cells import filter_keys, needs_of
-from hansa.index.discriminant import Discriminant, find_absent
-from hansa.index.filters import KeyFilter, PageFilter, hash_key
-from hansa.index.pages import Row, encode_page
+from hansa.index import IndexChange, IndexParameters, InformationIndex, MemoryIndexFiles
 from hansa.index.question import Question
 from hansa.types import Box, Interval
 
 
 @pytest.fixture(scope="module")
-def groups(made):
-    return [[made.make_record(page * 20 + n) for n in range(20)] for page in range(12)]
+def records(made):
+    return [made.make_record(number) for number in range(500)]
 
 
 @pytest.fixture(scope="module")
-def table(groups):
-    entries = [encode_page([Row(r, 0, r.digest()) for r in group], 0)[0] for group in groups]
-    keys = [{hash_key(k) for r in group for k in filter_keys(r)} for group in groups]
-    whole = KeyFilter.sized_for(20_000)
-    whole.add(set().union(*keys))
-    return Discriminant(entries, whole, PageFilter.build(keys))
+def base(records):
+    index = InformationIndex.open(MemoryIndexFiles(), IndexParameters(recluster_registrations=500))
+    index.apply(1, [IndexChange(record.dataset, record) for record in records])
+    return index._state.view.base
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_no_page_with_a_match_is_ruled_out(made, groups, table, seed):
-    """Pruning is exact in the one direction that counts."""
+def test_nothing_with_a_match_is_ruled_out(made, records, base, seed):
+    """Pruning is exact in the one direction that counts, as a whole and page by page."""
     draw = random.Random(seed)
-    everyone = [record for group in groups for record in group]
-    for _ in range(100):
-        question = made.draw_question(draw, everyone)
+    for _ in range(60):
+        question = made.draw_question(draw, records)
         if question.like is not None:
             continue
-        needs = needs_of(question)
-        left = table.join(table.rule(question, needs))
-        holds = [bool(made.scan(group, question)) for group in groups]
-        assert all(left[page] for page, has in enumerate(holds) if has)
-        if any(holds):
-            assert "" == find_absent(table.whole, needs)
+        matching = [dataset for _, dataset in made.scan(records, question)]
+        if not matching:
+            continue
+        assert "" == base.discriminant.absent(question)
+        rows = np.array([base.find(dataset) for dataset in matching], dtype=np.uint32)
+        pages = base.cluster_index.page_of(rows)
+        for ruling in base.discriminant.rule(question):
+            assert ruling.pages[pages].all(), ruling.reason
 
 
-def test_absent_needs_are_named(table):
-    """The first thing that is nowhere is told."""
-    question = Question(owner="alpha", words=("nowhere",))
-    assert "word 'nowhere'" == find_absent(table.whole, needs_of(question))
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        (Question(owner="alpha", words=("nowhere",)), "no word 'nowhere'"),
+        (Question(phrases=(("air", "nowhere"),)), "no word 'nowhere'"),
+        (Question(prefixes=("qxz",)), "no word 'qxz'…"),
+        (Question(theme="Sport"), "no theme 'sport'"),
+        (Question(title="Nothing"), "no title 'Nothing'"),
+        (Question(dataset=bytes(16)), "no dataset of this id"),
+        (Question(interval=Interval(-(10**13), -(10**12))), "no data of this time"),
+        (Question(box=Box(170_000_000, -80_000_000, 170_000_001, -79_000_000)),
+         "no data in this place"),
+    ],
+)  # fmt: skip
+def test_the_first_thing_missing_is_named(base, question, reason):
+    """A person can read why nothing was looked at."""
+    assert reason == base.discriminant.absent(question)
 
 
-def test_bounds_rule_out_with_a_reason(table):
-    """Place and time beyond all bounds leave no page, and say why."""
-    far = Question(box=Box(170_000_000, -80_000_000, 170_000_001, -79_000_000))
-    old = Question(interval=Interval(-(10**13), -(10**12)))
-    for question, reason in ((far, "its places lie elsewhere"), (old, "its times lie elsewhere")):
-        rulings = table.rule(question, [])
-        assert [reason] == [ruling.reason for ruling in rulings]
-        assert not table.join(rulings).any()
+def test_facets_never_together_are_refused(made):
+    """Both are there, on no row together."""
+    one = [made.make_record(n, owner="alpha", formats=("csv",)) for n in range(20)]
+    two = [made.make_record(n, owner="beta", formats=("pdf",)) for n in range(20, 40)]
+    index = InformationIndex.open(MemoryIndexFiles(), IndexParameters(recluster_registrations=40))
+    index.apply(1, [IndexChange(record.dataset, record) for record in one + two])
+    answer = index.ask(Question(owner="alpha", format="pdf"))
+    assert (0, 0) == (answer.total, answer.explanation.bytes_read)
+    assert "both owner and format" in answer.explanation.refusals[0].reason
+    assert 20 == index.ask(Question(owner="alpha", format="csv")).total
 
 
-def test_id_leads_to_its_page(groups, table):
-    """The page of an id is among those named."""
-    for page, group in enumerate(groups):
-        assert table.pages_with_key(hash_key(b"i" + group[0].dataset))[page]
-    assert table.memory_bytes > 0
+def test_memory_is_told(base):
+    """What the layer takes, filters and bounds."""
+    assert base.discriminant.memory_bytes > 24 * base.pages

@@ -1,0 +1,153 @@
+"""Columns of the data index: rows of one fixed size, read by row numbers, each stretch checked.
+
+A column is checked by a CRC-32 for each 256 rows, so that any row can be read without the rest. Hot
+columns are kept whole in memory while they fit in the room the index is given (`Room`); larger ones
+are read a stretch at a time, so that the data index may exceed memory.
+"""
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from hansa.errors import CorruptError, InvalidError
+
+STRETCH = 256
+Reader = Callable[[int, int], bytes]
+"""Reads so many bytes at an offset: reader(offset, length)."""
+Rows = npt.NDArray[Any]
+"""Row numbers, rising."""
+
+
+class CountingReader:
+    """Counts the bytes that one question reads."""
+
+    def __init__(self, read: Reader) -> None:
+        self._read = read
+        self.bytes_read = 0
+
+    def __call__(self, offset: int, length: int) -> bytes:
+        """Read and count.
+
+        Raises:
+            CorruptError: the file is shorter than it says.
+        """
+        self.bytes_read += length
+        try:
+            return self._read(offset, length)
+        except InvalidError as error:
+            raise corrupt() from error
+
+
+class Room:
+    """How much of the data index may be held in memory; shared by all that keep some of it."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self.bytes_taken = 0
+
+    def take(self, size: int) -> bool:
+        """Tell whether so much may be kept, and count it."""
+        if self.bytes_taken + size > self._bytes_max:
+            return False
+        self.bytes_taken += size
+        return True
+
+    def give_back(self, size: int) -> None:
+        """Count what is not kept any more."""
+        self.bytes_taken -= size
+
+
+class ColumnEntry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Where a column lies."""
+
+    name: str
+    count: int
+    """Rows of the column."""
+    offset: int
+    checksums: bytes
+    """CRC-32 of each stretch, 4 bytes each."""
+
+
+def check_stretches(name: str, offset: int, data: bytes, row_bytes: int) -> ColumnEntry:
+    """Return the entry of a column whose bytes are to lie at `offset`."""
+    size = STRETCH * row_bytes
+    sums = [zlib.crc32(data[start : start + size]) for start in range(0, len(data), size)]
+    return ColumnEntry(name, len(data) // row_bytes, offset, np.array(sums, dtype="<u4").tobytes())
+
+
+class Column:
+    """One column of an open file."""
+
+    def __init__(self, entry: ColumnEntry, dtype: np.dtype[Any], room: Room) -> None:
+        """Take a column of values of `dtype`; what it keeps counts in `room`."""
+        self._entry = entry
+        self._dtype = dtype
+        self._count = entry.count
+        self._room = room
+        self._kept: npt.NDArray[Any] | None = None
+        stretches = -(-entry.count // STRETCH)
+        if len(entry.checksums) != 4 * stretches:
+            raise corrupt()
+        self._checksums = np.frombuffer(entry.checksums, dtype="<u4")
+
+    @property
+    def count(self) -> int:
+        """Return how many rows it has."""
+        return self._count
+
+    def whole(self, read: Reader) -> npt.NDArray[Any] | None:
+        """Return the column if it is in memory or there is room for it, else None."""
+        if self._kept is None and self._room.take(self._count * self._dtype.itemsize):
+            parts = self._read(0, self._count, read)
+            self._kept = parts
+        return self._kept
+
+    def gather(self, rows: Rows, read: Reader) -> npt.NDArray[Any]:
+        """Return the values of some rows, (n,); `rows` rise."""
+        kept = self._kept
+        if kept is None and 8 * len(rows) > self._count:
+            kept = self.whole(read)
+        if kept is not None:
+            return kept[rows]
+        found = np.empty(len(rows), dtype=self._dtype)
+        if not len(rows):
+            return found
+        numbers = np.asarray(rows, dtype=np.int64)
+        stretches = numbers // STRETCH
+        starts = np.flatnonzero(np.diff(stretches, prepend=-1)).tolist()
+        for start, end in zip(starts, [*starts[1:], len(numbers)], strict=True):
+            first = int(stretches[start]) * STRETCH
+            part = self._read(first, min(self._count, first + STRETCH), read)
+            found[start:end] = part[numbers[start:end] - first]
+        return found
+
+    def slice(self, first: int, last: int, read: Reader) -> npt.NDArray[Any]:
+        """Return the rows from `first` to before `last`."""
+        if self._kept is not None:
+            return self._kept[first:last]
+        low = first // STRETCH * STRETCH
+        high = min(self._count, -(-last // STRETCH) * STRETCH)
+        return self._read(low, high, read)[first - low : last - low]
+
+    def _read(self, first: int, last: int, read: Reader) -> npt.NDArray[Any]:
+        """Read whole stretches and check each."""
+        size = self._dtype.itemsize
+        data = read(self._entry.offset + first * size, (last - first) * size)
+        step = STRETCH * size
+        view = memoryview(data)
+        for number, start in enumerate(range(0, len(data), step), first // STRETCH):
+            if zlib.crc32(view[start : start + step]) != self._checksums[number]:
+                raise corrupt()
+        return np.frombuffer(data, dtype=self._dtype)
+
+
+def corrupt() -> CorruptError:
+    """Return what is raised for bytes that are not what was written."""
+    return CorruptError(
+        "A file of the index was cut or changed.",
+        remedy="The index is rebuilt from the chain; check the disk if this comes again.",
+    )

@@ -1,0 +1,295 @@
+"""Terms of the data index: from a key to the rows that have it, by two reads of a few hundred bytes.
+
+    lists · cells · buckets · directory · word blocks · word directory
+
+*Lists*: rows as rising 32-bit numbers; those of words lie in the order of the words, so a beginning of
+words is one stretch of the file. *Buckets*: entries by the digest of the key, about 16 in each; the
+directory says where each begins and what it must add up to. *Word blocks*: words in order, 64 a
+block, each with its list. Every read is checked by a CRC-32; the bucket's number is part of its own, so
+that a directory of zeros is no empty bucket.
+"""
+
+import zlib
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from hansa.codec import encode
+from hansa.index.columns import Reader, Room, corrupt
+
+Rows = npt.NDArray[np.uint32]
+Bits = npt.NDArray[np.uint8]
+_BUCKET_ENTRIES = 16
+_WORDS_PER_BLOCK = 64
+_ENTRY_BYTES = 32
+_DIRECTORY_BYTES = 8
+_LISTS_KEPT_MAX = 4_096
+_NONE: Rows = np.zeros(0, dtype=np.uint32)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Where the rows of a key are listed."""
+
+    digest: bytes
+    count: int
+    place: int
+    """Offset of the list; of a single row the row itself."""
+    checksum: int
+
+
+class Block(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Where a block lies."""
+
+    offset: int
+    length: int
+    checksum: int
+    """CRC-32 of its bytes."""
+
+
+class TermsEntry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Where the terms of a file lie."""
+
+    bucket_bits: int
+    buckets_offset: int
+    directory_offset: int
+    words_offset: int
+    word_directory: Block
+
+
+_Lists = tuple[list[int], list[int], list[int]]
+"""Counts, places, checksums."""
+_WordBlock = tuple[list[str], _Lists, _Lists]
+"""Words, their lists, and the lists of the same words where they are strong."""
+_WordDirectory = tuple[list[str], list[int], list[int]]
+"""First word, offset and checksum of each block; one offset more than blocks."""
+_word_block = msgspec.msgpack.Decoder(tuple[list[str], _Lists, _Lists])
+_word_directory = msgspec.msgpack.Decoder(tuple[list[str], list[int], list[int]])
+
+
+class TermsWriter:
+    """Lays lists out and makes the tables over them; offsets rise from `offset`."""
+
+    def __init__(self, offset: int) -> None:
+        self._offset = offset
+        self._entries: list[tuple[bytes, int, int, int]] = []
+
+    def lists(
+        self, digests: Sequence[bytes], starts: npt.NDArray[np.int64], rows: Rows
+    ) -> Iterator[bytes]:
+        """Yield the lists of terms: rows[starts[i]:starts[i + 1]] belong to digests[i]."""
+        data = rows.astype("<u4").tobytes()
+        bounds = starts.tolist()
+        base = self._offset
+        view = memoryview(data)
+        for digest, (start, end) in zip(digests, pairwise(bounds), strict=True):
+            part = view[4 * start : 4 * end]
+            place = int(rows[start]) if end == start + 1 else base + 4 * start
+            self._entries.append((digest, end - start, place, zlib.crc32(part)))
+        self._offset += len(data)
+        yield data
+
+    def tables(self, words: Sequence[str]) -> Iterator[bytes | TermsEntry]:
+        """Yield buckets, directory and word blocks, then the entry.
+
+        The first terms given were `words`, the next the same words where they are strong.
+        """
+        bits = max(0, (len(self._entries) // _BUCKET_ENTRIES).bit_length())
+        order = sorted(range(len(self._entries)), key=lambda number: self._entries[number][0])
+        buckets: list[bytearray] = [bytearray() for _ in range(1 << bits)]
+        for number in order:
+            digest, count, place, checksum = self._entries[number]
+            if not count:
+                continue
+            buckets[_bucket_of(digest, bits)] += (
+                digest
+                + count.to_bytes(4, "little")
+                + checksum.to_bytes(4, "little")
+                + place.to_bytes(8, "little")
+            )
+        offset = self._offset
+        directory = bytearray()
+        position = 0
+        for number, bucket in enumerate(buckets):
+            directory += position.to_bytes(4, "little")
+            directory += zlib.crc32(bucket, number + 1).to_bytes(4, "little")
+            position += len(bucket) // _ENTRY_BYTES
+        directory += position.to_bytes(4, "little") + bytes(4)
+        yield b"".join(buckets)
+        directory_offset = offset + position * _ENTRY_BYTES
+        yield bytes(directory)
+        words_offset = directory_offset + len(directory)
+        blocks, word_directory = self._word_blocks(words)
+        yield b"".join(blocks)
+        last = words_offset + sum(map(len, blocks))
+        data = encode(word_directory)
+        yield data
+        self._offset = last + len(data)
+        lies = Block(last, len(data), zlib.crc32(data))
+        yield TermsEntry(bits, offset, directory_offset, words_offset, lies)
+
+    def _word_blocks(self, words: Sequence[str]) -> tuple[list[bytes], _WordDirectory]:
+        blocks: list[bytes] = []
+        offsets = [0]
+        for start in range(0, len(words), _WORDS_PER_BLOCK):
+            part = words[start : start + _WORDS_PER_BLOCK]
+            lists = [
+                tuple(
+                    [entry[field] for entry in self._entries[first : first + len(part)]]
+                    for field in (1, 2, 3)
+                )
+                for first in (start, len(words) + start)
+            ]
+            blocks.append(encode((list(part), *lists)))
+            offsets.append(offsets[-1] + len(blocks[-1]))
+        firsts = list(words[::_WORDS_PER_BLOCK])
+        return blocks, (firsts, offsets, [zlib.crc32(block) for block in blocks])
+
+    @property
+    def offset(self) -> int:
+        """Return where the next bytes are to lie."""
+        return self._offset
+
+
+class Terms:
+    """Finds terms and lists of an open file; keeps those asked for while there is room."""
+
+    def __init__(self, entry: TermsEntry, room: Room) -> None:
+        self._entry = entry
+        self._room = room
+        self._kept: dict[bytes, Rows] = {}
+        self._known: dict[bytes, Term | None] = {}
+        self._bits: dict[bytes, Bits] = {}
+        self._words: _WordDirectory | None = None
+
+    def find(self, digest: bytes, read: Reader) -> Term | None:
+        """Return the term of a key's digest, or None: then no row has it."""
+        if digest in self._known:
+            return self._known[digest]
+        number = _bucket_of(digest, self._entry.bucket_bits)
+        head = read(self._entry.directory_offset + _DIRECTORY_BYTES * number, 12)
+        start, checksum, end = (int.from_bytes(head[at : at + 4], "little") for at in (0, 4, 8))
+        if end < start:
+            raise corrupt()
+        data = read(self._entry.buckets_offset + _ENTRY_BYTES * start, _ENTRY_BYTES * (end - start))
+        if zlib.crc32(data, number + 1) != checksum:
+            raise corrupt()
+        term = None
+        for at in range(0, len(data), _ENTRY_BYTES):
+            if data.startswith(digest, at):
+                fields = data[at + 16 : at + _ENTRY_BYTES]
+                term = Term(
+                    digest,
+                    int.from_bytes(fields[:4], "little"),
+                    int.from_bytes(fields[8:], "little"),
+                    int.from_bytes(fields[4:8], "little"),
+                )
+                break
+        if len(self._known) >= _LISTS_KEPT_MAX:
+            self._known = {}
+        self._known[digest] = term
+        return term
+
+    def rows(self, term: Term | None, read: Reader) -> Rows:
+        """Return the rows of a term, rising."""
+        if term is None:
+            return _NONE
+        if term.count == 1:
+            return np.array([term.place], dtype=np.uint32)
+        kept = self._kept.get(term.digest)
+        if kept is not None:
+            return kept
+        data = read(term.place, 4 * term.count)
+        if zlib.crc32(data) != term.checksum:
+            raise corrupt()
+        rows = np.frombuffer(data, dtype="<u4").astype(np.uint32, copy=False)
+        self._keep(term.digest, rows)
+        return rows
+
+    def bits(self, term: Term, count: int, read: Reader) -> Bits:
+        """Return the rows of a term as bits, one for each of `count` rows."""
+        kept = self._bits.get(term.digest)
+        if kept is not None:
+            return kept
+        marks = np.zeros(count, dtype=np.bool_)
+        marks[self.rows(term, read)] = True
+        bits = np.packbits(marks, bitorder="little")
+        if self._room.take(bits.nbytes):
+            self._bits[term.digest] = bits
+        return bits
+
+    def rows_from(self, prefix: str, read: Reader, *, strong: bool = False) -> Rows:
+        """Return the rows of all words that begin so, rising, each once.
+
+        Args:
+            prefix: the beginning.
+            read: the reader.
+            strong: only rows where such a word is strong.
+        """
+        firsts, offsets, checksums = self._word_directory(read)
+        lists: list[Rows] = []
+        number = max(0, bisect_right(firsts, prefix) - 1)
+        while number < len(firsts):
+            length = offsets[number + 1] - offsets[number]
+            data = read(self._entry.words_offset + offsets[number], length)
+            if zlib.crc32(data) != checksums[number]:
+                raise corrupt()
+            words, plain, strongs = _word_block.decode(data)
+            first = last = bisect_left(words, prefix)
+            while last < len(words) and words[last].startswith(prefix):
+                last += 1
+            lists.extend(_lists_between(strongs if strong else plain, first, last, read))
+            number += 1
+            # Later blocks begin after the prefix: they concern it only if they begin with it.
+            if number < len(firsts) and not firsts[number].startswith(prefix):
+                break
+        return np.unique(np.concatenate(lists)) if lists else _NONE
+
+    def _word_directory(self, read: Reader) -> _WordDirectory:
+        if self._words is None:
+            block = self._entry.word_directory
+            data = read(block.offset, block.length)
+            if zlib.crc32(data) != block.checksum:
+                raise corrupt()
+            self._words = _word_directory.decode(data)
+        return self._words
+
+    def _keep(self, digest: bytes, rows: Rows) -> None:
+        if not self._room.take(rows.nbytes):
+            # All lists make room at once: the few that are asked for come back.
+            freed, self._kept = self._kept, {}
+            bits, self._bits = self._bits, {}
+            self._room.give_back(sum(part.nbytes for part in freed.values()))
+            self._room.give_back(sum(part.nbytes for part in bits.values()))
+            if not self._room.take(rows.nbytes):
+                return
+        self._kept[digest] = rows
+
+
+def _lists_between(lists: _Lists, first: int, last: int, read: Reader) -> Iterator[Rows]:
+    """Yield the lists of neighbouring words: they lie side by side."""
+    counts, places, checksums = lists
+    many = [number for number in range(first, last) if counts[number] > 1]
+    single = [places[number] for number in range(first, last) if counts[number] == 1]
+    if single:
+        yield np.array(single, dtype=np.uint32)
+    if many:
+        start = places[many[0]]
+        end = places[many[-1]] + 4 * counts[many[-1]]
+        data = read(start, end - start)
+        for number in many:
+            at = places[number] - start
+            part = data[at : at + 4 * counts[number]]
+            if zlib.crc32(part) != checksums[number]:
+                raise corrupt()
+            yield np.frombuffer(part, dtype="<u4")
+
+
+def _bucket_of(digest: bytes, bits: int) -> int:
+    """Return the bucket of a digest: its first bits."""
+    return int.from_bytes(digest[:4], "big") >> (32 - bits)
