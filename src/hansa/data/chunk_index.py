@@ -10,6 +10,7 @@ What the hash index table stands on; of versions it knows the number in each rec
 The records are the truth; runs and filter are told from them again at open, where they are behind.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -90,13 +91,21 @@ class ChunkIndex:
         self.reads = 0
         """Look-ups that went to the table, for tests and statistics."""
         self.records = ChunkRecords(table)
-        self.packs = PackNumbers(table)
+        self._packs: PackNumbers | None = None
         self._by_chunk = SortedRuns(table, b"C")
         self._by_sealed = SortedRuns(table, b"S")
         self._by_fingerprint = SortedRuns(table, b"F")
         self._filter, self._filter_covered = load_filter(table)
         with table.changing():
             self._catch_up()
+
+    @property
+    def packs(self) -> PackNumbers:
+        """Return the numbers of packs, as the table has them."""
+        packs = self._packs
+        if packs is None:
+            packs = self._packs = PackNumbers(self._table)
+        return packs
 
     @property
     def memory_bytes(self) -> int:
@@ -153,7 +162,17 @@ class ChunkIndex:
 
     def record(self, items: Sequence[tuple[bytes, StoredChunk]], also: Iterable[Change]) -> None:
         """Note or move chunks, by sealed digest and chunk id, with other rows in one step."""
-        edit, rows = self.records.edit(), list(also)
+        with self.undoing():
+            ordinals, packed = self._record(items, list(also))
+        if len(ordinals):
+            self._add(ordinals, packed)
+            self._flush_if_full(self.records.next_ordinal)
+
+    def _record(
+        self, items: Sequence[tuple[bytes, StoredChunk]], rows: list[Change]
+    ) -> tuple[Ordinals, Records]:
+        """Note or move chunks; return the records that are new."""
+        edit = self.records.edit()
         unique = list(
             {(sealed, stored.chunk): (sealed, stored) for sealed, stored in items}.values()
         )
@@ -165,9 +184,7 @@ class ChunkIndex:
         packed = np.frombuffer(b"".join(fresh), RECORD)
         ordinals = edit.append(packed)
         self.apply(edit, rows)
-        if len(ordinals):
-            self._add(ordinals, packed)
-            self._flush_if_full(self.records.next_ordinal)
+        return ordinals, packed
 
     def forget(self, sealed_digests: Iterable[bytes], also: Iterable[Change]) -> list[int]:
         """Drop chunks, with other rows in one step; return the versions they were bound to."""
@@ -188,17 +205,24 @@ class ChunkIndex:
     def rename(self, old: bytes, new: bytes, also: Iterable[Change]) -> None:
         """Move all chunks of a pack or segment to another name at the same offsets, in one step."""
         rows = list(also)
-        self.packs.rename(old, new, rows)
-        self.apply(self.records.edit(), rows)
+        with self.undoing():
+            self.packs.rename(old, new, rows)
+            self.apply(self.records.edit(), rows)
 
     def apply(self, edit: Edit, rows: list[Change]) -> None:
         """Note an edit with other rows; all or nothing."""
-        try:
-            self._table.note([*edit.rows(), *rows])
-        except HansaError:
-            self.packs = PackNumbers(self._table)
-            raise
+        self._table.note([*edit.rows(), *rows])
         edit.apply()
+
+    @contextlib.contextmanager
+    def undoing(self) -> Iterator[None]:
+        """Forget numbers that were given in a change that then failed: their rows were not written."""
+        try:
+            yield
+        except HansaError:
+            # Loaded again at the next use: now the table may not answer either.
+            self._packs = None
+            raise
 
     def save(self) -> None:
         """Save the filter, so that the next open reads no records again."""

@@ -14,6 +14,7 @@ A chunk is offered through one version. Others that use it are remembered versio
 chunk: when the one ends, `unbind` names the others, and binding them anew offers their chunks again.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -100,7 +101,7 @@ class HashIndexTable:
         """
         self._table = table
         self._index = ChunkIndex(table)
-        self._versions = BoundVersions(table)
+        self._bound: BoundVersions | None = BoundVersions(table)
 
     @property
     def chunks(self) -> int:
@@ -193,14 +194,14 @@ class HashIndexTable:
             is_durable: False where the caller can tell all of it again after a crash; it is then
                 durable with the next durable change of the table.
         """
-        with self._table.changing():
+        with self._changing():
             self._index.record(list(stored), also)
             if is_durable:
                 self._table.write(())
 
     def forget(self, sealed_digests: Iterable[bytes], also: Iterable[Change] = ()) -> None:
         """Drop chunks that are no more, with other rows in one durable step."""
-        with self._table.changing():
+        with self._changing():
             rows: list[Change] = []
             gone = self._index.forget(sealed_digests, also)
             for number in gone:
@@ -210,7 +211,7 @@ class HashIndexTable:
 
     def rename(self, old: bytes, new: bytes, also: Iterable[Change] = ()) -> None:
         """Move all chunks of a segment or pack to another name, at the same offsets, durably."""
-        with self._table.changing():
+        with self._changing():
             self._index.rename(old, new, also)
             self._table.write(())
 
@@ -239,10 +240,10 @@ class HashIndexTable:
             duplicate += tally.duplicate
             bytes_new += tally.bytes_new
             collisions += tally.collisions
-        with self._table.changing():
+        with self._changing():
             rows = list(also)
             self._versions.settle(self._versions.add(version, rows), rows)
-            self._note(rows)
+            self._table.note(rows)
         return Bound(new, duplicate, bytes_new, collisions)
 
     def unbind(self, version: VersionRef, also: Iterable[Change] = ()) -> list[VersionRef]:
@@ -252,13 +253,32 @@ class HashIndexTable:
             Living versions that share some of them: bind these anew. Until that is done they are
             among the `orphans`.
         """
-        with self._table.changing():
+        with self._changing():
             rows = list(also)
             sharers = self._versions.remove(version, rows)
-            self._note(rows)
+            self._table.note(rows)
             return sharers
 
     # --- inside ---------------------------------------------------------------------------------
+
+    @property
+    def _versions(self) -> BoundVersions:
+        """Return the bound versions, as the table has them."""
+        bound = self._bound
+        if bound is None:
+            bound = self._bound = BoundVersions(self._table)
+        return bound
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Change in several steps; if one fails, what is in memory is read again from the table."""
+        with self._table.changing(), self._index.undoing():
+            try:
+                yield
+            except HansaError:
+                # At the next use: now the table may not answer either.
+                self._bound = None
+                raise
 
     def _are_bound(self, records: Records) -> Mask:
         return np.isin(records["version"], self._versions.living)
@@ -272,7 +292,7 @@ class HashIndexTable:
         # What is alive is asked before the lock: the answer may take the store's time.
         found = self._index.find_chunks([entry.chunk for entry in entries], _all)
         alive = {at: is_alive(self._index.stored(fields)) for _, at, fields in found}
-        with self._table.changing():
+        with self._changing():
             rows: list[Change] = []
             tally = _Tally(self._versions.add(version, rows))
             ordinals = np.array(sorted(alive), np.uint32)
@@ -344,18 +364,7 @@ class HashIndexTable:
         self._versions.count(tally.number, added, rows)
         for other in tally.through:
             self._versions.share(other, tally.number, rows)
-        try:
-            self._index.apply(edit, rows)
-        except HansaError:
-            self._versions = BoundVersions(self._table)
-            raise
-
-    def _note(self, rows: list[Change]) -> None:
-        try:
-            self._table.note(rows)
-        except HansaError:
-            self._versions = BoundVersions(self._table)
-            raise
+        self._index.apply(edit, rows)
 
 
 def _all(records: Records) -> Mask:
