@@ -1,0 +1,232 @@
+"""A flat kernel walks: seeds move to the mean of the points within the bandwidth until they rest.
+
+Used by `mean_shift`. Seeds of one cell walk together over the points that any of them can reach
+(`neighbourhoods`), gathered once; who leaves the cell's surroundings goes on from another cell. This
+changes what is looked at, never what is found: a centre's next place follows from all points within
+the bandwidth, and whatever is left out is further.
+
+Exact: centres are integers in units of 1/256. Whether a point is in reach is one scalar product of
+integers, held in floats whose every partial sum stays below 2^24 (single) or 2^53 (double).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from math import isqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hansa.index.neighbourhoods import Integers, Neighbourhoods, ceil_root, unique_rows
+
+FRACTION_BITS = 8
+"""Centres are in units of 2^-8 of a feature step."""
+SCALE = 1 << FRACTION_BITS
+STEPS_MAX = 1_024
+"""A centre that has not come to rest by then rests where it is."""
+
+_SINGLE_EXACT = 1 << 24
+_CENTRES_PER_GROUP = 256
+_STEPS_PER_MERGE = 2
+_PAIRS_PER_BLOCK = 1 << 18
+_ROWS_PER_BLOCK = 4_096
+
+Floats = npt.NDArray[Any]
+"""Single or double precision, as exactness asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walkers:
+    """Centres on their way."""
+
+    centres: Integers
+    """(m, d), units of 1/256."""
+    landmarks: Integers
+    """(m, d): where each was at the last power of two of its steps; back there it runs in a cycle."""
+    steps: Integers
+    """(m,): steps made."""
+
+    def __len__(self) -> int:
+        return len(self.centres)
+
+    def take(self, chosen: npt.NDArray[np.bool_] | Integers) -> "Walkers":
+        """Return some of them."""
+        return Walkers(self.centres[chosen], self.landmarks[chosen], self.steps[chosen])
+
+    def merged(self) -> "Walkers":
+        """Return them with those at one place walking on as one: the one with the fewest steps."""
+        if len(self) < 2:
+            return self
+        order = np.argsort(self.steps, kind="stable")
+        return self.take(order[unique_rows(self.centres[order])[0]])
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What walkers near a pivot walk over."""
+
+    middle: Integers
+    """(d,): the pivot, units of 1/256."""
+    distance: int
+    """How far from it they may go before the ground ends; units of 1/256."""
+    rows: Floats
+    """(k, d + 2): points, minus their squares by 256, ones."""
+    weighted: Floats
+    """(k, d + 1): points times weights, weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rests:
+    """Where walkers came to rest."""
+
+    places: list[Integers]
+    strengths: list[Integers]
+
+
+class Kernel:
+    """Moves centres over fixed points. Points are distinct, each with a weight."""
+
+    def __init__(self, points: Integers, weights: Integers, bandwidth_squared: int) -> None:
+        self._around = Neighbourhoods(points)
+        points, weights = self._around.points, weights[self._around.order]
+        self._limit = bandwidth_squared * SCALE * SCALE
+        self._bandwidth = ceil_root(self._limit)
+        self._slack = self._bandwidth // 4
+        norms = (points * points).sum(axis=1)
+        largest = int(norms.max())
+        # A partial sum of a scalar product is bounded by the product of the lengths
+        # (Cauchy-Schwarz), centres are means of points; times two, minus a norm, plus rounding.
+        exact = 4 * SCALE * (largest + 2 * isqrt(largest) + 64) < _SINGLE_EXACT
+        self._kind: type[Any] = np.float32 if exact else np.float64
+        ones = np.ones(len(points), dtype=np.int64)
+        self._rows = np.column_stack((points, -SCALE * norms, ones)).astype(self._kind)
+        self._weighted = np.column_stack((points * weights[:, None], weights))
+        self._burdens = np.abs(self._weighted).max(axis=1)
+
+    def rest(self, seeds: Integers) -> tuple[Integers, Integers]:
+        """Return distinct resting places (m, d) and their strengths (points within reach) (m,)."""
+        walkers = Walkers(seeds, seeds, np.zeros(len(seeds), dtype=np.int64)).merged()
+        rests = _Rests([], [])
+        while len(walkers):
+            leaving = [
+                self._walk(group, self._gather(pivot, distance), rests)
+                for pivot, distance, group in self._groups(walkers)
+            ]
+            walkers = _join(leaving).merged()
+        rested = np.concatenate(rests.places)
+        first, _ = unique_rows(rested)
+        return rested[first], np.concatenate(rests.strengths)[first]
+
+    def _groups(self, walkers: Walkers) -> Iterator[tuple[int, int, Walkers]]:
+        """Yield pivots, how far from them to go, and the walkers nearest to them."""
+        pivots = self._around.pivots
+        near = np.empty(len(walkers), dtype=np.int64)
+        away = np.empty(len(walkers), dtype=np.int64)
+        for start in range(0, len(walkers), _ROWS_PER_BLOCK):
+            block = walkers.centres[start : start + _ROWS_PER_BLOCK]
+            stop = start + len(block)
+            products = block.astype(np.float64) @ (2 * SCALE * pivots.T).astype(np.float64)
+            squares = (pivots * pivots).sum(axis=1) * float(SCALE * SCALE) - products
+            near[start:stop] = squares.argmin(axis=1)
+            differences = block - pivots[near[start:stop]] * SCALE
+            away[start:stop] = (differences * differences).sum(axis=1)
+        order = np.lexsort((away, near))
+        ordered = near[order]
+        bounds = np.flatnonzero(np.diff(ordered, prepend=-1, append=-1))
+        for first, last in pairwise(bounds):
+            for start in range(first, last, _CENTRES_PER_GROUP):
+                chosen = order[start : min(start + _CENTRES_PER_GROUP, last)]
+                distance = ceil_root(int(away[chosen].max())) + self._slack
+                yield int(ordered[first]), distance, walkers.take(chosen)
+
+    def _gather(self, pivot: int, distance: int) -> _Ground:
+        """Return all points that are in reach from a pivot's surroundings."""
+        reach = -(-(distance + self._bandwidth) // SCALE)
+        found = self._around.find(pivot, reach)
+        single = self._kind is np.float32 and int(self._burdens[found].sum()) < _SINGLE_EXACT
+        kind: type[Any] = np.float32 if single else np.float64
+        middle = self._around.pivots[pivot] * SCALE
+        return _Ground(middle, distance, self._rows[found], self._weighted[found].astype(kind))
+
+    def _walk(self, walkers: Walkers, ground: _Ground, rests: _Rests) -> Walkers:
+        """Let walkers walk until they rest or leave the ground; return those who leave."""
+        left: list[Walkers] = []
+        turn = 0
+        while len(walkers):
+            moved, strength = self._step(walkers.centres, ground)
+            steps = walkers.steps + 1
+            # A centre that comes back to its landmark runs in a cycle (Brent's method).
+            circling = (moved == walkers.landmarks).all(axis=1)
+            still = (moved == walkers.centres).all(axis=1)
+            resting = still | (steps >= STEPS_MAX)
+            rests.places.append(moved[resting])
+            rests.strengths.append(strength[resting])
+            for number in np.flatnonzero(circling & ~still):
+                place, count = self._smallest_of_cycle(moved[number])
+                rests.places.append(place)
+                rests.strengths.append(count)
+            marking = (steps & (steps - 1)) == 0
+            landmarks = np.where(marking[:, None], moved, walkers.landmarks)
+            walkers = Walkers(moved, landmarks, steps).take(~(resting | circling))
+            turn += 1
+            if turn % _STEPS_PER_MERGE == 0:
+                walkers = walkers.merged()
+            away = walkers.centres - ground.middle
+            inside = (away * away).sum(axis=1) <= ground.distance * ground.distance
+            if not inside.all():
+                left.append(walkers.take(~inside))
+                walkers = walkers.take(inside)
+        return _join(left) if left else walkers
+
+    def _step(self, centres: Integers, ground: _Ground) -> tuple[Integers, Integers]:
+        """Return the rounded means (m, d) of the points in reach of centres, and their weights (m,)."""
+        rows, weighted = ground.rows, ground.weighted
+        # |c|^2 - 2 S c.x + S^2 |x|^2 <= limit  <=>  2 c.x - S |x|^2 >= ceil((|c|^2 - limit) / S);
+        # the threshold, less one, is a further column, so that what is in reach becomes positive.
+        excess = (centres * centres).sum(axis=1) - self._limit
+        # Below what any product reaches nothing changes, and single precision stays exact.
+        thresholds = np.maximum(-((-excess) // SCALE), 1 - _SINGLE_EXACT)
+        ones = np.ones_like(thresholds)
+        asked = np.column_stack((2 * centres, ones, 1 - thresholds)).astype(self._kind)
+        sums = np.zeros((len(centres), weighted.shape[1]), dtype=weighted.dtype)
+        size = max(512, _PAIRS_PER_BLOCK // len(centres))
+        for start in range(0, len(rows), size):
+            reach = asked @ rows[start : start + size].T
+            np.clip(reach, 0, 1, out=reach)
+            part = weighted[start : start + size]
+            sums += reach.astype(part.dtype, copy=False) @ part
+        whole = sums.astype(np.int64)
+        count = whole[:, -1]
+        # Rounded to nearest, halves up: floor((2 * sum + count) / (2 * count)).
+        divisor = np.maximum(count, 1)[:, None]
+        means = (2 * SCALE * whole[:, :-1] + divisor) // (2 * divisor)
+        return np.where(count[:, None] > 0, means, centres), count
+
+    def _smallest_of_cycle(self, start: Integers) -> tuple[Integers, Integers]:
+        """Return the lexicographically smallest centre of the cycle through `start`, and strength."""
+        walkers = Walkers(start[None, :], start[None, :], np.zeros(1, dtype=np.int64))
+        smallest = centre = start[None, :]
+        strength = np.zeros(1, dtype=np.int64)
+        for _ in range(STEPS_MAX):
+            pivot, distance, _group = next(self._groups(walkers))
+            centre, _count = self._step(centre, self._gather(pivot, distance))
+            walkers = Walkers(centre, centre, walkers.steps)
+            if tuple(centre[0]) < tuple(smallest[0]):
+                smallest = centre
+            if (centre[0] == start).all():
+                break
+        pivot, distance, _group = next(self._groups(Walkers(smallest, smallest, walkers.steps)))
+        _, strength = self._step(smallest, self._gather(pivot, distance))
+        return smallest, strength
+
+
+def _join(parts: list[Walkers]) -> Walkers:
+    """Return several groups as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return Walkers(
+        np.concatenate([part.centres for part in parts]),
+        np.concatenate([part.landmarks for part in parts]),
+        np.concatenate([part.steps for part in parts]),
+    )
