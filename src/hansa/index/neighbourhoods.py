@@ -77,8 +77,8 @@ class Neighbourhoods:
         places = np.arange(ends[-1]) + np.repeat(starts - ends + counts, counts)
         # |x|^2 - 2 x.m: both below 2^22 in size for 64 features, exact in single precision.
         reach = self._norms[places] - self._single[places] @ (2 * middle).astype(np.float32)
-        within = np.flatnonzero(reach <= distance * distance - int(middle @ middle))
-        return places[within].astype(np.int64)
+        within: Integers = places[reach <= distance * distance - int(middle @ middle)]
+        return within
 
 
 def find_nearest(points: Integers, pivots: Integers) -> tuple[Integers, Integers]:
