@@ -43,7 +43,7 @@ def stats(acting: Acting) -> None:
     )
     print_table(
         ("cluster", "datasets", "telling words"),
-        ((item.label, item.rows, " ".join(item.words)) for item in view.cluster_list),
+        ((item.label, item.rows, ", ".join(item.words)) for item in view.cluster_list),
         none="no clusters",
     )
 
@@ -185,7 +185,7 @@ def _print_trial(report: dict[str, Any]) -> None:
     print_table(
         ("cluster", "datasets", "telling words"),
         (
-            (number, size, " ".join(words))
+            (number, size, ", ".join(words))
             for number, (size, words) in enumerate(
                 zip(sizes[:20], report["cluster_words"], strict=False), 1
             )

@@ -1,23 +1,36 @@
 """Sniff: the format of a file from its name and first bytes, and the names of its columns.
 
-Never a value: only headers and property names. What cannot be told for sure is withheld. Looks at the
-first SNIFF_BYTES_MAX bytes only, and at a zip's list of members.
+Of tables never a value: only headers and property names. What cannot be told for sure is withheld. Looks
+at the first SNIFF_BYTES_MAX bytes, and at bounded parts of files whose directory lies at their end
+(`sniff_tables`); of documents, pictures, sound and film at their headers (`sniff_media`).
 """
 
 import csv
 import json
 import re
-import zipfile
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from hansa import limits
 from hansa.client.describe import Sniffed
+from hansa.client.sniff_media import media_traits
+from hansa.client.sniff_tables import (
+    ReadAt,
+    dbf_columns,
+    open_sheet_columns,
+    parquet_columns,
+    read_member,
+    sheet_columns,
+    zip_members,
+)
 
 SNIFF_BYTES_MAX = 256 * limits.KIB
 SNIFF_FILES_MAX = 64
 """Columns are looked for in this many files of a dataset."""
-_ZIP_MEMBERS_MAX = 10_000
+_ZIP_MEMBERS_MAX = 64
+"""Tables are looked for in this many files of an archive."""
+_ZIPPED = frozenset({"zip", "xlsx", "ods", "gtfs"})
+_TEXT_TABLES = frozenset({"csv", "tsv", "json", "jsonl", "geojson", "dbf"})
 
 _FORMATS = frozenset(
     {
@@ -107,24 +120,50 @@ _PROPERTIES = re.compile(r'"properties"\s*:\s*(?=\{)')
 _NUMBER = re.compile(r"[-+]?[0-9][0-9.,:/ +-]*")
 
 
-def sniff_file(name: str, head: bytes, path: Path | None = None) -> Sniffed:
+def sniff_file(
+    name: str, head: bytes, read: ReadAt | None = None, size: int | None = None
+) -> Sniffed:
     """Return what one file tells of itself.
 
     Args:
         name: its name in the version.
         head: its first bytes, at most SNIFF_BYTES_MAX.
-        path: where it lies, if it is on a disk; needed to look into a zip.
+        read: reads the rest of it, for formats whose directory lies at the end; None where that is
+            impossible.
+        size: its bytes, where `read` is given.
     """
     found = sniff_format(name, head)
-    if found == "zip" and path is not None:
-        members = _zip_members(path)
-        if members >= _GTFS_MEMBERS:
-            return Sniffed(("gtfs", "zip"), tuple(sorted(members)))
+    if name.rpartition(".")[2].lower() in _PACKERS:
+        return Sniffed((found,) if found else ())
+    if read is not None and size is not None:
+        if found == "parquet":
+            return Sniffed((found,), parquet_columns(read, size))
+        if found in _ZIPPED:
+            return _sniff_zip(found, read, size)
     if found == "json" and _is_geojson(head):
         found = "geojson"
-    is_packed = name.rpartition(".")[2].lower() in _PACKERS
-    columns = () if is_packed else sniff_columns(found, head)
-    return Sniffed((found,) if found else (), columns)
+    return Sniffed((found,) if found else (), sniff_columns(found, head))
+
+
+def _sniff_zip(found: str, read: ReadAt, size: int) -> Sniffed:
+    """Return what a zip archive tells: columns of its sheet, or of the tables in it."""
+    members = zip_members(read, size)
+    if found == "xlsx":
+        return Sniffed((found,), sheet_columns(read, members))
+    if found == "ods":
+        return Sniffed((found,), open_sheet_columns(read, members))
+    names = {member.name for member in members}
+    is_feed = names >= _GTFS_MEMBERS
+    columns: dict[str, None] = {}
+    formats = dict.fromkeys(("gtfs", "zip") if is_feed else ("zip",))
+    for member in sorted(members, key=lambda item: item.name)[:_ZIP_MEMBERS_MAX]:
+        inner = "csv" if is_feed else sniff_format(member.name, b"")
+        if inner in _TEXT_TABLES:
+            formats[inner] = None
+            columns.update(dict.fromkeys(sniff_columns(inner, read_member(read, member))))
+    if is_feed:
+        formats.pop("csv", None)
+    return Sniffed(tuple(formats), tuple(columns))
 
 
 def join_sniffed(parts: Sequence[Sniffed]) -> Sniffed:
@@ -159,7 +198,9 @@ def sniff_columns(found: str, head: bytes) -> tuple[str, ...]:
     if found in ("json", "jsonl"):
         text = _decode(head).lstrip()
         return _object_names(text, text.find("{")) if text[:1] in ("[", "{") else ()
-    return ()
+    if found == "dbf":
+        return dbf_columns(head)
+    return media_traits(found, head)
 
 
 def _decode(head: bytes) -> str:
@@ -199,12 +240,3 @@ def _object_names(text: str, start: int) -> tuple[str, ...]:
     except (ValueError, RecursionError):
         return ()
     return tuple(value) if isinstance(value, dict) else ()
-
-
-def _zip_members(path: Path) -> frozenset[str]:
-    """Return the names of a zip's members; none if it is no sound zip."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return frozenset(archive.namelist()[:_ZIP_MEMBERS_MAX])
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return frozenset()

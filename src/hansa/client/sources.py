@@ -137,9 +137,10 @@ class Sources:
             try:
                 with explained(source.path):
                     head = os.pread(descriptor, SNIFF_BYTES_MAX, 0)
+                    read = partial(_read_at, descriptor)
+                    parts.append(sniff_file(source.name, head, read, source.size))
             finally:
                 os.close(descriptor)
-            parts.append(sniff_file(source.name, head, source.path))
         return join_sniffed(parts)
 
     def files(self) -> Iterator[SourceFile]:
@@ -230,6 +231,11 @@ def collect(
         )
     found.sort()
     return Sources(found, standard_input)
+
+
+def _read_at(descriptor: int, offset: int, length: int) -> bytes:
+    """Return bytes of an open file, fewer at its end; one that shrank since tells nothing more."""
+    return os.pread(descriptor, length, offset)
 
 
 def _base_name(path: Path) -> str:

@@ -14,12 +14,14 @@ import numpy as np
 from hansa.codec import digest
 from hansa.index.features import FEATURES
 from hansa.index.mean_shift import SCALE, Integers, derive_bandwidth, mean_shift, nearest
+from hansa.index.records import IndexRecord
+from hansa.index.words import fold
 
 CENTRE_TAG = "hansa.index.centre.1"
 BANDWIDTH_SQUARED = 1_160
 """Used below `_POINTS_MIN`: what the quantile gives on 38,714 real descriptions (model 1)."""
 NEIGHBOURS_PER_MILLE = 5
-TELLING_WORDS = 8
+TELLING_WORDS = 6
 
 _POINTS_MIN = 4_096
 """With fewer points a quantile of neighbours says little."""
@@ -94,17 +96,64 @@ def next_clustering(registered: int, interval: int) -> int:
 
 
 def tell_words(members: Iterable[Sequence[str]], everywhere: Counter[str]) -> tuple[str, ...]:
-    """Return the words that describe a cluster: frequent inside, rare outside.
+    """Return the words that describe a cluster: frequent inside, rare outside, readable.
+
+    No numbers and no single letters; a word that is part of one already told (a character of a pair, a
+    plural) says nothing more; in a cluster of several, what one member alone says does not count.
 
     Args:
         members: the strong words (title, keywords, themes) of each member, each once.
         everywhere: in how many datasets each word occurs.
     """
     inside: Counter[str] = Counter()
+    count = 0
     for words in members:
         inside.update(words)
+        count += 1
     ranked = sorted(
-        (word for word in inside if len(word) >= _TELLING_LENGTH_MIN or not word.isascii()),
-        key=lambda word: (-(inside[word] ** 2 * 1_000 // everywhere[word]), word),
+        (word for word in inside if is_telling(word)),
+        key=lambda word: (
+            inside[word] == 1 < count,
+            -(inside[word] ** 2 * 1_000 // everywhere[word]),
+            word,
+        ),
     )
-    return tuple(ranked[:TELLING_WORDS])
+    told: list[str] = []
+    for word in ranked:
+        if not any(word in other or _is_plural(word, other) for other in told):
+            told.append(word)
+            if len(told) == TELLING_WORDS:
+                break
+    return tuple(told)
+
+
+def tell_facets(members: Sequence[IndexRecord]) -> tuple[str, ...]:
+    """Return theme, format and place that at least half of a cluster's members have, as "theme: …".
+
+    Of each kind the most frequent, the first in order of equals.
+    """
+    told: list[str] = []
+    for kind, values in (
+        ("theme", ({fold(theme) for theme in record.themes} for record in members)),
+        ("format", ({fold(name) for name in record.formats} for record in members)),
+        ("place", ({record.place.strip()} for record in members)),
+    ):
+        counts: Counter[str] = Counter()
+        for found in values:
+            counts.update(found - {""})
+        if counts:
+            value, count = min(counts.items(), key=lambda item: (-item[1], item[0]))
+            if 2 * count >= len(members):
+                told.append(f"{kind}: {value}")
+    return tuple(told)
+
+
+def is_telling(word: str) -> bool:
+    """Tell whether a word can describe anything to a person: no number, no scrap."""
+    shortest = _TELLING_LENGTH_MIN if word.isascii() else 2
+    return len(word) >= shortest and not any(map(str.isdigit, word))
+
+
+def _is_plural(word: str, other: str) -> bool:
+    """Tell whether two words are the same but for an ending s."""
+    return word in (other + "s", other + "es")

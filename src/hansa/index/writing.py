@@ -32,7 +32,7 @@ from hansa.index.cells import (
     strong_words,
 )
 from hansa.index.cluster_index import measure_radius, pack_words
-from hansa.index.clusters import Clusters, tell_words
+from hansa.index.clusters import Clusters, tell_facets, tell_words
 from hansa.index.columns import ColumnEntry, check_stretches
 from hansa.index.features import FEATURES
 from hansa.index.files import IndexFiles
@@ -421,7 +421,8 @@ class _Writing:
                     self._features[low:high].astype(np.int64), self._clusters.centres[number]
                 ),
             )
-            words.append(tell_words(gathered.telling[low:high], gathered.everywhere))
+            facets = tell_facets([row.record for row in self._rows[low:high]])
+            words.append(tell_words(gathered.telling[low:high], gathered.everywhere) + facets)
         return entries, pack_words(words)
 
 

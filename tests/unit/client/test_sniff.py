@@ -52,18 +52,29 @@ def test_columns(found, head, expected):
     assert sniff_columns(found, head) == expected
 
 
-def test_gtfs_is_known_by_its_members(tmp_path):
-    """A zip with the tables of GTFS is one; a damaged zip is only a zip."""
+def test_gtfs_is_known_by_its_members():
+    """A zip with the tables of GTFS is one, with their columns; a damaged zip is only a zip."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("stops.txt", "routes.txt", "trips.txt"):
+            archive.writestr(name, f"{name[:4]}_id,name\n1,Central\n")
+    data = made.getvalue()
+    found = sniff_file("feed.zip", data, lambda at, count: data[at : at + count], len(data))
+    assert found == Sniffed(("gtfs", "zip"), ("rout_id", "name", "stop_id", "trip_id"))
+    broken = b"PK\x03\x04 broken"
+    found = sniff_file("feed.zip", broken, lambda at, count: broken[at : at + count], len(broken))
+    assert found == Sniffed(("zip",))
+
+
+def test_tables_in_an_archive():
+    """A zip of tables tells their formats and columns."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
-        for name in ("stops.txt", "routes.txt", "trips.txt"):
-            archive.writestr(name, "x")
-    path = tmp_path / "feed.zip"
-    path.write_bytes(made.getvalue())
-    found = sniff_file("feed.zip", made.getvalue(), path)
-    assert found == Sniffed(("gtfs", "zip"), ("routes.txt", "stops.txt", "trips.txt"))
-    path.write_bytes(b"PK\x03\x04 broken")
-    assert sniff_file("feed.zip", b"PK\x03\x04", path) == Sniffed(("zip",))
+        archive.writestr("a.csv", "id,name\n1,x\n")
+        archive.writestr("b.png", b"")
+    data = made.getvalue()
+    found = sniff_file("a.zip", data, lambda at, count: data[at : at + count], len(data))
+    assert found == Sniffed(("zip", "csv"), ("id", "name"))
 
 
 def test_geojson_under_another_name_and_packed_files():
