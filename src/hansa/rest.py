@@ -201,6 +201,12 @@ class CandidateView(_Json, frozen=True):
     is_super_node: bool
     is_next: bool
     """Would be elected if the epoch ended now."""
+    owed: int = 0
+    """Blocks of this epoch that super nodes owed a vote and an acknowledgement for."""
+    acknowledged: int = 0
+    voted: int = 0
+    sits_out: bool = False
+    """Missed more than half of either: not elected for the next epoch."""
 
 
 class SuperNodesView(_Json, frozen=True):
@@ -300,6 +306,21 @@ class BlockSummary(_Json, frozen=True):
     signatures: int
 
 
+class FindingView(_Json, frozen=True):
+    """Why a super node rejected what was proposed in a round: what the comparison of step 5 came to."""
+
+    organisation: str
+    height: int
+    round: int
+    code: str
+    digest: str
+    """Of the block that it judged; zeros if there was none."""
+    rejected: list[str]
+    """Transactions it rejects, each as `digest: code`."""
+    is_settled: bool
+    """Whether the height was decided with this block all the same, by the others' reviews."""
+
+
 class BlockDetail(_Json, frozen=True):
     """A block for people."""
 
@@ -311,6 +332,8 @@ class BlockDetail(_Json, frozen=True):
     signers: list[str]
     transactions: list[TransactionDetail]
     erasures: list[ErasureView]
+    findings: list[FindingView]
+    """About the height before."""
 
 
 # --- datasets and sharing -----------------------------------------------------------------------

@@ -89,6 +89,8 @@ class Erasure(_Value, frozen=True):
     """Digest of the block that was proposed in that round."""
     copies: int
     """How many copies were erased."""
+    vote: Signature
+    """Of its confirm vote for that block in that round; empty if it did not vote so, or it failed."""
     super_node: PublicKey
     signature: Signature
     """Over this struct with an empty signature."""

@@ -7,14 +7,14 @@ With fewer than r candidates that anyone approves, the old set stays. A node exp
 (`evidence`) cannot be elected until its organisation is readmitted.
 
 No organisation has more than one node, so none can hold more than f of r ≥ 4 seats. With r = 1 there
-is nothing to divide. Standing (who missed votes or erasures) is not counted yet: certificates are
-not part of the state; it will be one more condition in `_is_electable`.
+is nothing to divide. Who missed too many votes or erasures sits out the next epoch (`standing`).
 """
 
 import hashlib
 from dataclasses import dataclass
 
 from hansa.chain.records import OrganisationRecord
+from hansa.chain.standing import sitting_out
 from hansa.chain.state import Reads, State
 from hansa.types import OrganisationName, PublicKey
 
@@ -31,6 +31,8 @@ class Standing:
     is_super_node: bool
     """In the set that decides the next block."""
     is_electable: bool
+    sits_out: bool
+    """Missed too many votes or erasures in this epoch to be elected for the next."""
     is_next: bool
     """Would be in the set if the epoch ended now."""
 
@@ -44,17 +46,22 @@ def tally(state: Reads) -> tuple[Standing, ...]:
             for name in vote.candidates:
                 approvals[name].append(vote.organisation)
     present = set(state.election.super_nodes)
+    absent = sitting_out(state)
+
+    def is_electable(item: OrganisationRecord) -> bool:
+        return _is_electable(item) and item.node_key not in absent
 
     def rank(item: OrganisationRecord) -> tuple[bool, int, bool, bytes]:
         return (
-            not _is_electable(item),
+            not is_electable(item),
             -len(approvals[item.name]),
             item.node_key not in present,
             hashlib.sha256(item.node_key).digest(),
         )
 
     ranked = sorted(members.values(), key=rank)
-    elected = _choose(state, ranked, approvals)
+    eligible = [item for item in ranked if is_electable(item) and approvals[item.name]]
+    elected = _choose(state, eligible)
     return tuple(
         Standing(
             organisation=item.name,
@@ -62,7 +69,8 @@ def tally(state: Reads) -> tuple[Standing, ...]:
             votes=len(approvals[item.name]),
             voters=tuple(approvals[item.name]),
             is_super_node=item.node_key in present,
-            is_electable=_is_electable(item),
+            is_electable=is_electable(item),
+            sits_out=item.node_key in absent,
             is_next=item.node_key in elected,
         )
         for item in ranked
@@ -81,13 +89,8 @@ def is_election_pending(state: State) -> bool:
     return state.election_pending
 
 
-def _choose(
-    state: Reads,
-    ranked: list[OrganisationRecord],
-    approvals: dict[str, list[OrganisationName]],
-) -> set[PublicKey]:
+def _choose(state: Reads, eligible: list[OrganisationRecord]) -> set[PublicKey]:
     seats = state.genesis.parameters.super_nodes
-    eligible = [item for item in ranked if _is_electable(item) and approvals[item.name]]
     if len(eligible) < seats:
         return set(state.election.super_nodes)
     return {item.node_key for item in eligible[:seats]}

@@ -22,6 +22,7 @@ from hansa.types import (
 HEAD = 0x01
 ELECTION = 0x02
 COUNTERS = 0x03
+STANDING = 0x04
 ORGANISATION = 0x10
 NODE_KEY = 0x11
 USER = 0x12
@@ -48,6 +49,8 @@ class HeadRecord(Record, frozen=True):
     height: Height
     time_ms: Millis
     total_transactions: int
+    transactions: int
+    """Of the last block alone."""
 
 
 class ElectionRecord(Record, frozen=True):
@@ -73,6 +76,25 @@ class CountersRecord(Record, frozen=True):
     users: int
     datasets: int
     requests: int
+
+
+class StandingEntry(Record, frozen=True):
+    """What one super node did of what it owed in this epoch."""
+
+    node_key: PublicKey
+    acknowledged: int
+    """Blocks whose update and erasure it acknowledged in time."""
+    voted: int
+    """Those of them that its confirm vote helped to decide."""
+
+
+class StandingRecord(Record, frozen=True):
+    """Who was there in this epoch, counted from its blocks; empty again at its end."""
+
+    owed: int
+    """Heights that count."""
+    entries: tuple[StandingEntry, ...]
+    """Sorted by node key; who did nothing has none."""
 
 
 class OrganisationRecord(Record, frozen=True):
@@ -248,6 +270,8 @@ class ErasureEntry(Record, frozen=True):
     super_node: PublicKey
     recorded_height: Height
     """Height of the block that carries it."""
+    has_voted: bool
+    """Whether it carried the super node's confirm vote for that block."""
 
 
 class ErasuresRecord(Record, frozen=True):
@@ -260,11 +284,14 @@ class TrailRecord(Record, frozen=True):
     """Digest of the block of one height: what evidence about the height after it must rest on."""
 
     digest: Digest
+    transactions: int
+    """How many that block has."""
 
 
 HEAD_KEY = bytes([HEAD])
 ELECTION_KEY = bytes([ELECTION])
 COUNTERS_KEY = bytes([COUNTERS])
+STANDING_KEY = bytes([STANDING])
 
 
 def organisation_key(name: str) -> bytes:

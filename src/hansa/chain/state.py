@@ -26,6 +26,8 @@ from hansa.chain.records import (
     Record,
     RequestRecord,
     SeenRecord,
+    StandingRecord,
+    TrailRecord,
     UserRecord,
     VoteRecord,
 )
@@ -168,10 +170,18 @@ class Reads:
 
     def trail(self, height: int) -> Digest | None:
         """Return the digest of a height's block, as far as remembered; the last one's is not yet."""
-        if height < 0:
-            return None
-        found = self.record(records.trail_key(height), records.TrailRecord)
+        found = self.trail_record(height)
         return None if found is None else found.digest
+
+    def trail_record(self, height: int) -> TrailRecord | None:
+        """Return what is remembered of a height's block; of the last one nothing yet."""
+        return None if height < 0 else self.record(records.trail_key(height), TrailRecord)
+
+    @property
+    def standing(self) -> StandingRecord:
+        """What the super nodes owed and did in this epoch so far."""
+        found = self.record(records.STANDING_KEY, StandingRecord)
+        return StandingRecord(0, ()) if found is None else found
 
     def transaction_location(self, transaction: bytes) -> tuple[Height, int] | None:
         """Return (height, index) of a transaction until its expiry has passed; then None."""
@@ -350,7 +360,7 @@ def _genesis_items(genesis: Genesis) -> list[tuple[bytes, bytes]]:
         ]
     count = len(genesis.organisations)
     chosen = tuple(sorted(by_name[name] for name in genesis.super_nodes))
-    head = HeadRecord(Height(0), genesis.time_ms, 0)
+    head = HeadRecord(Height(0), genesis.time_ms, 0, 0)
     election = ElectionRecord(Epoch(0), Height(1), chosen, chosen, ())
     counters = CountersRecord(count, count, count, 0, 0)
     return [

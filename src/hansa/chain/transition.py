@@ -9,18 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from hansa import limits
 from hansa.chain import access, catalogue, membership, records
 from hansa.chain.authenticated import AuthenticatedMap
-from hansa.chain.blocks import Erasure, Result, is_erasure_signed
+from hansa.chain.blocks import Erasure, Result
 from hansa.chain.draft import Acting, Draft, Refused, refuse
 from hansa.chain.election import elect
 from hansa.chain.evidence import Evidence
 from hansa.chain.reasons import NEVER_IN_BLOCK
 from hansa.chain.records import (
     ElectionRecord,
-    ErasureEntry,
-    ErasuresRecord,
     HeadRecord,
     SeenAtRecord,
     SeenRecord,
@@ -28,6 +25,7 @@ from hansa.chain.records import (
     TrailRecord,
     UserRecord,
 )
+from hansa.chain.standing import count_block, record_erasures
 from hansa.chain.state import State
 from hansa.chain.transactions import (
     AddUser,
@@ -102,16 +100,17 @@ def execute(
     """
     assert height == state.height + 1, "blocks are executed in order"
     draft = Draft(state)
-    draft.put(records.trail_key(height - 1), TrailRecord(parent))
+    draft.put(records.trail_key(height - 1), TrailRecord(parent, state.head.transactions))
     draft.keep()
     results = tuple(
         _execute_one(draft, transaction, convict, height=height, time_ms=time_ms, index=index)
         for index, transaction in enumerate(transactions)
     )
     _forget(draft, height)
-    _record_erasures(draft, height, erasures)
+    record_erasures(draft, height, erasures)
+    count_block(draft, height, len(transactions))
     total = state.total_transactions + len(transactions)
-    draft.put(records.HEAD_KEY, HeadRecord(height, time_ms, total))
+    draft.put(records.HEAD_KEY, HeadRecord(height, time_ms, total, len(transactions)))
     draft.keep()
     if height % state.genesis.parameters.epoch_blocks == 0:
         _end_epoch(draft, height)
@@ -306,20 +305,6 @@ def _forget(draft: Draft, height: Height) -> None:
         draft.delete(records.trail_key(oldest))
 
 
-def _record_erasures(draft: Draft, height: Height, erasures: Sequence[Erasure]) -> None:
-    for erasure in erasures:
-        entry = ErasureEntry(
-            round=erasure.round,
-            outcome=erasure.outcome,
-            digest=erasure.digest,
-            copies=erasure.copies,
-            super_node=erasure.super_node,
-            recorded_height=height,
-        )
-        entries = (*draft.erasures(erasure.height), entry)
-        draft.put(records.erasures_key(erasure.height), ErasuresRecord(entries))
-
-
 def _end_epoch(draft: Draft, height: Height) -> None:
     """Let the votes as of now decide who decides from the next height."""
     before = draft.election
@@ -333,29 +318,5 @@ def _end_epoch(draft: Draft, height: Height) -> None:
         changes=changes,
     )
     draft.put(records.ELECTION_KEY, after)
+    draft.delete(records.STANDING_KEY)
     draft.keep()
-
-
-def is_erasure_valid(state: State, erasure: Erasure, height: Height) -> bool:
-    """Tell whether a block at `height` may carry an acknowledgement; the state is the one before it.
-
-    It must be for an earlier height of this or the last epoch, by a super node of that height, well
-    signed, remembered still, and the first of that super node for that height and round.
-    """
-    past, election = erasure.height, state.election
-    epoch_blocks = state.genesis.parameters.epoch_blocks
-    lifetime = state.genesis.parameters.transaction_lifetime_heights
-    if erasure.alliance != state.alliance or not max(0, height - lifetime) < past < height:
-        return False
-    if past >= election.first_height:
-        chosen = election.super_nodes
-    elif past >= election.first_height - epoch_blocks:
-        chosen = election.previous_super_nodes
-    else:
-        return False
-    if erasure.super_node not in chosen or not 0 <= erasure.round <= limits.ROUND_MAX:
-        return False
-    if len(erasure.digest) != 32 or not 0 <= erasure.copies <= limits.BLOCK_TRANSACTIONS_MAX:
-        return False
-    known = {(entry.super_node, entry.round) for entry in state.erasures(past)}
-    return (erasure.super_node, erasure.round) not in known and is_erasure_signed(erasure)

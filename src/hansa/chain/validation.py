@@ -15,9 +15,10 @@ from hansa.chain.evidence import Evidence, Pair
 from hansa.chain.findings import Finding, is_finding_signed, is_finding_sound
 from hansa.chain.genesis import Parameters
 from hansa.chain.reasons import NEVER_IN_BLOCK
+from hansa.chain.standing import is_erasure_valid
 from hansa.chain.state import State
 from hansa.chain.transactions import Transaction, is_author_signature
-from hansa.chain.transition import Convict, Execution, execute, is_erasure_valid
+from hansa.chain.transition import Convict, Execution, execute
 from hansa.codec import encode
 from hansa.errors import InvalidError
 from hansa.types import NO_DIGEST, Digest, Height, Millis, PublicKey, Round
@@ -64,7 +65,9 @@ def judge(state: State, transaction: Transaction, *, height: Height, time_ms: Mi
     return RULES.judge(state, transaction, height, time_ms)
 
 
-def validate_erasures(state: State, erasures: Sequence[Erasure], height: Height) -> None:
+def validate_erasures(
+    state: State, erasures: Sequence[Erasure], height: Height, parent: Digest
+) -> None:
     """Check the acknowledgements of a block at `height` against the state before it.
 
     Raises:
@@ -75,7 +78,7 @@ def validate_erasures(state: State, erasures: Sequence[Erasure], height: Height)
     if len({_slot(erasure) for erasure in erasures}) != len(erasures):
         raise InvalidError("A block carries the same acknowledgement twice.")
     for erasure in erasures:
-        if not is_erasure_valid(state, erasure, height):
+        if not is_erasure_valid(state, erasure, height, parent):
             raise InvalidError(f"An acknowledgement for height {erasure.height} is not valid.")
 
 
@@ -137,7 +140,9 @@ def build_block(
     for erasure in erasures:
         if len(fresh) == limits.ERASURES_PER_BLOCK_MAX:
             break
-        if _slot(erasure) not in fresh and is_erasure_valid(state, erasure, height):
+        if _slot(erasure) not in fresh and is_erasure_valid(
+            state, erasure, height, parent_digest(state, parent)
+        ):
             fresh[_slot(erasure)] = erasure
     held = tuple(fresh.values())
 
@@ -192,7 +197,7 @@ def validate_block(
     header = block.header
     _check_fields(state, header)
     _check_size(state.genesis.parameters, block)
-    validate_erasures(state, block.erasures, header.height)
+    validate_erasures(state, block.erasures, header.height, parent_digest(state, parent))
     validate_findings(state, block.findings)
     for transaction in block.transactions:
         if transaction.digest() not in verified and not is_author_signature(transaction):

@@ -47,7 +47,7 @@ def ls(acting: Acting, limit: int, before: int | None) -> None:
 @click.argument("height", type=click.IntRange(1))
 @acting
 def show(acting: Acting, height: int) -> None:
-    """Show one block: who led, who signed, what it holds, which copies were erased."""
+    """Show one block: who led, who signed, what it holds, which copies were erased, who rejected what."""
     detail = acting.run(lambda client: client.get(f"/v1/blocks/{height}", rest.BlockDetail))
     if acting.as_json:
         acting.print_json(detail)
@@ -89,3 +89,27 @@ def show(acting: Acting, height: int) -> None:
         ),
         none="no erasures",
     )
+    if detail.findings:
+        print_table(
+            (
+                "rejected by",
+                "height",
+                "round",
+                "why",
+                "block",
+                "transactions",
+                "decided all the same",
+            ),
+            (
+                (
+                    item.organisation,
+                    item.height,
+                    item.round,
+                    item.code,
+                    short(item.digest) if item.digest.strip("0") else "none came",
+                    ", ".join(item.rejected),
+                    "yes" if item.is_settled else "",
+                )
+                for item in detail.findings
+            ),
+        )

@@ -30,7 +30,7 @@ def ls(acting: Acting) -> None:
         )
     )
     print_table(
-        ("organisation", "super node", "elected next", "votes", "from"),
+        ("organisation", "super node", "elected next", "votes", "from", "there"),
         (
             (
                 item.organisation,
@@ -38,10 +38,19 @@ def ls(acting: Acting) -> None:
                 "yes" if item.is_next else "",
                 item.votes,
                 ", ".join(item.voters),
+                _presence(item),
             )
             for item in view.candidates
         ),
     )
+
+
+def _presence(item: rest.CandidateView) -> str:
+    """Return how often a super node was there in this epoch, of how often it was owed."""
+    if not item.owed:
+        return ""
+    text = f"voted {item.voted}, erased {item.acknowledged} of {item.owed}"
+    return f"{text}: sits out" if item.sits_out else text
 
 
 @supernode.command(

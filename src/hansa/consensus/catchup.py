@@ -12,6 +12,8 @@ from hansa.consensus.messages import Blocks, GetBlocks, Status
 from hansa.types import Height, PublicKey
 
 ANSWER_TIMEOUT_MS = 5_000
+REST_MS = 200
+"""How long nobody is asked after all have failed."""
 PEERS_KNOWN_MAX = limits.ORGANISATIONS_MAX
 
 
@@ -75,10 +77,11 @@ class CatchUp:
         ]
         helpful = [key for key in higher if key not in self._unhelpful]
         if not helpful:
-            # All have failed once: begin anew, a peer may have recovered.
-            self._unhelpful.clear()
-            helpful = higher
-        if not helpful:
+            # All have failed: rest, then begin anew, for a peer may have recovered. Without the rest a
+            # false answer would be a question again at once, and on a link that repeats what it
+            # carries their number would grow for ever.
+            if higher and not context.is_timer_set("sync"):
+                context.set_timer("sync", REST_MS)
             return
         # Spread over the peers, without chance: by height.
         self._asked = sorted(helpful)[own % len(helpful)]
@@ -86,8 +89,10 @@ class CatchUp:
         context.send(self._asked, GetBlocks(Height(own + 1), limits.BLOCKS_PER_SYNC_ANSWER_MAX))
 
     def give_up(self) -> None:
-        """The awaited answer did not come or was bad: ask another."""
-        if self._asked is not None:
+        """The awaited answer did not come: ask another; or the rest is over: ask all anew."""
+        if self._asked is None:
+            self._unhelpful.clear()
+        else:
             self._unhelpful.add(self._asked)
             self._asked = None
             self._context.cancel_timer("sync")

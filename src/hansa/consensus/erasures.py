@@ -5,7 +5,7 @@ quiet a block of their own takes them up.
 """
 
 from hansa import limits
-from hansa.chain.blocks import Block, Erasure, is_erasure_signed, sign_erasure
+from hansa.chain.blocks import Block, Erasure, SignedVote, is_erasure_signed, sign_erasure
 from hansa.consensus.context import Context
 from hansa.consensus.messages import Erased
 from hansa.consensus.rounds import HeightState
@@ -52,10 +52,19 @@ class Erasures:
             named = decided.header.digest()
             erased = past.erased.get(round_number)
             copies = erased[1] if erased is not None else 0
-            self._sign(past.height, round_number, "committed", named, copies)
+            own = past.own.get((round_number, "confirm"))
+            vote = own if own is not None and own.vote.digest == named else None
+            self._sign(past.height, round_number, "committed", named, copies, vote=vote)
 
     def _sign(
-        self, height: int, round_number: int, outcome: str, named: Digest, count: int
+        self,
+        height: int,
+        round_number: int,
+        outcome: str,
+        named: Digest,
+        count: int,
+        *,
+        vote: SignedVote | None = None,
     ) -> None:
         context = self._context
         assert outcome in {"committed", "failed"}
@@ -67,6 +76,7 @@ class Erasures:
                 outcome,  # type: ignore[arg-type]
                 named,
                 count,
+                vote.signature if vote is not None else Signature(b""),
                 context.node,
                 Signature(b""),
             ),

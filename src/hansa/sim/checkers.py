@@ -224,7 +224,7 @@ class Checkers:
             return
         draft = Draft(self.state)
         tip = self.state.alliance if self._parent is None else self._parent.block.header.digest()
-        draft.put(records.trail_key(self.state.height), records.TrailRecord(tip))
+        draft.put(records.trail_key(self.state.height), records.TrailRecord(tip, 0))
         if not convict_at(0)(evidence, draft):
             self.violate(f"an honest node accuses of {kind_of(evidence)} and proves nothing")
         if accused(evidence) not in self._faulty:

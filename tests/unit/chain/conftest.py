@@ -170,19 +170,21 @@ class Alliance:
         parts = tuple(CertificateSignature(item.voter, item.signature) for item in signed)
         return Certificate(vote, parts)
 
-    def erasure(self, name: str, height: int, **changes: object) -> Erasure:
-        """Return an organisation's node's signed acknowledgement."""
+    def erasure(
+        self, name: str, height: int, *, has_voted: bool = False, **changes: object
+    ) -> Erasure:
+        """Return an organisation's node's signed acknowledgement, with its vote if it has voted."""
+        node = key(f"{name} node")
+        named = bytes(32)
+        if 1 <= height <= len(self.blocks):
+            named = self.blocks[height - 1].block.header.digest()
+        epoch = (height - 1) // self.genesis.parameters.epoch_blocks
+        vote = Vote(self.state.alliance, epoch, height, 0, "confirm", named)
+        signature = sign_vote(vote, node).signature if has_voted else b""
         bare = Erasure(
-            self.state.alliance,
-            height,
-            0,
-            "committed",
-            bytes(32),
-            1,
-            key(f"{name} node").public,
-            b"",
+            self.state.alliance, height, 0, "committed", named, 1, signature, node.public, b""
         )
-        return sign_erasure(msgspec.structs.replace(bare, **changes), key(f"{name} node"))
+        return sign_erasure(msgspec.structs.replace(bare, **changes), node)
 
     def claim(self, owner: str, content: str = "1", **changes: object) -> VersionClaim:
         """Return a version as the owner's node attests it."""

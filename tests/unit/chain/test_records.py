@@ -10,7 +10,7 @@ def test_kinds_are_distinct() -> None:
         for name, value in vars(records).items()
         if name.isupper() and isinstance(value, int)
     }
-    assert 17 == len(kinds) == len(set(kinds.values()))
+    assert 18 == len(kinds) == len(set(kinds.values()))
     assert all(0 < value < 256 for value in kinds.values())
 
 
@@ -34,6 +34,7 @@ def test_keys() -> None:
         records.HEAD: records.HEAD_KEY,
         records.ELECTION: records.ELECTION_KEY,
         records.COUNTERS: records.COUNTERS_KEY,
+        records.STANDING: records.STANDING_KEY,
     }
     for kind, key in keys.items():
         assert kind == key[0]

@@ -18,7 +18,7 @@ from hansa.chain.transactions import (
     VoteSuperNodes,
     sign_transaction,
 )
-from hansa.chain.transition import execute, is_erasure_valid
+from hansa.chain.transition import execute
 from hansa.chain.validation import convict_at, judge
 
 VOTE = VoteSuperNodes(("health",))
@@ -252,49 +252,3 @@ def test_hash_seeds_do_not_matter(request) -> None:
     }
     assert 1 == len(found)
     assert found.pop().strip()
-
-
-def test_erasures_are_judged(alliance) -> None:
-    """An acknowledgement counts once, from a super node of its height, for a past height, signed."""
-    alliance.commit(alliance.sign("health", VOTE))
-    state = alliance.state
-    good = alliance.erasure("energy", 1)
-    assert is_erasure_valid(state, good, 2)
-    assert is_erasure_valid(state, alliance.erasure("energy", 1, round=1, outcome="failed"), 2)
-    wrong = (
-        alliance.erasure("transport", 1),  # an ordinary node
-        alliance.erasure("energy", 2),  # not past
-        alliance.erasure("energy", 0),  # the genesis has no copies
-        alliance.erasure("energy", 1, alliance=bytes(32)),
-        alliance.erasure("energy", 1, round=-1),
-        alliance.erasure("energy", 1, copies=-1),
-        alliance.erasure("energy", 1, digest=b"short"),
-        msgspec.structs.replace(good, copies=2),  # not what was signed
-    )
-    for erasure in wrong:
-        assert not is_erasure_valid(state, erasure, 2), erasure
-    alliance.commit(erasures=(good,))
-    (entry,) = alliance.state.erasures(1)
-    assert (good.super_node, 2) == (entry.super_node, entry.recorded_height)
-    assert not is_erasure_valid(alliance.state, good, 3), "once"
-
-
-def test_erasures_of_the_last_set_and_their_end(alliance, kit) -> None:
-    """The outgoing set may still acknowledge; old heights are forgotten."""
-    elected = ("health", "planning", "safety", "transport")
-    alliance.commit(*(alliance.sign(name, VoteSuperNodes(elected)) for name in kit.NAMES))
-    while alliance.state.height < 8:
-        alliance.commit()
-    assert kit.key("energy node").public not in alliance.state.super_nodes()
-    assert is_erasure_valid(alliance.state, alliance.erasure("energy", 8), 9)
-    assert not is_erasure_valid(alliance.state, alliance.erasure("safety", 8), 9)
-    alliance.commit(erasures=(alliance.erasure("energy", 8),))
-    assert is_erasure_valid(alliance.state, alliance.erasure("safety", 9), 10)
-    while alliance.state.height < 17:
-        alliance.commit()
-    late = alliance.erasure("environment", 8)
-    assert not is_erasure_valid(alliance.state, late, 18), "two epochs ago"
-    assert alliance.state.erasures(8)
-    while alliance.state.height < 28:
-        alliance.commit()
-    assert () == alliance.state.erasures(8)

@@ -15,6 +15,7 @@ def _block(**more: object) -> rest.BlockDetail:
         "summary": SUMMARY, "parent": "cd" * 32, "state_root": "ef" * 32,
         "super_nodes": ["health", "safety"], "next_super_nodes": ["health"],
         "signers": ["health"], "transactions": [detail()], "erasures": [erasure()],
+        "findings": [],
     }  # fmt: skip
     return rest.BlockDetail(**(values | more))  # type: ignore[arg-type]
 
@@ -48,6 +49,28 @@ def test_show_tells_a_refusal_with_its_code(desk: Desk) -> None:
     """A refused transaction says why."""
     desk.answers["/v1/blocks/7"] = _block(transactions=[detail(accepted=False, code="no-role")])
     assert "refused: no-role" in desk("block", "show", "7").stdout
+
+
+def test_show_tells_who_rejected_what(desk: Desk) -> None:
+    """What step 5 came to at the height before: who, which block, why, and whether it passed."""
+    told = rest.FindingView(
+        organisation="safety", height=6, round=0, code="copies", digest="cd" * 32,
+        rejected=[f"{TX}: not-openable"], is_settled=True,
+    )  # fmt: skip
+    missing = rest.FindingView("health", 6, 1, "no-proposal", "00" * 32, [], is_settled=False)
+    desk.answers["/v1/blocks/7"] = _block(findings=[told, missing])
+    text = desk("block", "show", "7").stdout
+    for word in ("rejected by", "safety", "copies", "not-openable", "yes", "none came"):
+        assert word in text
+    assert "rejected by" not in _shown(desk)
+    assert TX in desk.json("block", "show", "7")["findings"][0]["rejected"][0]
+
+
+def _shown(desk: Desk) -> str:
+    before, desk.answers["/v1/blocks/7"] = desk.answers["/v1/blocks/7"], _block()
+    text = desk("block", "show", "7").stdout
+    desk.answers["/v1/blocks/7"] = before
+    return text
 
 
 def test_heights_begin_with_one(desk: Desk) -> None:

@@ -8,7 +8,7 @@ VIEW = rest.SuperNodesView(
     candidates=[
         rest.CandidateView(
             organisation="safety", votes=2, voters=["health", "safety"], is_super_node=True,
-            is_next=False,
+            is_next=False, owed=4, acknowledged=3, voted=1, sits_out=True,
         )
     ],
 )  # fmt: skip
@@ -20,6 +20,7 @@ def test_ls(desk: Desk) -> None:
     text = desk("supernode", "ls").stdout
     assert "2, ends at height 24" in text
     assert "health, safety" in text
+    assert "voted 1, erased 3 of 4: sits out" in text
     assert desk.json("supernode", "ls")["candidates"][0]["votes"] == 2
 
 

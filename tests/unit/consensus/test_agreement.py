@@ -5,7 +5,9 @@ import pytest
 
 from hansa.chain.blocks import Vote, sign_vote
 from hansa.consensus.effects import ReportFault, Send
+from hansa.consensus.events import Submitted
 from hansa.consensus.messages import BlockDecided, Confirm, Propose, Review, decode_message
+from hansa.sim.members import START_MS
 from hansa.types import NO_DIGEST, Digest, Round
 
 
@@ -84,13 +86,36 @@ def test_two_of_four_decide_nothing(quiet) -> None:
     assert 1 == len(set(world.heights()))
 
 
+def test_who_is_away_sits_out_and_comes_back(quiet) -> None:
+    """An epoch away costs the seat; while others are there too, approvals alone do not keep it."""
+    world = quiet.world
+    everybody = tuple(member.name for member in world.members)
+    for index, client in enumerate(world.clients):
+        replica = world.nodes[index].replica
+        vote = client.sign(
+            client.vote(everybody), height=replica.height, time_ms=START_MS + world.now_ms
+        )
+        world.submit(index, Submitted(client.seal(vote, replica.sealing_notices())))
+    world.run_for(3_000)
+    state = world.nodes[0].replica.state
+    seated = [index for index in range(4) if world.members[index].node in state.super_nodes()]
+    away = seated[-1]
+    gone = world.members[away].node
+    world.crash(world.nodes[away])
+    epoch = state.epoch()
+    while world.nodes[seated[0]].replica.state.epoch() < epoch + 2:
+        quiet.submit(seated[0])
+        world.run_for(400)
+    state = world.nodes[seated[0]].replica.state
+    assert gone not in state.super_nodes()
+    assert 3 == len(set(state.super_nodes()) & {world.members[index].node for index in range(4)})
+    assert [] == world.checkers.violations
+
+
 def test_votes_elect_a_new_set(quiet) -> None:
     """Empty blocks lead to the epoch's end; the new set decides from the next height."""
     world = quiet.world
     names = tuple(member.name for member in world.members[2:6])
-    from hansa.consensus.events import Submitted
-    from hansa.sim.members import START_MS
-
     for index, client in enumerate(world.clients):
         replica = world.nodes[index].replica
         transaction = client.sign(

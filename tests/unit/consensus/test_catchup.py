@@ -126,3 +126,24 @@ def test_a_status_of_another_alliance_says_nothing(context) -> None:
     assert 0 == catch_up.height_of(peer)
     assert catch_up.take_status(peer, good)
     assert 4 == catch_up.height_of(peer)
+
+
+def test_after_all_have_failed_nobody_is_asked_for_a_while(context) -> None:
+    """False answers on a link that repeats them would else multiply without end (seed 112)."""
+    catch_up, peers = CatchUp(context), context.super_peers()
+    for peer in peers[:2]:
+        catch_up.note(peer, 5)
+    for _ in range(2):
+        catch_up.request()
+        catch_up.give_up()
+    context.take_effects()
+    for _ in range(3):
+        catch_up.request()
+    assert [None] == [catch_up._asked]
+    assert ["SetTimer"] == [type(effect).__name__ for effect in context.take_effects()]
+    assert context.is_timer_set("sync")
+    context.now = type(context.now)(context.now.wall_ms, 10_000)
+    assert context.take_timer("sync")
+    catch_up.give_up()
+    catch_up.request()
+    assert catch_up._asked in peers[:2]

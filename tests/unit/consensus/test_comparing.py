@@ -61,7 +61,7 @@ def proofs(replica, effects) -> list[str]:
     for effect in effects:
         if isinstance(effect, Accuse):
             draft = Draft(replica.state)
-            draft.put(trail_key(0), TrailRecord(replica.state.alliance))
+            draft.put(trail_key(0), TrailRecord(replica.state.alliance, 0))
             assert convict_at(0)(effect.evidence, draft)
             found.append(kind_of(effect.evidence))
     return found

@@ -101,7 +101,7 @@ def test_a_buffer_that_is_dropped_and_not_overwritten(world: World) -> None:
 def test_an_erasure_acknowledged_too_early(world: World) -> None:
     """ERASED goes out while the copies are here."""
     node, checkers = world.nodes[0], fresh(world)
-    erasure = Erasure(world.alliance, 1, 0, "committed", bytes(32), 1, node.key, bytes(64))
+    erasure = Erasure(world.alliance, 1, 0, "committed", bytes(32), 1, b"", node.key, bytes(64))
     checkers.sent(node.key, node.replica, encode(Erased((erasure,))))
     assert [] == checkers.violations
     node.replica._vault.hold(1, 0, b"t" * 32, b"x")

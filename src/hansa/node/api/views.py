@@ -4,6 +4,7 @@ import msgspec
 
 from hansa.chain.blocks import CertifiedBlock, Erasure
 from hansa.chain.election import tally
+from hansa.chain.findings import Finding
 from hansa.chain.records import DatasetRecord, OrganisationRecord, RequestRecord, UserRecord
 from hansa.chain.state import State
 from hansa.chain.transactions import RegisterDataset, RequestAccess, derive_id
@@ -15,6 +16,7 @@ from hansa.rest import (
     CandidateView,
     DatasetView,
     ErasureView,
+    FindingView,
     OrganisationView,
     RequestView,
     TransactionDetail,
@@ -90,6 +92,8 @@ def organisation_views(state: State) -> list[OrganisationView]:
 
 def candidate_views(state: State) -> list[CandidateView]:
     """Return the tally of votes for people, the first first."""
+    owed = state.standing
+    done = {entry.node_key: entry for entry in owed.entries}
     return [
         CandidateView(
             organisation=standing.organisation,
@@ -97,6 +101,10 @@ def candidate_views(state: State) -> list[CandidateView]:
             voters=list(standing.voters),
             is_super_node=standing.is_super_node,
             is_next=standing.is_next,
+            owed=owed.owed if standing.is_super_node else 0,
+            acknowledged=done[standing.node_key].acknowledged if standing.node_key in done else 0,
+            voted=done[standing.node_key].voted if standing.node_key in done else 0,
+            sits_out=standing.sits_out,
         )
         for standing in tally(state)
     ]
@@ -227,6 +235,20 @@ def block_detail(state: State, certified: CertifiedBlock) -> BlockDetail:
             transaction_detail(state, certified, index) for index in range(len(block.transactions))
         ],
         erasures=[erasure_view(names, erasure, header.height) for erasure in block.erasures],
+        findings=[finding_view(names, finding, header.parent) for finding in block.findings],
+    )
+
+
+def finding_view(names: dict[PublicKey, str], finding: Finding, parent: Digest) -> FindingView:
+    """Return why a super node rejected something, as the next block carries it."""
+    return FindingView(
+        organisation=names.get(finding.reviewer, finding.reviewer.hex()),
+        height=finding.height,
+        round=finding.round,
+        code=finding.code,
+        digest=finding.digest.hex(),
+        rejected=[f"{item.transaction.hex()}: {item.code}" for item in finding.verdicts],
+        is_settled=finding.digest == parent,
     )
 
 

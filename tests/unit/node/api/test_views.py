@@ -3,6 +3,7 @@
 import pytest
 
 from hansa.chain.blocks import Erasure
+from hansa.chain.findings import Finding, Verdict
 from hansa.chain.state import State
 from hansa.chain.transactions import AdmitOrganisation, Description, Redescribe, VoteSuperNodes
 from hansa.errors import InvalidError
@@ -62,6 +63,19 @@ def test_descriptions_and_acknowledgements_for_people() -> None:
     shown = views.operation_view(Redescribe(bytes(16), description))
     assert "T" == shown["description"]["title"]
     assert not {"words", "features"} & set(shown["description"])
-    erasure = Erasure(bytes(32), 3, 1, "failed", bytes(32), 2, PublicKey(b"k" * 32), b"")
+    finding = Finding(
+        b"a" * 32, 4, 1, bytes(32), b"d" * 32, "copies", (Verdict(b"t" * 32, "reseal"),), b"k", b""
+    )
+    told = views.finding_view({b"k": "energy"}, finding, b"d" * 32)
+    assert ("energy", 4, 1, "copies", True) == (
+        told.organisation,
+        told.height,
+        told.round,
+        told.code,
+        told.is_settled,
+    )
+    assert [f"{(b't' * 32).hex()}: reseal"] == told.rejected
+    assert not views.finding_view({}, finding, bytes(32)).is_settled
+    erasure = Erasure(bytes(32), 3, 1, "failed", bytes(32), 2, b"", PublicKey(b"k" * 32), b"")
     assert "energy" == views.erasure_view({erasure.super_node: "energy"}, erasure, 5).organisation
     assert (b"k" * 32).hex() == views.erasure_view({}, erasure, 5).organisation
