@@ -132,10 +132,7 @@ def _credit(draft: Draft, entry: ErasureEntry) -> None:
 def sitting_out(state: Reads) -> frozenset[PublicKey]:
     """Return the super nodes that would sit out the next epoch if this one ended now."""
     standing = state.standing
-    if (
-        standing.owed < OWED_MIN
-        or state.head.height < counted_until(state) + PATIENCE_HEIGHTS
-    ):
+    if standing.owed < OWED_MIN or state.head.height < counted_until(state) + PATIENCE_HEIGHTS:
         return frozenset()
     credited = {item.node_key: item for item in standing.entries}
     found = set()

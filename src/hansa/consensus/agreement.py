@@ -8,6 +8,19 @@
     upon a quorum of confirms for a block that is here          → decide (line 49)
     upon f+1 super nodes in a later round                       → follow them (line 55)
 
+The seed's ten steps, each where it is done (docs/spec/agreement.md says what each does):
+
+     1 forwarding until the master is found      `outbox`, `Dialogue.admit`, `Dialogue._take_submit`
+     2 verified before any agreement, refused    `Pool.admit`, `Proposer.refuse`; appeal: `Outbox._appeal`
+     3 PROPOSE with copies and results           `Agreement._rule_propose`, `Proposer.propose`
+     4 REVIEW with reasons                       `Agreement._rule_vote`, `Inspector.review`, `_cast_review`
+     5 comparison, RESPONSE                      `Comparison.respond`, `judge_findings`, `Hearing.take_response`
+     6 CONFIRM, lock                             `Agreement._lock`, `_cast_confirm`
+     7 BLOCK and ERASE, with their proof         `Agreement._rule_decide`, `Replica._commit`, `Hearing.take_erase`
+     8 append, erase, ERASED                     `Replica._commit`, `Agreement.finish`, `erasures`
+     9 FAILED: erased, client told, next round   `Agreement._enter_round`, `_order_erasure`, `_leave_out_rejected`
+    10 next height, next master                  `Agreement.begin_height`, `schedule`
+
 Deviations from the paper's text: votes and locked bodies are durable before they are sent; a proposal
 is waited for only if there is a reason to expect one; copies are erased when a round ends, and a block
 proposed again carries the quorum's reviews instead of its copies (DESIGN §6). Invariant 1: one vote for

@@ -1,5 +1,10 @@
 """Whose turn it is."""
 
+from itertools import groupby
+
+import pytest
+
+from hansa.codec import digest
 from hansa.consensus.schedule import RECENT_BLOCKS, Schedule, draw_order, window_start
 from hansa.types import Digest, Height, PublicKey
 
@@ -69,3 +74,47 @@ def test_old_headers_are_forgotten() -> None:
 def test_orders_are_permutations() -> None:
     """A draw loses nobody."""
     assert set(MEMBERS) == set(draw_order(MEMBERS, "tag", b"seed"))
+
+
+@pytest.mark.parametrize(("super_nodes", "liars"), [(4, 1), (4, 2), (7, 2), (10, 9)])
+def test_colluders_who_choose_their_batches_gain_no_height(super_nodes: int, liars: int) -> None:
+    """Every colluding master tries sixty-four blocks and takes the one that serves them best.
+
+    However many they are and whatever they want (to lead first, or next, or in a row), in round 0
+    they lead exactly their share of each window, so of each epoch and of the whole chain.
+    """
+    members = tuple(PublicKey(bytes([number]) * 32) for number in range(1, super_nodes + 1))
+    colluders = set(members[:liars])
+    wishes = (
+        lambda order: sum(member in colluders for member in order[: super_nodes // 2]),
+        lambda order: order[0] in colluders,
+        lambda order: max(
+            (sum(1 for _ in run) for own, run in groupby(order, colluders.__contains__) if own),
+        ),
+    )
+    for wish in wishes:
+        schedule = Schedule(Digest(bytes(32)), 3 * super_nodes)
+        led: dict[PublicKey, int] = dict.fromkeys(members, 0)
+        granted, total, windows = 0, 0, 24
+        for height in range(1, windows * super_nodes + 1):
+            master = schedule.master(Height(height), 0, members)
+            led[master] += 1
+            choices = range(64 if master in colluders else 1)
+            blocks = [
+                (digest("test.block", bytes([choice]), height.to_bytes(8, "big")), choice)
+                for choice in choices
+            ]
+
+            def order_after(block, total=total) -> list[PublicKey]:
+                return draw_order(
+                    members, "hansa.master-order.1", (total + block[1]).to_bytes(8, "big"), block[0]
+                )
+
+            best = max(blocks, key=lambda block: wish(order_after(block)))
+            granted += wish(order_after(best)) > wish(order_after(blocks[0]))
+            total += best[1]
+            schedule.extend(height, best[0], total)
+            if height % super_nodes == 0:
+                assert {height // super_nodes} == set(led.values())
+        assert windows * liars == sum(led[member] for member in colluders)
+        assert granted or liars == 1, "they did get what they wished: only no height more"
