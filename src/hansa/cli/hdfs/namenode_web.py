@@ -5,6 +5,7 @@ by the client library, which is an order of magnitude faster.
 """
 
 import json
+import urllib.error
 import urllib.parse
 import urllib.request
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from hansa.cli.hdfs.configuration import HOST, SUPERUSER
 from hansa.errors import UnavailableError
 
-_ASK_S_MAX = 5.0
+_ASK_S_MAX = 30
 
 
 class NameNodeWeb:
@@ -57,8 +58,12 @@ class NameNodeWeb:
         query = urllib.parse.urlencode({"op": operation, "user.name": SUPERUSER, **parameters})
         try:
             self._ask("PUT", f"/webhdfs/v1{urllib.parse.quote(path)}?{query}")
-        except (OSError, ValueError) as error:
+        except urllib.error.HTTPError as error:
             raise UnavailableError(f"The NameNode refuses {operation} of {path}.") from error
+        except (OSError, ValueError) as error:
+            raise UnavailableError(
+                f"The NameNode does not answer at {operation} of {path}."
+            ) from error
 
     def _ask(self, method: str, path: str) -> bytes:
         """Send a request; through no proxy, whatever the environment says."""
