@@ -40,6 +40,7 @@ from hansa.storage.hdfs import HdfsSettings, HdfsStore
 from hansa.storage.hdfs.settings import connect
 from hansa.storage.hdfs.writing import options_for
 from hansa.storage.names import name_pack
+from hansa.storage.reading import read_many
 from hansa.system import SystemClock, SystemEntropy
 from hansa.types import Address
 
@@ -128,7 +129,7 @@ class Bench:
         paths = [f"{place}/raw/{name.hex()}" for name in names]
         try:
             self._write(repeat, raw, store, names, paths)
-            self._read(repeat, raw, store, names, paths)
+            self._read(repeat, raw, store, opened.versions.chunks, names, paths)
             self._read_at_random(repeat, raw, opened.versions.chunks, names, paths)
         finally:
             opened.close()
@@ -173,15 +174,19 @@ class Bench:
         repeat: int,
         raw: hdfs_native.Client,
         store: HdfsStore,
+        chunks: ChunkStore,
         names: list[bytes],
         paths: list[str],
     ) -> None:
-        """Read whole packs: in ranges, some at a time as in a fetch, beside the client's stream; and one by one."""
+        """Read whole packs: as a node does for a fetch, beside the client's stream; and 8 MiB one by one."""
         size = self.options.pack_mib * limits.MIB
         places = range(0, size, PIECE_BYTES)
         spent = {"raw": 0.0, "hansa": 0.0}
         singly = {"raw": 0.0, "hansa": 0.0}
-        with ThreadPoolExecutor(limits.CLIENT_WINDOWS_IN_FLIGHT_MAX) as pool:
+        with (
+            ThreadPoolExecutor(limits.CLIENT_WINDOWS_IN_FLIGHT_MAX) as pool,
+            ThreadPoolExecutor(limits.READERS_MAX) as readers,
+        ):
             for at, (name, path) in enumerate(zip(names, paths, strict=True)):
                 reader = raw.read(path)
 
@@ -194,8 +199,13 @@ class Bench:
                 def by_store(start: int, name: bytes = name) -> int:
                     return len(store.get(name_pack(name), start, min(PIECE_BYTES, size - start)))
 
-                def some_at_a_time(by_store: Callable[[int], int] = by_store) -> None:
-                    assert size == sum(pool.map(by_store, places))
+                def by_addresses(start: int, name: bytes = name) -> int:
+                    ends = range(start, min(start + PIECE_BYTES, size), RANGE_BYTES)
+                    wanted = [Address(name, at, min(RANGE_BYTES, size - at)) for at in ends]
+                    return sum(map(len, read_many(chunks.addresses, wanted, readers)))
+
+                def some_at_a_time(by_addresses: Callable[[int], int] = by_addresses) -> None:
+                    assert size == sum(pool.map(by_addresses, places))
 
                 _take_turns(at, spent, {"raw": stream, "hansa": some_at_a_time})
                 each = {

@@ -113,7 +113,8 @@ UPLOAD_BATCH_BYTES_MAX = 8 * MIB
 READ_GAP_BYTES_MAX = 256 * KIB
 """Bytes nobody asked for between two chunks of a pack that are read with them: cheaper than a second
 positioned read."""
-READ_RUN_BYTES_MAX = 16 * MIB
+READ_RUN_BYTES_MAX = 2 * MIB
+"""Longer runs are read in parts, some at a time: one piece of memory of many MiB costs more than a call."""
 READERS_MAX = 4
 """Threads that read several packs at the same time for one question."""
 CONTENT_RANGE_BYTES_MAX = 8 * MIB

@@ -190,10 +190,11 @@ def read_back(client: Client, path: str, pulse: Pulse) -> tuple[bytes, int]:
     reader = client.read(path)
     if not len(reader):
         return compute_digest([])
-    return compute_digest(_watched(reader.read_range_stream(0, len(reader)), pulse))
+    return compute_digest(watched(reader.read_range_stream(0, len(reader)), pulse))
 
 
-def _watched(pieces: Iterable[bytes], pulse: Pulse) -> Iterator[bytes]:
+def watched(pieces: Iterable[bytes], pulse: Pulse) -> Iterator[bytes]:
+    """Yield pieces; the pulse is told of each, and ends it when nobody waits any more."""
     for piece in pieces:
         yield piece
         pulse.beat()

@@ -241,7 +241,7 @@ def test_a_long_read_has_a_deadline(client, store, monkeypatch) -> None:
     monkeypatch.setattr(limits, "HDFS_TRANSFER_MS_MIN", 30)
     store.put("a", [b"bytes"])
     release = threading.Event()
-    client.fault("pread", hang(release))
+    client.fault("stream", hang(release))
     assert store.get("a") == b"bytes"
     release.set()
 
