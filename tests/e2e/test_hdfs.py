@@ -182,13 +182,13 @@ def test_rot_is_read_past_and_then_named(city: LocalAlliance, shell: Shell, tmp_
     path = tmp_path / "in.bin"
     path.write_bytes(random.Random(12).randbytes(3_000_000))
     published = _publish(shell, _profile(city, "energy"), path, "Rotten readings")
-    manifests = [
-        p
-        for number in range(3)
-        for p in block_files(cluster, number)
-        if p.name not in before and not p.name.endswith(".meta")
-    ]
-    assert len(manifests) == 2, "two replicas of one new block: the manifest's"
+
+    def replicas() -> list[Path]:
+        found = (p for number in range(3) for p in block_files(cluster, number))
+        return [p for p in found if p.name not in before and p.suffix != ".meta"]
+
+    wait_for(lambda: len(replicas()) == 2, 60)
+    manifests = replicas()
     energy = ("--profile", _profile(city, "energy"))
 
     flip_byte(manifests[0], manifests[0].stat().st_size // 2)
