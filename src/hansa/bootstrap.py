@@ -3,7 +3,7 @@
     <folder>/  node.toml  genesis.hansa  node.key  directory.key  certificate.pem  lock  node.json
                ledger/ (blocks, state, votes)  index/  table.mdb  node.mdb  journal/  store/  log/
 
-`prepare_node_folder` makes what a new node needs; `run_node` opens a folder and runs until stopped.
+`node.folder` makes what a new node needs; `run_node` opens a folder and runs until stopped.
 """
 
 import asyncio
@@ -11,32 +11,36 @@ import contextlib
 import ctypes
 import gc
 import resource
+import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from hansa import limits
 from hansa.chain.blocks import CertifiedBlock, Header
 from hansa.chain.genesis import Genesis, decode_genesis
+from hansa.chain.snapshots import parse_checkpoint
 from hansa.chain.state import State
-from hansa.chain.transactions import Candidate
 from hansa.chain.validation import validate_block
 from hansa.consensus.replica import Replica
 from hansa.consensus.schedule import RECENT_BLOCKS
-from hansa.crypto.signing import SigningKey
-from hansa.errors import ConflictError, CorruptError, HansaError, InvalidError, MissingError
+from hansa.errors import (
+    ConflictError,
+    CorruptError,
+    HansaError,
+    InvalidError,
+    MissingError,
+    UnavailableError,
+)
 from hansa.index.files import IndexFiles
 from hansa.index.information_index import IndexParameters, InformationIndex
 from hansa.keyfile import (
-    certificate_pem,
-    create_certificate,
-    create_key_file,
     load_secret,
     load_signing_key,
 )
 from hansa.ledger.block_ledger import BlockLedger
+from hansa.ledger.durable import sync_folder
 from hansa.ledger.index_files import LocalIndexFiles
 from hansa.ledger.lock import FolderLock
 from hansa.ledger.vote_log import VoteLogFile
@@ -51,30 +55,27 @@ from hansa.node.config import (
     GENESIS_FILE,
     KEY_FILE,
     READY_FILE,
-    Listen,
-    NodeConfig,
-    StoreSection,
-    encode_config,
     load_config,
     parse_size,
     read_passphrase,
     split_address,
-    validate_store,
 )
 from hansa.node.custody import Custody
 from hansa.node.daemon import Daemon, ReadyRecord
 from hansa.node.driver import Driver
 from hansa.node.exchange import Exchange
+from hansa.node.folder import DIRECTORY_KEY_FILE
 from hansa.node.health import HealthCheck
+from hansa.node.joining import take_snapshot
 from hansa.node.keeping import Keeper
 from hansa.node.moving import move_store, owner_line, store_place
 from hansa.node.observe import Metrics, close_log, open_log
 from hansa.node.outbox import DurableOutbox
 from hansa.node.parts import blocks_from
 from hansa.node.server import ApiServer, bind, make_context, make_server
+from hansa.node.snapshots import SnapshotShelf
 from hansa.node.statuses import Statuses, status_of
 from hansa.node.storework import StoreWork
-from hansa.ports import Entropy
 from hansa.rest import TransactionStatus
 from hansa.storage.journal import Journal
 from hansa.storage.migrate import MigrateReport
@@ -84,115 +85,20 @@ from hansa.storage.quota import Quota
 from hansa.storage.table import LmdbTable
 from hansa.storage.version_store import VersionStore
 from hansa.system import SystemClock, SystemEntropy, WorkerPool
-from hansa.types import Digest, EncryptionKey, Height, OrganisationName, PublicKey
+from hansa.types import Digest, Height, OrganisationName, PublicKey
 
-DIRECTORY_KEY_FILE = "directory.key"
 _PR_SET_DUMPABLE = 4
-
-
-# --- a new folder -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewNode:
-    """What a new node's folder is made from."""
-
-    organisation: OrganisationName
-    title: str
-    admin_name: str
-    admin_key: PublicKey
-    admin_encryption_key: EncryptionKey
-    directory_key: bytes
-    """The organisation's directory key, 32 bytes."""
-    peer: str
-    """host:port to listen on for other nodes."""
-    api: str
-    """host:port to listen on for own users."""
-    peer_address: str = ""
-    """host:port under which other nodes reach it, if not `peer`."""
-    api_url: str = ""
-    """https://host:port under which own users reach it, if not `api`."""
-    store_url: str = "file:store"
-    store_user: str = ""
-    """HDFS: as whom."""
-    store_replication: int = 3
-    """HDFS: copies of each block."""
-
-
-def prepare_node_folder(
-    folder: Path, node: NewNode, *, entropy: Entropy, passphrase: bytes | None = None
-) -> Candidate:
-    """Make a node's folder with fresh keys; return how the organisation enters the alliance.
-
-    Args:
-        folder: made if absent; must not hold a node yet.
-        node: who it is and where it listens.
-        entropy: for the keys.
-        passphrase: protects the key files; without one they have mode 0600.
-
-    Raises:
-        ConflictError: the folder holds a node already.
-        InvalidError: an address or the store's URL is malformed.
-    """
-    config = NodeConfig(
-        organisation=node.organisation,
-        listen=Listen(peer=node.peer, api=node.api),
-        store=StoreSection(
-            url=node.store_url, user=node.store_user, replication=node.store_replication
-        ),
-    )
-    hosts = {
-        split_address(node.peer_address or node.peer, "peer_address")[0],
-        split_address(node.api, "api")[0],
-    }
-    validate_store(config)
-    if (folder / CONFIG_FILE).exists():
-        raise ConflictError(
-            f"{folder} holds a node already.", remedy="Start it, or choose another folder."
-        )
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    key = SigningKey(entropy.random_bytes(32))
-    certificate = create_certificate(key, node.organisation, sorted(hosts - {"0.0.0.0", "::"}))  # noqa: S104
-    create_key_file(folder / KEY_FILE, "signing", key.seed(), passphrase)
-    create_key_file(folder / DIRECTORY_KEY_FILE, "secret", node.directory_key, passphrase)
-    (folder / CERTIFICATE_FILE).write_bytes(certificate_pem(certificate))
-    (folder / CONFIG_FILE).write_text(encode_config(config), encoding="utf-8")
-    return Candidate(
-        name=node.organisation,
-        title=node.title,
-        node_key=key.public,
-        certificate=certificate,
-        peer_address=node.peer_address or node.peer,
-        api_url=node.api_url or f"https://{node.api}",
-        admin_key=node.admin_key,
-        admin_encryption_key=node.admin_encryption_key,
-        admin_name=node.admin_name,
-    )
-
-
-def install_genesis(folder: Path, data: bytes) -> Genesis:
-    """Put the alliance's genesis into a node's folder; once more with the same is harmless.
-
-    Raises:
-        InvalidError: no genesis. ConflictError: the folder is of another alliance.
-    """
-    genesis = decode_genesis(data)
-    path = folder / GENESIS_FILE
-    if path.exists() and path.read_bytes() != data:
-        raise ConflictError(
-            f"{path} is of another alliance.", remedy="Use a folder of its own for each alliance."
-        )
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
-    return genesis
 
 
 # --- a running node -----------------------------------------------------------------------------
 
 
-def run_node(folder: Path) -> int:
+def run_node(folder: Path, checkpoint: str = "") -> int:
     """Run the node of a folder until it is asked to stop; return the exit code.
+
+    Args:
+        folder: of the node.
+        checkpoint: HEIGHT:DIGEST, instead of the one in node.toml; matters to a node without blocks.
 
     Raises:
         HansaError: it cannot start, or a part failed.
@@ -203,6 +109,8 @@ def run_node(folder: Path) -> int:
             remedy="Start it without -O and without PYTHONOPTIMIZE.",
         )
     harden()
+    if (folder / CONFIG_FILE).exists() and not (folder / "ledger").exists():
+        asyncio.run(join_by_snapshot(folder, checkpoint))
     with contextlib.ExitStack() as closing:
         daemon = build_node(folder, closing)
         # What is loaded now lives as long as the node: collecting garbage need not look at it.
@@ -211,6 +119,46 @@ def run_node(folder: Path) -> int:
         daemon.on_listening = _tell_ready
         asyncio.run(daemon.run())
     return 0
+
+
+async def join_by_snapshot(folder: Path, checkpoint: str = "") -> None:
+    """Take a snapshot into a node's folder, if it has no ledger yet and a checkpoint is given.
+
+    The ledger is made beside its place and renamed when it is whole: a crash leaves none.
+
+    Raises:
+        InvalidError: the checkpoint is none.
+        UnavailableError: no node gave one in time.
+        HansaError: the folder is not as it must be, or the disk refused.
+    """
+    place, beside = folder / "ledger", folder / "ledger.joining"
+    text = checkpoint or load_config(folder).chain.checkpoint
+    if place.exists() or not text:
+        return
+    wanted = parse_checkpoint(text)
+    with contextlib.ExitStack() as closing:
+        builder = _Builder(folder, closing)
+        network = builder.make_joining_network()
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(network.run())
+            try:
+                state, blocks = await take_snapshot(
+                    network,
+                    builder.genesis,
+                    wanted,
+                    lambda text: builder.log.warning("snapshot-refused", why=text),
+                )
+            finally:
+                running.cancel()
+        shutil.rmtree(beside, ignore_errors=True)
+        ledger = BlockLedger(beside, alliance=builder.alliance)
+        try:
+            ledger.install(blocks, state.items())
+        finally:
+            ledger.close()
+        beside.rename(place)
+        sync_folder(folder)
+        builder.log.info("snapshot-taken", height=state.height, blocks=len(blocks))
 
 
 def _tell_ready(record: ReadyRecord) -> None:
@@ -305,9 +253,59 @@ class _Builder:
         self.ledger, state = open_ledger(self.folder / "ledger", self.genesis, self.closing)
         self.vote_log = VoteLogFile(self.folder / "ledger", owner=self.alliance)
         self.closing.callback(self.vote_log.close)
+        self._check_checkpoint()
+        if self.config.chain.keep_blocks:
+            keep = max(self.config.chain.keep_blocks, RECENT_BLOCKS)
+            removed = self.ledger.prune(self.ledger.height() - keep + 1, self._is_kept(state))
+            self.log.info("blocks-pruned", removed=removed, first=self.ledger.first)
         first = max(1, self.ledger.height() - RECENT_BLOCKS + 1)
         recent = tuple(blocks_from(self.ledger, Height(first), self.ledger.height()))
         return Replica(self.key, state, recent, self.vote_log.records(), self.entropy.random_bytes)
+
+    def _check_checkpoint(self) -> None:
+        """Refuse to go on on a chain that the operator's checkpoint is not on."""
+        text = self.config.chain.checkpoint
+        checkpoint = parse_checkpoint(text) if text else None
+        held = self.ledger.block(checkpoint.height) if checkpoint else None
+        if checkpoint and held and held.block.header.digest() != checkpoint.digest:
+            raise ConflictError(
+                f"Block {checkpoint.height} here is not the checkpoint's of {CONFIG_FILE}.",
+                remedy="Compare both with another member; one of the two is wrong.",
+            )
+
+    def _is_kept(self, state: State) -> Callable[[CertifiedBlock], bool]:
+        """Return what keeps receipts provable: changes of the set, and own users' transactions."""
+        changes, mine = set(state.set_changes()), {u.key for u in state.users(self.organisation)}
+        return lambda item: (
+            item.block.header.height in changes
+            or any(transaction.body.author in mine for transaction in item.block.transactions)
+        )
+
+    def make_joining_network(self) -> PeerNetwork:
+        """Return links to the members of the genesis, for a node that takes a snapshot."""
+        state = State.at_genesis(self.genesis)
+
+        async def refuse(*_: object) -> bytes:
+            raise UnavailableError("This node is joining.")
+
+        def ignore(*_: object) -> None:
+            """No agreement runs yet."""
+
+        return PeerNetwork(
+            key=self.key,
+            credentials=self._credentials(),
+            alliance=self.alliance,
+            listen=split_address(self.config.listen.peer, "listen.peer"),
+            directory=lambda: self._members_of(state),
+            handlers=Handlers(
+                on_message=ignore, on_connected=ignore, on_lost=ignore, on_call=refuse
+            ),
+            clock=self.clock,
+            entropy=self.entropy,
+        )
+
+    def _credentials(self) -> Credentials:
+        return Credentials(self.folder / CERTIFICATE_FILE, self.folder / KEY_FILE, self.passphrase)
 
     def _open_data(self) -> None:
         folder, parameters = self.folder, self.genesis.parameters
@@ -369,9 +367,7 @@ class _Builder:
         )
         peers = PeerNetwork(
             key=self.key,
-            credentials=Credentials(
-                self.folder / CERTIFICATE_FILE, self.folder / KEY_FILE, self.passphrase
-            ),
+            credentials=self._credentials(),
             alliance=self.alliance,
             listen=split_address(self.config.listen.peer, "listen.peer"),
             directory=self._members,
@@ -385,6 +381,8 @@ class _Builder:
             clock=self.clock,
             entropy=self.entropy,
         )
+        shelf = SnapshotShelf(state=self._state, ledger=self.ledger, workers=self.workers)
+        self.exchange.serve_also(shelf.served())
         self.exchange.join(peers)
         return peers
 
@@ -475,9 +473,12 @@ class _Builder:
 
     def _members(self) -> dict[PublicKey, PeerEntry]:
         """Return who may be on the other end of a link: the active members' nodes but this one."""
+        return self._members_of(self._state())
+
+    def _members_of(self, state: State) -> dict[PublicKey, PeerEntry]:
         return {
             member.node_key: PeerEntry(member.name, member.peer_address, member.certificate)
-            for member in self._state().organisations()
+            for member in state.organisations()
             if member.status == "active" and member.node_key != self.key.public
         }
 

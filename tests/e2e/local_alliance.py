@@ -19,7 +19,6 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from multidict import CIMultiDict
 
-from hansa.bootstrap import NewNode, install_genesis, prepare_node_folder
 from hansa.chain.genesis import SMALL, Genesis, Parameters
 from hansa.chain.sealed import (
     SealedContents,
@@ -44,6 +43,7 @@ from hansa.codec import decode, encode
 from hansa.crypto.envelope import DecryptionKey
 from hansa.crypto.signing import SigningKey
 from hansa.keyfile import create_key_file
+from hansa.node.folder import NewNode, install_genesis, prepare_node_folder
 from hansa.rest import NodeStatus, SealingKeys, Submission, TransactionStatus
 from hansa.system import SystemClock, SystemEntropy, WorkerPool
 from hansa.types import Height, Millis

@@ -41,7 +41,7 @@ class Branch:
     def __init__(self, left: "Node", right: "Node") -> None:
         self.left = left
         self.right = right
-        self.digest: bytes = _hash_branch(
+        self.digest: bytes = hash_branch(
             EMPTY if left is None else left.digest, EMPTY if right is None else right.digest
         )
 
@@ -79,7 +79,8 @@ def hash_leaf(key: bytes, value_digest: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + hashlib.sha256(key).digest() + value_digest).digest()
 
 
-def _hash_branch(left: bytes, right: bytes) -> bytes:
+def hash_branch(left: bytes, right: bytes) -> bytes:
+    """Return SHA-256(0x01 ‖ left ‖ right)."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
@@ -218,6 +219,11 @@ class AuthenticatedMap:
         return MapProof(tuple(siblings), neighbour)
 
 
+def subtree(leaves: list[Leaf], depth: int) -> Node:
+    """Return the subtree at `depth` of leaves that all lie in it, sorted by place, each place once."""
+    return _apply(None, depth, [(leaf.place, leaf.key, leaf) for leaf in leaves])
+
+
 def _place_first(change: tuple[int, bytes, Leaf | None]) -> int:
     return change[0]
 
@@ -287,8 +293,6 @@ def verify_map_proof(root: bytes, key: bytes, value: bytes | None, proof: MapPro
     for index in range(depth - 1, -1, -1):
         beside = siblings[index]
         digest = (
-            _hash_branch(beside, digest)
-            if _is_right(place, index)
-            else _hash_branch(digest, beside)
+            hash_branch(beside, digest) if _is_right(place, index) else hash_branch(digest, beside)
         )
     return digest == root

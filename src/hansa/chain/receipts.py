@@ -125,20 +125,8 @@ def verify_receipt(data: bytes, genesis: Genesis) -> VerifiedReceipt:
             "The receipt is from another alliance.",
             remedy="Give the genesis file of the alliance it was exported from.",
         )
-    chosen = _founding_set(genesis)
-    last = Height(0)
-    for change in receipt.set_changes:
-        header = change.header
-        if header.height <= last or header.height % genesis.parameters.epoch_blocks:
-            raise _broken("a change of the super nodes is out of place")
-        _check_decided(change, genesis, chosen)
-        chosen, last = header.next_super_nodes, header.height
-        if list(chosen) != sorted(set(chosen)) or len(chosen) != genesis.parameters.super_nodes:
-            raise _broken("a set of super nodes is malformed")
+    chosen = verify_headers(genesis, receipt.set_changes, receipt.block)
     header = receipt.block.header
-    if header.height <= last:
-        raise _broken("the block is older than a change of the super nodes")
-    _check_decided(receipt.block, genesis, chosen)
     transaction = decode_transaction(receipt.transaction)
     if receipt.count != header.transaction_count:
         raise _broken("the number of transactions is not the header's")
@@ -159,13 +147,46 @@ def verify_receipt(data: bytes, genesis: Genesis) -> VerifiedReceipt:
     )
 
 
-def _founding_set(genesis: Genesis) -> tuple[PublicKey, ...]:
+def verify_headers(
+    genesis: Genesis, changes: Iterable[CertifiedHeader], last: CertifiedHeader
+) -> tuple[PublicKey, ...]:
+    """Check that a header was decided, with the genesis alone; return the set that decided it.
+
+    Args:
+        genesis: names the first set.
+        changes: headers of all blocks before that changed the set, in order.
+        last: the header in question.
+
+    Raises:
+        InvalidError: it is not proved; the message says at which step.
+    """
+    chosen, height = founding_set(genesis), Height(0)
+    for change in changes:
+        header = change.header
+        if header.height <= height or header.height % genesis.parameters.epoch_blocks:
+            raise _broken("a change of the super nodes is out of place")
+        check_decided(change, genesis, chosen)
+        chosen, height = header.next_super_nodes, header.height
+        if list(chosen) != sorted(set(chosen)) or len(chosen) != genesis.parameters.super_nodes:
+            raise _broken("a set of super nodes is malformed")
+    if last.header.height <= height:
+        raise _broken("the block is older than a change of the super nodes")
+    check_decided(last, genesis, chosen)
+    return chosen
+
+
+def founding_set(genesis: Genesis) -> tuple[PublicKey, ...]:
+    """Return the first super nodes, sorted."""
     keys = {item.name: item.node_key for item in genesis.organisations}
     return tuple(sorted(keys[name] for name in genesis.super_nodes))
 
 
-def _check_decided(item: CertifiedHeader, genesis: Genesis, chosen: tuple[PublicKey, ...]) -> None:
-    """Check that a quorum of `chosen` decided a header, by votes that can mean nothing else."""
+def check_decided(item: CertifiedHeader, genesis: Genesis, chosen: tuple[PublicKey, ...]) -> None:
+    """Check that a quorum of `chosen` decided a header, by votes that can mean nothing else.
+
+    Raises:
+        InvalidError: it did not, or the header is not of this chain.
+    """
     header, vote = item.header, item.certificate.vote
     if header.alliance != genesis.digest() or header.super_nodes != chosen or header.height < 1:
         raise _broken("a header is of another chain or another set of super nodes")

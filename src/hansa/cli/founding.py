@@ -109,7 +109,7 @@ def _make_member(
     passphrase: bytes | None,
 ) -> Candidate:
     # The node's parts are heavy, and few commands make a member.
-    from hansa.bootstrap import NewNode, prepare_node_folder  # noqa: PLC0415
+    from hansa.node.folder import NewNode, prepare_node_folder  # noqa: PLC0415
 
     user = folder / "user"
     user.mkdir(parents=True, mode=0o700)
@@ -206,7 +206,7 @@ def complete_member(folder: Path, genesis_data: bytes, profile_file: Path | None
         MissingError: the folder holds no member.
         ConflictError: the member has the genesis of another alliance.
     """
-    from hansa.bootstrap import install_genesis  # noqa: PLC0415 - as in `create_member`
+    from hansa.node.folder import install_genesis  # noqa: PLC0415 - as in `create_member`
 
     genesis = decode_genesis(genesis_data)
     candidates = sorted(folder.glob("*.candidate"))

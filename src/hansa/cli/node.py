@@ -29,14 +29,19 @@ def node() -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The node's folder, made by `alliance join` or `devnet up`.",
 )
+@click.option(
+    "--checkpoint",
+    default="",
+    help="HEIGHT:DIGEST of a block on the chain: a new node takes a snapshot, not all blocks.",
+)
 @acting
-def start(acting: Acting, folder: Path) -> None:  # noqa: ARG001 - the frame gives it to all
+def start(acting: Acting, folder: Path, checkpoint: str) -> None:  # noqa: ARG001 - the frame gives it to all
     """Run the node in the foreground until SIGTERM or Ctrl-C."""
     # Heavy, and only this command needs it.
     from hansa.bootstrap import run_node  # noqa: PLC0415
 
     _ask_for_passphrase(folder)
-    raise SystemExit(run_node(folder))
+    raise SystemExit(run_node(folder, checkpoint))
 
 
 def _ask_for_passphrase(folder: Path) -> None:

@@ -5,7 +5,7 @@ one LMDB transaction. A crash between the two leaves a block on disk that the st
 `recover` replays it on start-up. Nothing was acknowledged before both were durable.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from hansa import limits
@@ -14,7 +14,7 @@ from hansa.codec import decode, encode
 from hansa.errors import ConflictError, CorruptError, HansaError, InvalidError, UnavailableError
 from hansa.ledger.durable import Sync, as_hansa_error, sync_file, sync_folder
 from hansa.ledger.segments import FILE_HEADER, FRAME_HEADER, SegmentFile
-from hansa.ledger.state_table import Place, StateTable
+from hansa.ledger.state_table import TABLE_NAME, Place, StateTable
 from hansa.types import Digest, Height
 
 Writes = Iterable[tuple[bytes, bytes | None]]
@@ -76,17 +76,22 @@ class BlockLedger:
 
     def _open_segments(self) -> None:
         """Open all segments and read what lies behind the last block the state knows."""
+        begin_at = self._table.first_segment()
         numbers = sorted(int(path.stem[7:]) for path in self._folder.glob("blocks-*.seg"))
+        for number in [number for number in numbers if number < begin_at]:
+            # A crash came between giving it up and removing it.
+            self._segment_path(number).unlink()
+            numbers.remove(number)
         place = self._table.place(self._height) if self._height else None
-        first, start = (place.segment, place.end) if place else (1, FILE_HEADER.size)
+        first, start = (place.segment, place.end) if place else (begin_at, FILE_HEADER.size)
         last = max([first, *numbers])
-        if (self._height or numbers) and numbers != list(range(1, last + 1)):
-            missing = sorted(set(range(1, last + 1)) - set(numbers))
+        if (self._height or numbers) and numbers != list(range(begin_at, last + 1)):
+            missing = sorted(set(range(begin_at, last + 1)) - set(numbers))
             raise CorruptError(
                 f"{self._segment_path(missing[0])} is missing.",
                 remedy="Put it back, or let a fresh folder catch up from the other nodes.",
             )
-        for number in range(1, last + 1):
+        for number in range(begin_at, last + 1):
             segment = self._open_segment(number)
             if number >= first:
                 begin = start if number == first else FILE_HEADER.size
@@ -165,6 +170,74 @@ class BlockLedger:
         place = Place(self._active, offset, offset + FRAME_HEADER.size + len(payload))
         self._commit(certified, place, writes)
 
+    def install(
+        self, blocks: Sequence[CertifiedBlock], items: Iterable[tuple[bytes, bytes]]
+    ) -> None:
+        """Take a snapshot into an empty ledger: a state, and blocks up to its height.
+
+        Not atomic: until it returns the folder is of no use, and must be made anew after a crash.
+
+        Args:
+            blocks: oldest first; the last is at the state's height.
+            items: all pairs of the state.
+
+        Raises:
+            ConflictError: the ledger is not empty.
+            DiskFullError, UnavailableError, CorruptError: the disk refused.
+        """
+        self._require_sound()
+        if self._height or self._pending or not blocks:
+            raise ConflictError(f"The ledger in {self._folder} is not empty.")
+        placed, first = [], blocks[-1].block.header.height
+        for certified in blocks:
+            payload = encode(certified)
+            offset = self._writable_segment(len(payload)).append(payload)
+            end = offset + FRAME_HEADER.size + len(payload)
+            height = certified.block.header.height
+            placed.append((height, Place(self._active, offset, end), _outcomes(certified)))
+        for height in sorted((at for at, _, _ in placed), reverse=True):
+            first = Height(min(first, height)) if height >= first - 1 else first
+        self._table.install(blocks[-1].block.header.height, placed, first, items)
+        self._height = blocks[-1].block.header.height
+
+    @property
+    def first(self) -> Height:
+        """The height from which on every block is here; 1 unless older ones were left out."""
+        return self._table.first()
+
+    def prune(self, below: int, is_kept: Callable[[CertifiedBlock], bool]) -> int:
+        """Remove files whose blocks are all below a height; return how many blocks went.
+
+        The file that is written to stays, and so do blocks that are kept, in the state table. The
+        order is: kept blocks durable and the rest forgotten in one step, then the file is removed.
+
+        Args:
+            below: blocks from this height on stay.
+            is_kept: tells of each block that would go whether it stays all the same.
+
+        Raises:
+            CorruptError: a block to be removed is damaged; it and all after it stay.
+        """
+        self._require_sound()
+        removed = 0
+        for number in range(self._table.first_segment(), self._active):
+            segment = self._open_segment(number)
+            blocks = [
+                decode(CertifiedBlock, frame.payload)
+                for frame in segment.scan(FILE_HEADER.size, is_last=False)
+            ]
+            heights = [item.block.header.height for item in blocks]
+            if heights and max(heights) >= below:
+                break
+            kept = [(item.block.header.height, encode(item)) for item in blocks if is_kept(item)]
+            self._table.give_up(number, heights, kept)
+            segment.close()
+            del self._segments[number]
+            segment.path.unlink()
+            sync_folder(self._folder)
+            removed += len(blocks) - len(kept)
+        return removed
+
     def _writable_segment(self, payload_bytes: int) -> SegmentFile:
         """Return the segment to append to; a full one is followed by a new one."""
         segment = self._open_segment(self._active)
@@ -178,12 +251,8 @@ class BlockLedger:
     def _commit(self, certified: CertifiedBlock, place: Place, writes: Writes) -> None:
         self._require_sound()
         block = certified.block
-        outcomes = tuple(
-            (transaction.digest(), result.accepted)
-            for transaction, result in zip(block.transactions, block.results, strict=True)
-        )
         try:
-            self._table.commit(block.header.height, place, outcomes, writes)
+            self._table.commit(block.header.height, place, _outcomes(certified), writes)
         except HansaError:
             self._failed = True
             raise
@@ -204,7 +273,9 @@ class BlockLedger:
         """
         place = self._table.place(height) if 1 <= height <= self._height else None
         if place is None:
-            return None
+            kept = self._table.kept(height) if 1 <= height <= self._height else None
+            path = self._folder / TABLE_NAME
+            return self._decode(kept, height, path) if kept is not None else None
         segment = self._open_segment(place.segment)
         return self._decode(segment.read(place.offset), height, segment.path)
 
@@ -221,18 +292,28 @@ class BlockLedger:
         return self._table.items()
 
     def verify(self) -> int:
-        """Read every block and check it; return how many there are.
+        """Read every block from `first` on and check it; return how many there are.
 
         Raises:
             CorruptError: the first damage found.
         """
-        for height in range(1, self._height + 1):
+        first = self.first
+        for height in range(first, self._height + 1):
             if self.block(Height(height)) is None:
                 raise self._not_the_block(height, self._folder)
-        return self._height
+        return self._height - first + 1
 
     def close(self) -> None:
         """Close all files; closing twice is fine."""
         for segment in self._segments.values():
             segment.close()
         self._table.close()
+
+
+def _outcomes(certified: CertifiedBlock) -> tuple[tuple[Digest, bool], ...]:
+    """Return the digest of each transaction of a block, and whether it was accepted."""
+    block = certified.block
+    return tuple(
+        (transaction.digest(), result.accepted)
+        for transaction, result in zip(block.transactions, block.results, strict=True)
+    )

@@ -21,6 +21,8 @@ FORMAT = 1
 _FORMAT_KEY = b"format"
 _OWNER_KEY = b"owner"
 _HEIGHT_KEY = b"height"
+_FIRST_KEY = b"first"
+_FIRST_SEGMENT_KEY = b"first-segment"
 _PLACE = struct.Struct(">IQQ")
 _WHERE = struct.Struct(">QI")
 _PAGE_ITEMS = 2_048
@@ -65,6 +67,7 @@ class StateTable:
             self._meta = self._environment.open_db(b"meta")
             self._places = self._environment.open_db(b"places")
             self._transactions = self._environment.open_db(b"transactions")
+            self._kept = self._environment.open_db(b"kept")
         except lmdb.Error as error:
             raise self._translate(error) from error
         try:
@@ -96,6 +99,25 @@ class StateTable:
         """Return the height the state stands at; 0 before the first block."""
         with self._environment.begin(db=self._meta) as reader:
             return Height(int.from_bytes(reader.get(_HEIGHT_KEY) or b"", "big"))
+
+    def first(self) -> Height:
+        """Return the height from which on every block is here; 1 unless older ones were left out."""
+        return Height(self._number(_FIRST_KEY, 1))
+
+    def first_segment(self) -> int:
+        """Return the number of the first file of blocks that is not given up."""
+        return self._number(_FIRST_SEGMENT_KEY, 1)
+
+    def _number(self, key: bytes, default: int) -> int:
+        with self._environment.begin(db=self._meta) as reader:
+            found = reader.get(key)
+        return default if found is None else int.from_bytes(found, "big")
+
+    def kept(self, height: int) -> bytes | None:
+        """Return a block that was kept when its file was given up, or None."""
+        with self._environment.begin(db=self._kept) as reader:
+            found = reader.get(height.to_bytes(8, "big"))
+        return bytes(found) if found is not None else None
 
     def place(self, height: int) -> Place | None:
         """Return where the block of a height lies, or None."""
@@ -145,6 +167,65 @@ class StateTable:
                 txn.put(digest, where, db=self._transactions, overwrite=accepted)
             txn.put(height.to_bytes(8, "big"), _PLACE.pack(*place), db=self._places)
             txn.put(_HEIGHT_KEY, height.to_bytes(8, "big"), db=self._meta)
+
+        self._write(change)
+
+    def install(
+        self,
+        height: Height,
+        blocks: Iterable[tuple[Height, Place, Iterable[tuple[Digest, bool]]]],
+        first: Height,
+        items: Iterable[tuple[bytes, bytes]],
+    ) -> None:
+        """Put a whole state and some blocks into an empty table, in one atomic, durable step.
+
+        Args:
+            height: of the state.
+            blocks: height, place and transactions of each, oldest first.
+            first: the height from which on every block is among them.
+            items: all pairs of the state.
+
+        Raises:
+            DiskFullError, UnavailableError, CorruptError: nothing of it is there.
+        """
+        listed = [(at, place, tuple(outcomes)) for at, place, outcomes in blocks]
+        pairs = tuple(items)
+
+        def change(txn: lmdb.Transaction) -> None:
+            for key, value in pairs:
+                txn.put(key, value, db=self._state)
+            for at, place, outcomes in listed:
+                txn.put(at.to_bytes(8, "big"), _PLACE.pack(*place), db=self._places)
+                for index, (digest, accepted) in enumerate(outcomes):
+                    txn.put(
+                        digest, _WHERE.pack(at, index), db=self._transactions, overwrite=accepted
+                    )
+            txn.put(_FIRST_KEY, first.to_bytes(8, "big"), db=self._meta)
+            txn.put(_HEIGHT_KEY, height.to_bytes(8, "big"), db=self._meta)
+
+        self._write(change)
+
+    def give_up(
+        self, segment: int, heights: Iterable[Height], kept: Iterable[tuple[Height, bytes]]
+    ) -> None:
+        """Forget where the blocks of a file lie, and keep some of them here; atomic and durable.
+
+        Args:
+            segment: number of the file, the first that is left.
+            heights: of all its blocks.
+            kept: height and bytes of those that stay.
+        """
+        gone, staying = sorted(heights), tuple(kept)
+
+        def change(txn: lmdb.Transaction) -> None:
+            for height, data in staying:
+                txn.put(height.to_bytes(8, "big"), data, db=self._kept)
+            for height in gone:
+                txn.delete(height.to_bytes(8, "big"), db=self._places)
+            if gone:
+                first = max(gone[-1] + 1, self.first())
+                txn.put(_FIRST_KEY, first.to_bytes(8, "big"), db=self._meta)
+            txn.put(_FIRST_SEGMENT_KEY, (segment + 1).to_bytes(8, "big"), db=self._meta)
 
         self._write(change)
 

@@ -55,6 +55,9 @@ class Catalogue:
         self._workers = workers
         self._log = log
         self._news = asyncio.Event()
+        self._registered: dict[int, list[DatasetRecord]] | None = None
+        """Living datasets by the height of their registration, while blocks are missing."""
+        self._registered_until = range(0)
         self.lost_manifests = 0
         """Own living versions whose manifest is missing or damaged; health tells of them."""
 
@@ -98,14 +101,29 @@ class Catalogue:
         """Feed the block after the index's height. Once more after a crash is harmless."""
         height = Height(self._index.height + 1)
         certified = self._ledger.block(height)
-        if certified is None:
-            return
         state = self._state()
+        if certified is None:
+            if height <= self._ledger.height():
+                self._index.apply(height, self._changes_without_block(height, state))
+            return
         for operation, dataset_id in accepted_operations(certified):
             dataset = state.dataset(dataset_id)
             if dataset is not None and dataset.owner == self._organisation:
                 self._follow_store(operation, dataset, height)
         self._index.apply(height, index_changes(certified, state))
+
+    def _changes_without_block(self, height: Height, state: State) -> list[IndexChange]:
+        """Return what is fed for a block that is not here: what lives of its registrations, as it is now."""
+        if self._registered is None or height not in self._registered_until:
+            living = [item for item in state.datasets() if item.status == "active"]
+            self._registered = {}
+            self._registered_until = range(1, state.height + 1)
+            for dataset in living:
+                self._registered.setdefault(dataset.height, []).append(dataset)
+        found = self._registered.get(height, [])
+        return [
+            IndexChange(item.id, _record(item, item.description, state.height)) for item in found
+        ]
 
     def _follow_store(self, operation: object, dataset: DatasetRecord, height: Height) -> None:
         if isinstance(operation, RetireDataset):

@@ -74,6 +74,16 @@ class LogSection(_Section, frozen=True):
     """How many put-aside files are kept."""
 
 
+class ChainSection(_Section, frozen=True):
+    """Which blocks this node starts from, and which it keeps."""
+
+    checkpoint: str = ""
+    """HEIGHT:DIGEST of a block known to be on the chain: a new node then takes a snapshot, not all blocks."""
+    keep_blocks: int = 0
+    """Older blocks are removed at a start, but those with own transactions and changes of the super
+    nodes; 0: none are."""
+
+
 class NodeConfig(_Section, frozen=True):
     """The whole of node.toml."""
 
@@ -83,6 +93,7 @@ class NodeConfig(_Section, frozen=True):
     store: StoreSection = StoreSection()
     keys: KeySection = KeySection()
     log: LogSection = LogSection()
+    chain: ChainSection = ChainSection()
     disk_free_bytes_min: int = 256 * limits.MIB
     """With less room than this the node says that it is not ready."""
 

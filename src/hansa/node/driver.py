@@ -191,7 +191,11 @@ class Driver:
     def _serve(self, to: PublicKey, first: Height, count: int) -> None:
         wanted = min(count, limits.BLOCKS_PER_SYNC_ANSWER_MAX)
         last = Height(min(first + wanted - 1, self._ledger.height()))
-        self._peers.send(to, encode_blocks(tuple(blocks_from(self._ledger, first, last))))
+        found = tuple(blocks_from(self._ledger, first, last))
+        # What was pruned here cannot be answered: an empty answer sends the asker to another node.
+        if found and found[0].block.header.height != first:
+            found = ()
+        self._peers.send(to, encode_blocks(found))
 
     def _set_timer(self, name: str, at_monotonic_ms: int) -> None:
         self._cancel_timer(name)

@@ -9,7 +9,7 @@ which of its users asks; it has proved them by their token. What is served is ci
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
@@ -89,6 +89,12 @@ class Exchange:
             "wraps": self._serve_wraps,
             "note": self._take_note,
         }
+
+    def serve_also(
+        self, served: Mapping[str, Callable[[OrganisationRecord, bytes], Awaitable[bytes]]]
+    ) -> None:
+        """Answer further calls, by name, of active members' nodes."""
+        self._served.update(served)
 
     def join(self, peers: Peers) -> None:
         """Give the links; the network and the exchange need each other."""

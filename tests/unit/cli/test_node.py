@@ -6,10 +6,10 @@ import pytest
 
 import hansa.bootstrap
 from hansa import rest
-from hansa.bootstrap import install_genesis
 from hansa.cli import node
 from hansa.cli.founding import Place, create_member, found_alliance, read_candidate
 from hansa.codec import encode
+from hansa.node.folder import install_genesis
 from hansa.system import SystemClock, SystemEntropy
 from tests.unit.cli.conftest import Desk
 from tests.unit.cli.test_alliance import STATUS
@@ -29,7 +29,9 @@ def test_start_runs_the_folder_and_leaves_with_its_code(
 ) -> None:
     """The command is the node's process."""
     ran: list[Path] = []
-    monkeypatch.setattr(hansa.bootstrap, "run_node", lambda folder: ran.append(folder) or 7)
+    monkeypatch.setattr(
+        hansa.bootstrap, "run_node", lambda folder, checkpoint: ran.append(folder) or 7
+    )
     folder = _node(tmp_path / "m", None)
     assert desk("node", "start", "--dir", folder).exit_code == 7
     assert ran == [folder]

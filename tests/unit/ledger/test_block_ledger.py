@@ -271,3 +271,94 @@ def test_a_sound_frame_that_is_not_the_block_is_damage(open_ledger, blocks, tmp_
     ledger = open_ledger()
     fill(ledger, blocks, 1)
     assert 3 == ledger.verify()
+
+
+def install(ledger, blocks, heights):
+    """Put a snapshot of some heights into an empty ledger."""
+    ledger.install([blocks.make_block(height) for height in heights], [(b"a", b"1"), (b"b", b"2")])
+
+
+def test_a_snapshot_is_taken_and_followed(open_ledger, blocks):
+    """State and blocks as given, older ones absent; the next block follows, restarts included."""
+    ledger = open_ledger()
+    install(ledger, blocks, [3, 8, 9, 10])
+    for _ in range(2):
+        assert (10, 8) == (ledger.height(), ledger.first)
+        assert blocks.make_block(3) == ledger.block(3)
+        assert blocks.make_block(9) == ledger.block(9)
+        assert ledger.block(4) is None
+        assert [(b"a", b"1"), (b"b", b"2")] == list(ledger.state_items())
+        assert (9, 1) == ledger.locate(blocks.make_transaction(9, 1).digest())
+        assert 3 == ledger.verify()
+        ledger = open_ledger()
+    with pytest.raises(ConflictError):
+        install(ledger, blocks, [12])
+    fill(ledger, blocks, 2)
+    ledger = open_ledger()
+    assert (12, 8, 5) == (ledger.height(), ledger.first, ledger.verify())
+
+
+def test_a_crash_while_installing_leaves_no_ledger(open_ledger, blocks, monkeypatch):
+    """Blocks without their state are not taken for a chain."""
+    ledger = open_ledger()
+    monkeypatch.setattr(
+        ledger._table, "install", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        install(ledger, blocks, [8, 9, 10])
+    with pytest.raises(CorruptError):
+        open_ledger()
+
+
+def test_old_files_go_and_what_is_kept_stays(open_ledger, blocks, tmp_path):
+    """Whole files below the height are removed; kept blocks, transactions' places and the rest stay."""
+    ledger = open_ledger(segment_bytes_max=2_000)
+    fill(ledger, blocks, 12)
+    files = len(list((tmp_path / "ledger").glob("*.seg")))
+    assert files > 3
+    removed = ledger.prune(9, lambda item: item.block.header.height == 2)
+    assert removed > 2
+    for _ in range(2):
+        first = ledger.first
+        assert 2 < first <= 9
+        assert blocks.make_block(2) == ledger.block(2)
+        assert ledger.block(1) is None
+        assert (1, 0) == ledger.locate(blocks.make_transaction(1, 0).digest())
+        for height in range(first, ledger.height() + 1):
+            assert blocks.make_block(height) == ledger.block(height)
+        assert ledger.height() - first + 1 == ledger.verify()
+        ledger = open_ledger(segment_bytes_max=2_000)
+    assert len(list((tmp_path / "ledger").glob("*.seg"))) < files
+    assert 0 == ledger.prune(9, lambda _: False), "once more is harmless"
+    fill(ledger, blocks, 2)
+    assert 14 == open_ledger(segment_bytes_max=2_000).height()
+
+
+def test_the_file_that_is_written_to_stays(open_ledger, blocks):
+    """Whatever the height."""
+    ledger = open_ledger()
+    fill(ledger, blocks, 3)
+    assert 0 == ledger.prune(100, lambda _: False)
+    assert 3 == ledger.verify()
+
+
+def test_a_crash_while_pruning_is_finished_at_the_next_start(open_ledger, blocks, monkeypatch):
+    """The file that was given up and not removed yet goes when the ledger is opened."""
+    ledger = open_ledger(segment_bytes_max=2_000)
+    fill(ledger, blocks, 12)
+    unlink, crashed = Path.unlink, []
+
+    def crash(self, *args, **options):
+        crashed.append(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "unlink", crash)
+    with pytest.raises(KeyboardInterrupt):
+        ledger.prune(9, lambda _: False)
+    monkeypatch.setattr(Path, "unlink", unlink)
+    assert crashed[0].exists()
+    ledger = open_ledger(segment_bytes_max=2_000)
+    assert not crashed[0].exists()
+    assert ledger.block(1) is None
+    assert 12 == ledger.height()
+    assert blocks.make_block(12) == ledger.block(12)

@@ -12,6 +12,7 @@ from hansa.chain.blocks import Result
 from hansa.chain.transactions import RetireDataset
 from hansa.errors import DiskFullError, MissingError
 from hansa.index.records import IndexChange
+from hansa.ledger.block_ledger import BlockLedger
 from hansa.node import catalogue
 from hansa.node.catalogue import accepted_operations
 from hansa.rest import Question
@@ -138,3 +139,24 @@ async def test_a_disk_that_refuses_makes_it_late_only(
     published = await publish(live, tmp_path, "Harbour cranes")
     assert [(published.dataset.hex(), 1)] == await found(live, "cranes")
     assert refused == [published.status.height] * 3
+
+
+async def test_the_index_is_made_without_the_old_blocks(
+    alliance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks that were pruned, or never fetched: what lives is found, what was retired is not."""
+    async with run_in_process(alliance) as live:
+        first = await publish(live, tmp_path, "Bridges of the city")
+        second = await publish(live, tmp_path, "Trees of the city")
+        await publish(live, tmp_path, "Bridges of the town", first.dataset)
+        await live.submit(RetireDataset(second.dataset))
+        folder = live.member.folder
+    for path in (folder / "index").iterdir():
+        path.unlink()
+    block = BlockLedger.block
+    monkeypatch.setattr(
+        BlockLedger, "block", lambda self, at: block(self, at) if at >= self.height() else None
+    )
+    async with run_in_process(alliance) as live:
+        assert [(first.dataset.hex(), 2)] == await found(live, "bridges town")
+        assert [] == await found(live, "trees")

@@ -10,6 +10,7 @@ import structlog
 from hansa.chain.sealed import SealedTransaction
 from hansa.consensus import effects as do
 from hansa.consensus import events as on
+from hansa.consensus.messages import encode_blocks
 from hansa.errors import DiskFullError
 from hansa.node import driver as module
 from hansa.node.driver import Driver
@@ -202,3 +203,13 @@ async def test_what_a_block_holds_is_not_submitted() -> None:
     await run_until(driver, script, 1)
     assert on.Submitted(sealed) not in script.seen
     assert driver._statuses.get(sealed.transaction) == refused
+
+
+async def test_pruned_blocks_are_answered_with_nothing() -> None:
+    """An answer that began later than asked would be of no use: an empty one sends the asker elsewhere."""
+    script = Script(effects=[(do.ServeBlocks(PEER, Height(1), 3),)])
+    driver = make(script)
+    pruned = {2: SimpleNamespace(block=SimpleNamespace(header=SimpleNamespace(height=2)))}
+    driver._ledger = SimpleNamespace(height=lambda: Height(2), block=pruned.get)
+    await run_until(driver, script, 1)
+    assert ("send", PEER, encode_blocks(())) in script.done

@@ -9,6 +9,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from hansa import limits
+from hansa.chain.blocks import CertifiedBlock
 from hansa.chain.receipts import build_receipt
 from hansa.chain.sealed import OwnerNote, SealedTransaction
 from hansa.chain.transactions import derive_id
@@ -192,8 +193,7 @@ async def receipt(services: Given, transaction: FromPath[str]) -> Response[bytes
 
     def build() -> bytes:
         height, index = locate(services, digest)
-        certified = services.ledger.block(Height(height))
-        assert certified is not None, "the ledger located it"
+        certified = _block_at(services, height)
         changes = [services.ledger.block(at) for at in services.state().set_changes()]
         present = [change for change in changes if change is not None]
         return build_receipt(services.genesis, certified, index, present)
@@ -208,11 +208,25 @@ async def detail(services: Given, transaction: FromPath[str]) -> TransactionDeta
 
     def build() -> TransactionDetail:
         height, index = locate(services, digest)
-        certified = services.ledger.block(Height(height))
-        assert certified is not None, "the ledger located it"
+        certified = _block_at(services, height)
         return views.transaction_detail(services.state(), certified, index)
 
     return await services.workers.run(build)
+
+
+def _block_at(services: Services, height: int) -> CertifiedBlock:
+    """Return the block of a located transaction.
+
+    Raises:
+        MissingError: it was pruned here, or this node joined by a snapshot.
+    """
+    certified = services.ledger.block(Height(height))
+    if certified is None:
+        raise MissingError(
+            f"Block {height} is not on this node any more.",
+            remedy="Ask the node of the organisation that signed the transaction.",
+        )
+    return certified
 
 
 def locate(services: Services, digest: Digest) -> tuple[int, int]:
