@@ -32,7 +32,8 @@ from hansa import limits
 from hansa.client.output import Output
 from hansa.client.sources import collect
 from hansa.data.layout import ContentLayout, Window
-from hansa.data.pipeline import Ingest, SourceFile, UploadChunk
+from hansa.data.pipeline import Ingest, UploadChunk
+from hansa.data.stream import SourceFile
 
 CLUSTER = 7
 THREADS = min(8, os.cpu_count() or 1)

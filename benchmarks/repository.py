@@ -15,6 +15,7 @@ import msgspec
 
 from hansa.data.hash_index_table import VersionRef
 from hansa.data.keys import derive_dedup_keys
+from hansa.data.known import KnownChunk, LivingVersion
 from hansa.data.manifest import (
     Contents,
     build_manifest,
@@ -23,7 +24,7 @@ from hansa.data.manifest import (
     open_directory,
     validate_agreement,
 )
-from hansa.data.pipeline import Ingest, KnownChunk
+from hansa.data.pipeline import Ingest
 from hansa.ports import Store
 from hansa.storage.chunk_store import ChunkStore
 from hansa.storage.collect import CollectReport, collect
@@ -84,7 +85,7 @@ class Repository:
     versions: VersionStore
     _table: object
     clock: "LaterClock"
-    _opened: dict[bytes, dict[ChunkId, KnownChunk]] = field(default_factory=dict)
+    _opened: dict[bytes, LivingVersion] = field(default_factory=dict)
 
     @classmethod
     def open(
@@ -128,10 +129,10 @@ class Repository:
         """Return what the manifests of living versions say of chunks, as a client's `LivingChunks` does."""
         found: list[KnownChunk | None] = []
         for chunk, version in zip(chunks, self.versions.lookup(chunks), strict=True):
-            found.append(None if version is None else self._living(version).get(chunk))
+            found.append(None if version is None else self._living(version).find(chunk))
         return found
 
-    def _living(self, reference: VersionRef) -> dict[ChunkId, KnownChunk]:
+    def _living(self, reference: VersionRef) -> LivingVersion:
         named = (bytes(reference.dataset).hex(), reference.number)
         version = next(v for v in self.profile.versions if (v.dataset, v.number) == named)
         root = bytes.fromhex(version.root)
@@ -140,10 +141,7 @@ class Repository:
             directory = open_directory(manifest, bytes.fromhex(self.profile.directory_key))
             contents = open_contents(manifest, bytes.fromhex(version.data_key))
             validate_agreement(directory, contents)
-            self._opened[root] = {
-                entry.chunk: KnownChunk(entry, chunk.key)
-                for entry, chunk in zip(directory.entries, contents.chunks, strict=True)
-            }
+            self._opened[root] = LivingVersion(directory, contents)
         return self._opened[root]
 
     def register(self, name: str, ingest: Ingest) -> int:

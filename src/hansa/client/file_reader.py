@@ -48,34 +48,36 @@ class FileReader:
         """Up to here there is data on the disk; past it is to be asked again."""
         self._hole_until = 0
 
-    def read(self, size: int, /) -> bytes:
-        """Return 1 to `size` bytes, none at the end of what was found.
+    def readinto(self, place: memoryview, /) -> int:
+        """Write 1 to len(place) bytes to its start and return how many; 0 at the end of what was found.
 
         Raises:
             ConflictError: there is more than was found.
         """
-        size = min(size, self._size - self._offset)
+        size = min(len(place), self._size - self._offset)
         with explained(self._path):
             if size <= 0:
                 # One byte too many tells what a size cannot: files whose size is never told.
                 self._is_at_end = True
                 if os.pread(self._descriptor, 1, self._offset):
                     raise _changed(self._path)
-                return b""
-            data = self._read_hole(size) or os.pread(self._descriptor, size, self._offset)
-        self._is_at_end = not data
-        self._offset += len(data)
-        self._count(len(data))
-        return data
+                return 0
+            filled = self._fill_hole(place[:size])
+            filled = filled or os.preadv(self._descriptor, [place[:size]], self._offset)
+        self._is_at_end = not filled
+        self._offset += filled
+        self._count(filled)
+        return filled
 
-    def _read_hole(self, size: int) -> bytes:
-        """Return zeros if a hole is next, else nothing."""
+    def _fill_hole(self, place: memoryview) -> int:
+        """Write zeros if a hole is next; return how many."""
         if self._offset >= max(self._hole_until, self._data_until):
             self._look_ahead()
         if self._offset >= self._hole_until:
-            return b""
-        length = min(size, self._hole_until - self._offset, len(_ZEROS))
-        return _ZEROS[:length]
+            return 0
+        length = min(len(place), self._hole_until - self._offset, len(_ZEROS))
+        place[:length] = _ZEROS[:length]
+        return length
 
     def _look_ahead(self) -> None:
         """Ask the file system where the next data begins, or where it ends."""

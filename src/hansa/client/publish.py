@@ -35,8 +35,9 @@ from hansa.client.transfers import Progress, no_progress, one_failure
 from hansa.client.versions import LivingChunks
 from hansa.client.wraps import seal_data_key
 from hansa.crypto.sealing import KEY_BYTES, NONCE_BYTES
+from hansa.data.known import KnownChunk
 from hansa.data.manifest import SALT_BYTES, Directory, build_manifest, compute_root
-from hansa.data.pipeline import Ingest, KnownChunk, UploadChunk
+from hansa.data.pipeline import Ingest, UploadChunk
 from hansa.errors import (
     ConflictError,
     CorruptError,

@@ -23,7 +23,7 @@ from hansa.client.file_reader import FileReader, open_plain
 from hansa.client.sniff import SNIFF_BYTES_MAX, SNIFF_FILES_MAX, join_sniffed, sniff_file
 from hansa.client.walk import Stamp, explained, walk
 from hansa.data.manifest import validate_names
-from hansa.data.pipeline import SourceFile
+from hansa.data.stream import SourceFile
 from hansa.errors import InvalidError
 
 STANDARD_INPUT = "-"

@@ -14,6 +14,7 @@ from hansa import limits
 from hansa.client.session import Session
 from hansa.client.wraps import open_data_key, unwrap_data_key
 from hansa.codec import decode
+from hansa.data.known import KnownChunk, LivingVersion
 from hansa.data.manifest import (
     Contents,
     Directory,
@@ -23,7 +24,6 @@ from hansa.data.manifest import (
     open_directory,
     validate_agreement,
 )
-from hansa.data.pipeline import KnownChunk
 from hansa.errors import CorruptError, DeniedError, InvalidError
 from hansa.rest import DatasetView, RequestView, VersionView, WrapSet, compute_wrap_digest
 from hansa.types import ChunkId
@@ -126,12 +126,12 @@ async def _get_manifest(session: Session, dataset: DatasetView, version: Version
 class LivingChunks:
     """Chunks of own living versions, with their keys: what a publisher's duplicates are taken from.
 
-    Keeps the chunks of a bounded number of versions; the least recently used goes first.
+    Keeps a bounded number of versions open; the least recently used goes first.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._versions: OrderedDict[tuple[str, int], dict[ChunkId, KnownChunk]] = OrderedDict()
+        self._versions: OrderedDict[tuple[str, int], LivingVersion | None] = OrderedDict()
 
     async def find(self, dataset: bytes, number: int, chunk: ChunkId) -> KnownChunk | None:
         """Return a chunk as a living version holds it, or None if it cannot be had from there."""
@@ -141,23 +141,24 @@ class LivingChunks:
             while len(self._versions) > limits.CLIENT_MANIFESTS_OPEN_MAX:
                 self._versions.popitem(last=False)
         self._versions.move_to_end(place)
-        return self._versions[place].get(chunk)
+        living = self._versions[place]
+        return None if living is None else living.find(chunk)
 
-    async def _open(self, dataset: str, number: int) -> dict[ChunkId, KnownChunk]:
+    async def _open(self, dataset: str, number: int) -> LivingVersion | None:
         session = self._session
         view = await session.transport.get(f"/v1/datasets/{dataset}", DatasetView)
         versions = [version for version in view.versions if version.number == number]
         if view.owner != session.profile.organisation or not versions:
-            return {}
+            return None
         opened = await open_version(session, view, versions[0])
         directory = await session.workers.run(
             open_directory, opened.manifest, session.keys.secrets.directory
         )
-        return _join(directory, opened.contents)
+        return await session.workers.run(_join, directory, opened.contents)
 
 
-def _join(directory: Directory, contents: Contents) -> dict[ChunkId, KnownChunk]:
-    """Return what both parts of one manifest say of each chunk.
+def _join(directory: Directory, contents: Contents) -> LivingVersion:
+    """Return both parts of one manifest, ready to be asked for chunks.
 
     Raises:
         CorruptError: they disagree, so that a key might be taken for another sealing.
@@ -166,7 +167,4 @@ def _join(directory: Directory, contents: Contents) -> dict[ChunkId, KnownChunk]
         validate_agreement(directory, contents)
     except InvalidError as error:
         raise CorruptError(error.message) from error
-    return {
-        entry.chunk: KnownChunk(entry, chunk.key)
-        for entry, chunk in zip(directory.entries, contents.chunks, strict=True)
-    }
+    return LivingVersion(directory, contents)

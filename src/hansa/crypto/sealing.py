@@ -16,6 +16,7 @@ NONCE_BYTES = 12
 TAG_BYTES = 16
 OVERHEAD_BYTES = NONCE_BYTES + TAG_BYTES
 
+Buffer = bytes | bytearray | memoryview
 
 def derive_key(secret: bytes, salt: bytes, info: bytes) -> bytes:
     """Return 32 bytes of HKDF-SHA256 (RFC 5869) of a secret for one use.
@@ -29,7 +30,7 @@ def derive_key(secret: bytes, salt: bytes, info: bytes) -> bytes:
     return hmac.digest(extracted, info + b"\x01", "sha256")
 
 
-def seal(key: bytes, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
+def seal(key: bytes, nonce: bytes, plaintext: Buffer, associated: bytes) -> bytes:
     """Return nonce ‖ ciphertext ‖ tag.
 
     Args:
@@ -43,7 +44,7 @@ def seal(key: bytes, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes
     return nonce + AESGCM(key).encrypt(nonce, plaintext, associated)
 
 
-def open_sealed(key: bytes, sealed: bytes, associated: bytes) -> bytes:
+def open_sealed(key: bytes, sealed: Buffer, associated: bytes) -> bytes:
     """Return the plaintext of what `seal` made.
 
     Raises:

@@ -4,6 +4,7 @@ Sealed under the version's data key (DEK): only who was granted that key can rea
 field is compared at decode, so a reader never meets two answers to one question.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -26,6 +27,9 @@ from hansa.data.columns import (
 from hansa.data.directory import validate_chunks
 from hansa.errors import InvalidError
 from hansa.types import ChunkId
+
+_UNWRITABLE = re.compile("[\x00-\x1f\ud800-\udfff]")
+"""Control characters, and halves of pairs that no UTF-8 has."""
 
 
 class _Value(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -174,7 +178,7 @@ def validate_names(names: list[str]) -> None:
             "" in parts
             or "." in parts
             or ".." in pieces
-            or any(letter < " " or "\ud800" <= letter <= "\udfff" for letter in name)
+            or _UNWRITABLE.search(name)
             or len(name.encode("utf-8", "replace")) > limits.FILE_NAME_BYTES_MAX
         ):
             raise InvalidError(

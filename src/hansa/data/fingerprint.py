@@ -10,6 +10,7 @@ from typing import Literal
 
 from blake3 import blake3
 
+from hansa.crypto.sealing import Buffer
 from hansa.data.keys import DedupKeys
 from hansa.types import ChunkId
 
@@ -20,12 +21,12 @@ FINGERPRINT_BYTES = 36
 NO_FINGERPRINT = b""
 
 
-def compute_chunk_id(keys: DedupKeys, chunk: bytes) -> ChunkId:
+def compute_chunk_id(keys: DedupKeys, chunk: Buffer) -> ChunkId:
     """Return the keyed BLAKE3 digest of a chunk's plain bytes, 32 bytes."""
     return ChunkId(blake3(chunk, key=keys.digest_key).digest())
 
 
-def compute_fingerprint(keys: DedupKeys, chunk: bytes, profile: Profile = "md5+sha1") -> bytes:
+def compute_fingerprint(keys: DedupKeys, chunk: Buffer, profile: Profile = "md5+sha1") -> bytes:
     """Return HMAC-MD5 ‖ HMAC-SHA1 of a chunk's plain bytes, 36 bytes; none in profile `blake3`."""
     if profile == "blake3":
         return NO_FINGERPRINT

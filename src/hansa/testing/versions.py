@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from hansa.data.keys import DedupKeys, derive_dedup_keys
 from hansa.data.manifest import Contents, Directory, build_manifest, compute_root
-from hansa.data.pipeline import Counters, Ingest, Lookup, SourceFile, UploadChunk
+from hansa.data.pipeline import Counters, Ingest, Lookup, UploadChunk
+from hansa.data.stream import SourceFile
 from hansa.ports import Entropy
 from hansa.types import Digest
 

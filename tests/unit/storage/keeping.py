@@ -6,8 +6,8 @@ from pathlib import Path
 
 from hansa import limits
 from hansa.data.hash_index_table import VersionRef
+from hansa.data.known import KnownChunk
 from hansa.data.layout import ContentLayout
-from hansa.data.pipeline import KnownChunk
 from hansa.storage.chunk_store import ChunkStore
 from hansa.storage.collect import CollectOptions, collect
 from hansa.storage.journal import Journal

@@ -8,7 +8,7 @@ import pytest
 
 from hansa import limits
 from hansa.data.hash_index_table import VersionRef
-from hansa.data.pipeline import KnownChunk
+from hansa.data.known import KnownChunk
 from hansa.errors import MissingError
 from hansa.storage.local import LocalStore
 from hansa.storage.table import LmdbTable

@@ -1,7 +1,7 @@
 """Tests of hansa.storage.stats."""
 
 from hansa.data.hash_index_table import VersionRef
-from hansa.data.pipeline import KnownChunk
+from hansa.data.known import KnownChunk
 from hansa.storage.chunk_store import ChunkStore
 from hansa.storage.journal import Journal
 from hansa.storage.memory import MemoryStore

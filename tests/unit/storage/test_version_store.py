@@ -16,9 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from hansa import limits
 from hansa.data import pipeline
 from hansa.data.hash_index_table import VersionRef
+from hansa.data.known import KnownChunk
 from hansa.data.layout import ContentLayout
 from hansa.data.manifest import Contents, Directory, build_manifest, decode_manifest
-from hansa.data.pipeline import KnownChunk
 from hansa.errors import CorruptError, InvalidError, MissingError
 from hansa.storage.check import check
 from hansa.storage.chunk_store import ChunkStore

@@ -1,0 +1,86 @@
+"""Compression of chunks by zstd (RFC 8878), with contexts that are used again.
+
+A fresh compressor costs more than compressing 64 KiB with it: its tables are new memory each time. A
+`Packer` keeps those that are not in use; several threads may share it (a list's `pop` and `append` are
+atomic), and each takes one of its own for a chunk.
+"""
+
+import sys
+
+from hansa.crypto.sealing import Buffer
+from hansa.errors import CorruptError
+from hansa.limits import CHUNK_BYTES_MAX, KIB
+
+if sys.version_info >= (3, 14):  # pragma: no cover - the interpreter decides
+    from compression import zstd
+else:
+    from backports import zstd
+
+COMPRESSION_LEVEL = 1
+_PROBE_BYTES = 4 * KIB
+_PROBED_BYTES_MIN = 16 * KIB
+_DISTINCT_BYTES_MIN = 120
+"""Noise has 162 different values among 256 bytes, give or take six: text is told at a glance."""
+
+
+class Packer:
+    """Compresses chunks. Thread-safe."""
+
+    def __init__(self) -> None:
+        """Begin without contexts; they are made as threads ask for them."""
+        self._spare: list[zstd.ZstdCompressor] = []
+        self._probes: list[zstd.ZstdCompressor] = []
+
+    def pack(self, chunk: Buffer) -> bytes | None:
+        """Return one frame that is shorter than the chunk, or None where it would not be."""
+        if len(chunk) >= _PROBED_BYTES_MIN and self._is_noise(chunk):
+            return None
+        try:
+            compressor = self._spare.pop()
+        except IndexError:
+            compressor = zstd.ZstdCompressor(level=COMPRESSION_LEVEL)
+        packed = compressor.compress(chunk, zstd.ZstdCompressor.FLUSH_FRAME)
+        self._spare.append(compressor)
+        return packed if len(packed) < len(chunk) else None
+
+    def _is_noise(self, chunk: Buffer) -> bool:
+        """Tell whether a piece at the chunk's start and one of its middle both do not shrink."""
+        middle = len(chunk) // 2
+        if len(set(bytes(chunk[middle : middle + 256]))) < _DISTINCT_BYTES_MIN:
+            return False
+        try:
+            compressor = self._probes.pop()
+        except IndexError:
+            compressor = zstd.ZstdCompressor(level=COMPRESSION_LEVEL)
+        is_noise = True
+        for at in (0, middle):
+            packed = compressor.compress(
+                chunk[at : at + _PROBE_BYTES], zstd.ZstdCompressor.FLUSH_FRAME
+            )
+            is_noise = len(packed) >= _PROBE_BYTES
+            if not is_noise:
+                break
+        self._probes.append(compressor)
+        return is_noise
+
+
+def unpack(packed: Buffer, plain_length: int) -> bytes:
+    """Return the one frame's content, which has `plain_length` bytes (1 to CHUNK_BYTES_MAX).
+
+    Never more than one byte beyond that is expanded: a bomb goes off small.
+
+    Raises:
+        CorruptError: no such frame, another length, or bytes after it.
+    """
+    assert 0 < plain_length <= CHUNK_BYTES_MAX
+    decompressor = zstd.ZstdDecompressor()
+    try:
+        chunk = decompressor.decompress(packed, plain_length + 1)
+    except zstd.ZstdError as error:
+        raise CorruptError("A chunk does not decompress.") from error
+    if not decompressor.eof or decompressor.unused_data or len(chunk) != plain_length:
+        raise CorruptError("A chunk does not decompress to the length its manifest says.")
+    return chunk
+
+
+PACKER = Packer()

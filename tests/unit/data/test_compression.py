@@ -1,0 +1,73 @@
+"""Tests of hansa.data.compression: frames that anybody can read, noise left alone, bombs kept small."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hansa.data.compression import Packer, unpack, zstd
+from hansa.errors import CorruptError
+from hansa.limits import KIB, MIB
+
+TEXT = b"".join(b"%d,sensor,%d\n" % (n, n * n % 97) for n in range(4_000))
+
+
+def noise(count, label=b"n"):
+    """Return reproducible incompressible bytes."""
+    return hashlib.shake_256(label).digest(count)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=40))
+def test_frames_are_plain_zstd(parts):
+    """One packer after the other chunk: each frame stands alone, for any reader of zstd."""
+    packer = Packer()
+    for chunk in (b"".join(parts), b"".join(parts) * 50, TEXT):
+        packed = packer.pack(memoryview(chunk))
+        if packed is not None:
+            assert chunk == zstd.decompress(packed) == unpack(packed, len(chunk))
+            assert len(packed) < len(chunk)
+
+
+def test_noise_is_not_packed():
+    """Short or long, what does not shrink has no frame."""
+    for count in (1, 100, 15 * KIB, 64 * KIB, 256 * KIB):
+        assert Packer().pack(noise(count)) is None
+
+
+def test_a_chunk_that_is_noise_in_part_is_packed():
+    """One look at the start or the middle that shrinks is enough to try the whole."""
+    packer = Packer()
+    for chunk in (TEXT + noise(20_000), noise(30_000) + TEXT, noise(9_000) + TEXT[:4_096] * 9):
+        packed = packer.pack(chunk)
+        assert packed is not None
+        assert chunk == unpack(packed, len(chunk))
+    few = bytes(byte & 15 for byte in noise(64 * KIB))
+    assert len(packer.pack(few)) < 0.6 * len(few)
+
+
+def test_threads_may_share_a_packer():
+    """Every thread gets the frame that one thread alone gets."""
+    packer = Packer()
+    chunks = [TEXT[at:] for at in range(300)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(packer.pack, chunks)) == [Packer().pack(chunk) for chunk in chunks]
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        zstd.compress(bytes(64 * MIB)),
+        zstd.compress(TEXT) + b"more",
+        zstd.compress(TEXT)[:-1],
+        zstd.compress(TEXT[:-1]),
+        zstd.compress(TEXT + b"x"),
+        b"no frame",
+        b"",
+    ],
+)
+def test_what_is_no_frame_of_that_length_is_refused(packed):
+    """Bombs, rests, cut frames and frames of another length."""
+    with pytest.raises(CorruptError):
+        unpack(packed, len(TEXT))
