@@ -6,6 +6,7 @@ The same parts as in a node and its client (pipeline, chunk store, version store
 """
 
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ import msgspec
 
 from hansa.data.hash_index_table import VersionRef
 from hansa.data.keys import derive_dedup_keys
-from hansa.data.known import KnownChunk, LivingVersion
+from hansa.data.known import Dictionary, KnownChunk, LivingVersion
 from hansa.data.manifest import (
     Contents,
     build_manifest,
@@ -38,6 +39,7 @@ from hansa.types import ChunkId, DatasetId, Millis
 
 LEASE_MS = 60_000
 PROFILE = "profile.json"
+DICTIONARIES_OPEN_MAX = 8
 
 
 class ClosableStore(Store, Protocol):
@@ -86,6 +88,7 @@ class Repository:
     _table: object
     clock: "LaterClock"
     _opened: dict[bytes, LivingVersion] = field(default_factory=dict)
+    _dictionaries: deque[Dictionary] = field(default_factory=deque)
 
     @classmethod
     def open(
@@ -129,12 +132,22 @@ class Repository:
         """Return what the manifests of living versions say of chunks, as a client's `LivingChunks` does."""
         found: list[KnownChunk | None] = []
         for chunk, version in zip(chunks, self.versions.lookup(chunks), strict=True):
-            found.append(None if version is None else self._living(version).find(chunk))
+            known = None if version is None else self._living(version).find(chunk)
+            if known is not None and known.dictionary and not known.dictionary.plain:
+                root = bytes.fromhex(self._version(version).root)
+                known.dictionary.open(self.versions.read_content(root, *known.dictionary.place))
+                self._dictionaries.append(known.dictionary)
+                if len(self._dictionaries) > DICTIONARIES_OPEN_MAX:
+                    self._dictionaries.popleft().close()
+            found.append(known)
         return found
 
-    def _living(self, reference: VersionRef) -> LivingVersion:
+    def _version(self, reference: VersionRef) -> Version:
         named = (bytes(reference.dataset).hex(), reference.number)
-        version = next(v for v in self.profile.versions if (v.dataset, v.number) == named)
+        return next(v for v in self.profile.versions if (v.dataset, v.number) == named)
+
+    def _living(self, reference: VersionRef) -> LivingVersion:
+        version = self._version(reference)
         root = bytes.fromhex(version.root)
         if root not in self._opened:
             manifest = decode_manifest(self.versions.get_manifest(root), root)

@@ -96,6 +96,12 @@ CHUNK_BYTES_MIN = 16 * KIB
 CHUNK_BYTES_MEAN = 64 * KIB
 CHUNK_BYTES_MAX = 256 * KIB
 SEALED_CHUNK_BYTES_MAX = CHUNK_BYTES_MAX + KIB
+DICTIONARY_BYTES_MAX = 2 * CHUNK_BYTES_MAX
+"""Plain bytes of what chunks are compressed with; it is stored as one or two chunks."""
+DICTIONARY_EVERY_BYTES = 16 * MIB
+"""Plain bytes of new chunks that one dictionary serves: what is alike lies together."""
+DICTIONARIES_PER_VERSION_MAX = 65_535
+COVERS_PER_DICTIONARY_MAX = 4
 PACK_BYTES_MAX = 128 * MIB
 PACK_QUIET_S = 300
 """Chunks that have waited this long in the journal are sealed into a pack, however few."""

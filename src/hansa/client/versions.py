@@ -5,7 +5,7 @@ another organisation's: from the wraps of a living grant to this user. Either wa
 the root that the chain names, and the contents must open under that key.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 
 from typing_extensions import override
@@ -14,7 +14,7 @@ from hansa import limits
 from hansa.client.session import Session
 from hansa.client.wraps import open_data_key, unwrap_data_key
 from hansa.codec import decode
-from hansa.data.known import KnownChunk, LivingVersion
+from hansa.data.known import Dictionary, KnownChunk, LivingVersion
 from hansa.data.manifest import (
     Contents,
     Directory,
@@ -27,6 +27,8 @@ from hansa.data.manifest import (
 from hansa.errors import CorruptError, DeniedError, InvalidError
 from hansa.rest import DatasetView, RequestView, VersionView, WrapSet, compute_wrap_digest
 from hansa.types import ChunkId
+
+_DICTIONARIES_OPEN_MAX = 8
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -132,6 +134,7 @@ class LivingChunks:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._versions: OrderedDict[tuple[str, int], LivingVersion | None] = OrderedDict()
+        self._open_dictionaries: deque[Dictionary] = deque()
 
     async def find(self, dataset: bytes, number: int, chunk: ChunkId) -> KnownChunk | None:
         """Return a chunk as a living version holds it, or None if it cannot be had from there."""
@@ -142,7 +145,20 @@ class LivingChunks:
                 self._versions.popitem(last=False)
         self._versions.move_to_end(place)
         living = self._versions[place]
-        return None if living is None else living.find(chunk)
+        known = None if living is None else living.find(chunk)
+        if known is not None and known.dictionary is not None and not known.dictionary.plain:
+            await self._open_dictionary(place, known.dictionary)
+        return known
+
+    async def _open_dictionary(self, place: tuple[str, int], dictionary: Dictionary) -> None:
+        """Fetch and open what chunks were compressed with; only the last few stay open."""
+        session, (dataset, number) = self._session, place
+        path = f"/v1/datasets/{dataset}/versions/{number}/content"
+        sealed = await session.transport.get_range(path, *dictionary.place)
+        await session.workers.run(dictionary.open, sealed)
+        self._open_dictionaries.append(dictionary)
+        if len(self._open_dictionaries) > _DICTIONARIES_OPEN_MAX:
+            self._open_dictionaries.popleft().close()
 
     async def _open(self, dataset: str, number: int) -> LivingVersion | None:
         session = self._session

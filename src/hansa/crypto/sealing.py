@@ -18,6 +18,7 @@ OVERHEAD_BYTES = NONCE_BYTES + TAG_BYTES
 
 Buffer = bytes | bytearray | memoryview
 
+
 def derive_key(secret: bytes, salt: bytes, info: bytes) -> bytes:
     """Return 32 bytes of HKDF-SHA256 (RFC 5869) of a secret for one use.
 

@@ -1,12 +1,14 @@
 """Sealing of one chunk: compress if that helps, then AES-256-GCM under a random key of its own.
 
 The key is random, never derived from the content: a derived key can be derived again, and then
-nothing can ever be erased. The associated data binds type, format and chunk id, so a sealed chunk put
-in another's place does not open.
+nothing can ever be erased. The associated data binds type, format, chunk id and dictionary, so a
+sealed chunk put in another's place, or opened with another dictionary, does not open.
 
 Form: nonce (12) ‖ ciphertext of the body ‖ tag (16). A body as long as the chunk is the chunk; a
 shorter one is a zstd frame of it.
 """
+
+from collections.abc import Iterable
 
 from blake3 import blake3
 
@@ -18,7 +20,7 @@ from hansa.crypto.sealing import (
     open_sealed,
     seal,
 )
-from hansa.data.compression import PACKER, unpack
+from hansa.data.compression import PLAIN_PACKER, PLAIN_UNPACKER, Packer, Unpacker
 from hansa.errors import CorruptError
 from hansa.limits import CHUNK_BYTES_MAX, SEALED_CHUNK_BYTES_MAX
 from hansa.types import ChunkId
@@ -33,7 +35,9 @@ _USE = b"hansa.chunk" + FORMAT.to_bytes(2, "big")
 assert CHUNK_BYTES_MAX + OVERHEAD_BYTES <= SEALED_CHUNK_BYTES_MAX
 
 
-def seal_chunk(chunk_id: ChunkId, chunk: Buffer, key: bytes, nonce: bytes) -> bytes:
+def seal_chunk(
+    chunk_id: ChunkId, chunk: Buffer, key: bytes, nonce: bytes, packer: Packer = PLAIN_PACKER
+) -> bytes:
     """Compress and seal a chunk.
 
     Args:
@@ -41,32 +45,45 @@ def seal_chunk(chunk_id: ChunkId, chunk: Buffer, key: bytes, nonce: bytes) -> by
         chunk: 1 to CHUNK_BYTES_MAX plain bytes.
         key: 32 random bytes, for this chunk alone.
         nonce: 12 random bytes.
+        packer: what compresses it.
 
     Returns:
         At most len(chunk) + 28 bytes.
     """
     assert 0 < len(chunk) <= CHUNK_BYTES_MAX
-    packed = PACKER.pack(chunk)
-    return seal(key, nonce, chunk if packed is None else packed, _USE + chunk_id)
+    packed = packer.pack(chunk)
+    body = chunk if packed is None else packed
+    return seal(key, nonce, body, _USE + chunk_id + packer.dictionary_id)
 
 
-def open_chunk(chunk_id: ChunkId, sealed: Buffer, key: bytes, plain_length: int) -> bytes:
+def open_chunk(
+    chunk_id: ChunkId,
+    sealed: Buffer,
+    key: bytes,
+    plain_length: int,
+    unpacker: Unpacker = PLAIN_UNPACKER,
+) -> bytes:
     """Open a sealed chunk and check that it has the length its manifest says.
 
     Raises:
-        CorruptError: changed, of another chunk, under another key, or not of that length. What is
-            expanded never exceeds `plain_length` + 1 bytes.
+        CorruptError: changed, of another chunk, under another key or dictionary, or not of that
+            length. What is expanded never exceeds `plain_length` + 1 bytes.
     """
     if not _SEALED_BYTES_MIN <= len(sealed) <= SEALED_CHUNK_BYTES_MAX:
         raise CorruptError("A sealed chunk has an impossible length.")
     if not 0 < plain_length <= CHUNK_BYTES_MAX:
         raise CorruptError("A chunk's plain length is impossible.")
-    body = open_sealed(key, sealed, _USE + chunk_id)
+    body = open_sealed(key, sealed, _USE + chunk_id + unpacker.dictionary_id)
     if len(body) == plain_length:
         return body
     if len(body) > plain_length:
         raise CorruptError("A chunk is longer than its manifest says.")
-    return unpack(body, plain_length)
+    return unpacker.unpack(body, plain_length)
+
+
+def compute_dictionary_id(chunks: Iterable[ChunkId]) -> bytes:
+    """Return what names a dictionary in associated data: BLAKE3 of its chunks' ids, 32 bytes."""
+    return blake3(b"".join(chunks)).digest()
 
 
 def compute_sealed_digest(sealed: Buffer) -> bytes:

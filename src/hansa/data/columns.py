@@ -53,6 +53,11 @@ class Rows(Sequence[T]):
         return map(self._make, range(self._count))
 
 
+def pack_u16(values: Iterable[int]) -> bytes:
+    """Return numbers from 0 to 2^16 − 1, two bytes each, little-endian."""
+    return np.fromiter(values, dtype="<u2").tobytes()
+
+
 def pack_u32(values: Iterable[int]) -> bytes:
     """Return numbers from 0 to 2^32 − 1, four bytes each, little-endian."""
     return np.fromiter(values, dtype="<u4").tobytes()
@@ -61,6 +66,15 @@ def pack_u32(values: Iterable[int]) -> bytes:
 def pack_u64(values: Iterable[int]) -> bytes:
     """Return numbers from 0 to 2^63 − 1, eight bytes each, little-endian."""
     return np.fromiter(values, dtype="<u8").tobytes()
+
+
+def unpack_u16(data: bytes) -> Numbers:
+    """Return the numbers of a column, (n,).
+
+    Raises:
+        InvalidError: not whole numbers of two bytes.
+    """
+    return _unpack(data, "<u2")
 
 
 def unpack_u32(data: bytes) -> Numbers:
@@ -82,6 +96,11 @@ def unpack_u64(data: bytes) -> Numbers:
     if found.size and found.min() < 0:
         raise InvalidError("A number in a column is too large.")
     return found
+
+
+def read_u16(data: bytes, index: int) -> int:
+    """Return one number of a column."""
+    return int.from_bytes(data[2 * index : 2 * index + 2], "little")
 
 
 def read_u32(data: bytes, index: int) -> int:

@@ -3,6 +3,8 @@
 A fresh compressor costs more than compressing 64 KiB with it: its tables are new memory each time. A
 `Packer` keeps those that are not in use; several threads may share it (a list's `pop` and `append` are
 atomic), and each takes one of its own for a chunk.
+
+With a *dictionary* (`dictionary.py`) a chunk is compressed as if the dictionary's bytes stood before it.
 """
 
 import sys
@@ -17,6 +19,23 @@ else:
     from backports import zstd
 
 COMPRESSION_LEVEL = 1
+_WINDOW_LOG = 20
+"""Window of 1 MiB: the longest dictionary and the longest chunk."""
+_FORCE_ATTACH_DICTIONARY = 1001
+"""ZSTD_c_forceAttachDict: not among the parameters that the binding names, but long stable."""
+_COPY_TABLES = 2
+"""Copy the dictionary's tables for each chunk: dearer than to refer to them, but matches are found
+faster and better, which pays from some 16 KiB on."""
+_WITH_DICTIONARY: dict[int, int] = {
+    zstd.CompressionParameter.compression_level: COMPRESSION_LEVEL,
+    zstd.CompressionParameter.strategy: zstd.Strategy.fast,
+    # What repeats at the distance of a dictionary repeats at length: large tables, long matches.
+    zstd.CompressionParameter.hash_log: 17,
+    zstd.CompressionParameter.min_match: 6,
+    zstd.CompressionParameter.window_log: _WINDOW_LOG,
+    _FORCE_ATTACH_DICTIONARY: _COPY_TABLES,
+}
+_READ_OPTIONS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _WINDOW_LOG}
 _PROBE_BYTES = 4 * KIB
 _PROBED_BYTES_MIN = 16 * KIB
 _DISTINCT_BYTES_MIN = 120
@@ -24,26 +43,28 @@ _DISTINCT_BYTES_MIN = 120
 
 
 class Packer:
-    """Compresses chunks. Thread-safe."""
+    """Compresses chunks, with one dictionary or none. Thread-safe."""
 
-    def __init__(self) -> None:
-        """Begin without contexts; they are made as threads ask for them."""
+    def __init__(self, dictionary: bytes = b"", dictionary_id: bytes = b"") -> None:
+        """Take a dictionary's plain bytes and id (32 bytes), or nothing for plain frames."""
+        self.dictionary_id = dictionary_id
+        self._dictionary = zstd.ZstdDict(dictionary, is_raw=True) if dictionary else None
         self._spare: list[zstd.ZstdCompressor] = []
         self._probes: list[zstd.ZstdCompressor] = []
 
     def pack(self, chunk: Buffer) -> bytes | None:
         """Return one frame that is shorter than the chunk, or None where it would not be."""
-        if len(chunk) >= _PROBED_BYTES_MIN and self._is_noise(chunk):
+        if len(chunk) >= _PROBED_BYTES_MIN and self.is_noise(chunk):
             return None
         try:
             compressor = self._spare.pop()
         except IndexError:
-            compressor = zstd.ZstdCompressor(level=COMPRESSION_LEVEL)
+            compressor = self._make()
         packed = compressor.compress(chunk, zstd.ZstdCompressor.FLUSH_FRAME)
         self._spare.append(compressor)
         return packed if len(packed) < len(chunk) else None
 
-    def _is_noise(self, chunk: Buffer) -> bool:
+    def is_noise(self, chunk: Buffer) -> bool:
         """Tell whether a piece at the chunk's start and one of its middle both do not shrink."""
         middle = len(chunk) // 2
         if len(set(bytes(chunk[middle : middle + 256]))) < _DISTINCT_BYTES_MIN:
@@ -63,24 +84,41 @@ class Packer:
         self._probes.append(compressor)
         return is_noise
 
-
-def unpack(packed: Buffer, plain_length: int) -> bytes:
-    """Return the one frame's content, which has `plain_length` bytes (1 to CHUNK_BYTES_MAX).
-
-    Never more than one byte beyond that is expanded: a bomb goes off small.
-
-    Raises:
-        CorruptError: no such frame, another length, or bytes after it.
-    """
-    assert 0 < plain_length <= CHUNK_BYTES_MAX
-    decompressor = zstd.ZstdDecompressor()
-    try:
-        chunk = decompressor.decompress(packed, plain_length + 1)
-    except zstd.ZstdError as error:
-        raise CorruptError("A chunk does not decompress.") from error
-    if not decompressor.eof or decompressor.unused_data or len(chunk) != plain_length:
-        raise CorruptError("A chunk does not decompress to the length its manifest says.")
-    return chunk
+    def _make(self) -> zstd.ZstdCompressor:
+        if self._dictionary is None:
+            return zstd.ZstdCompressor(level=COMPRESSION_LEVEL)
+        # Given undigested, the library digests it once for each context, by the parameters here.
+        return zstd.ZstdCompressor(
+            options=_WITH_DICTIONARY, zstd_dict=self._dictionary.as_undigested_dict
+        )
 
 
-PACKER = Packer()
+class Unpacker:
+    """Expands frames, with one dictionary or none. Thread-safe."""
+
+    def __init__(self, dictionary: bytes = b"", dictionary_id: bytes = b"") -> None:
+        """Take a dictionary's plain bytes and id (32 bytes), or nothing for plain frames."""
+        self.dictionary_id = dictionary_id
+        self._dictionary = zstd.ZstdDict(dictionary, is_raw=True) if dictionary else None
+
+    def unpack(self, packed: Buffer, plain_length: int) -> bytes:
+        """Return the one frame's content, which has `plain_length` bytes (1 to CHUNK_BYTES_MAX).
+
+        Never more than one byte beyond that is expanded: a bomb goes off small.
+
+        Raises:
+            CorruptError: no such frame, another length, or bytes after it.
+        """
+        assert 0 < plain_length <= CHUNK_BYTES_MAX
+        given = None if self._dictionary is None else self._dictionary.as_digested_dict
+        decompressor = zstd.ZstdDecompressor(zstd_dict=given, options=_READ_OPTIONS)
+        try:
+            chunk = decompressor.decompress(packed, plain_length + 1)
+        except zstd.ZstdError as error:
+            raise CorruptError("A chunk does not decompress.") from error
+        if not decompressor.eof or decompressor.unused_data or len(chunk) != plain_length:
+            raise CorruptError("A chunk does not decompress to the length its manifest says.")
+        return chunk
+
+
+PLAIN_PACKER, PLAIN_UNPACKER = Packer(), Unpacker()

@@ -6,6 +6,7 @@ field is compared at decode, so a reader never meets two answers to one question
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -16,11 +17,15 @@ from hansa import limits
 from hansa.data.columns import (
     Numbers,
     Rows,
+    pack_u16,
     pack_u32,
     pack_u64,
     read_digest,
+    read_u16,
     read_u32,
     read_u64,
+    running_sums,
+    unpack_u16,
     unpack_u32,
     unpack_u64,
 )
@@ -55,16 +60,30 @@ class ContentChunk(_Value, frozen=True):
     """The chunk's own key, 32 bytes."""
     sealed_bytes: int
     plain_bytes: int
+    dictionary: int = 0
+    """0, or 1 + number of the dictionary that it was compressed with."""
 
     @override
     def __repr__(self) -> str:
         return f"ContentChunk({self.chunk.hex()[:16]}…)"
 
 
+@dataclass(frozen=True, slots=True)
+class ListedDictionary:
+    """What chunks of this version were compressed with (`dictionary.py`)."""
+
+    chunks: range
+    """Which of the listed chunks hold it."""
+    offset: int
+    """Where their sealed bytes start in the content."""
+    covers: tuple[range, ...]
+    """Places of the plain stream whose chunks, joined, have all that it keeps; at least one."""
+
+
 class Contents(_Value, frozen=True):
     """The reader's part: columns of f files, n distinct chunks and m places; prints without keys."""
 
-    format: Literal[2]
+    format: Literal[3]
     file_names: tuple[str, ...]
     file_sizes: bytes
     """f × 8 bytes, little-endian."""
@@ -80,14 +99,31 @@ class Contents(_Value, frozen=True):
     """n × 4 bytes, little-endian."""
     places: bytes
     """m × 4 bytes, little-endian: which chunk each place of the plain stream holds."""
+    chunk_dictionaries: bytes
+    """n × 2 bytes, little-endian: 0, or 1 + number of the dictionary a chunk was compressed with."""
+    dictionary_counts: bytes
+    """d × 4 bytes, little-endian: of how many chunks each dictionary is made; theirs come first."""
+    covers: bytes
+    """w × 12 bytes, little-endian: number of a dictionary, first place and count of places, in order."""
 
     @classmethod
     def of(
-        cls, files: Sequence[FileEntry], chunks: Sequence[ContentChunk], sequence: Sequence[int]
+        cls,
+        files: Sequence[FileEntry],
+        chunks: Sequence[ContentChunk],
+        sequence: Sequence[int],
+        dictionaries: Sequence[tuple[int, Sequence[range]]] = (),
     ) -> "Contents":
-        """Return contents of these values; `validate_contents` judges them."""
+        """Return contents of these values; `validate_contents` judges them.
+
+        Args:
+            files: in order.
+            chunks: those of dictionaries first.
+            sequence: of places.
+            dictionaries: of each how many chunks, and its covers.
+        """
         return cls(
-            2,
+            3,
             tuple(file.name for file in files),
             pack_u64(file.size for file in files),
             b"".join(file.digest for file in files),
@@ -96,6 +132,14 @@ class Contents(_Value, frozen=True):
             pack_u32(chunk.sealed_bytes for chunk in chunks),
             pack_u32(chunk.plain_bytes for chunk in chunks),
             pack_u32(sequence),
+            pack_u16(chunk.dictionary for chunk in chunks),
+            pack_u32(count for count, _ in dictionaries),
+            pack_u32(
+                number
+                for at, (_, covers) in enumerate(dictionaries)
+                for places in covers
+                for number in (at, places.start, len(places))
+            ),
         )
 
     @property
@@ -105,13 +149,30 @@ class Contents(_Value, frozen=True):
 
     @property
     def chunks(self) -> Rows[ContentChunk]:
-        """The distinct chunks in order of first occurrence, made when asked for."""
+        """The distinct chunks: of dictionaries, then in order of first occurrence; made when asked for."""
         return Rows(len(self.plain_lengths) // 4, self._chunk)
 
     @property
     def sequence(self) -> Rows[int]:
         """Index into `chunks` for each chunk of the plain stream in order."""
         return Rows(len(self.places) // 4, lambda index: read_u32(self.places, index))
+
+    @property
+    def dictionaries(self) -> list[ListedDictionary]:
+        """All dictionaries in order."""
+        offsets = running_sums(unpack_u32(self.sealed_lengths)[: self.dictionary_chunks()])
+        covers: list[list[range]] = [[] for _ in range(len(self.dictionary_counts) // 4)]
+        for number, first, count in _cover_rows(self.covers):
+            covers[number].append(range(first, first + count))
+        bounds = running_sums(unpack_u32(self.dictionary_counts))
+        return [
+            ListedDictionary(range(start, stop), offsets[start], tuple(places))
+            for start, stop, places in zip(bounds, bounds[1:], covers, strict=False)
+        ]
+
+    def dictionary_chunks(self) -> int:
+        """Return how many chunks, the first ones, hold dictionaries."""
+        return int(unpack_u32(self.dictionary_counts).sum())
 
     def content_bytes(self) -> int:
         """Return the plain bytes of all files."""
@@ -134,6 +195,7 @@ class Contents(_Value, frozen=True):
             read_digest(self.chunk_keys, index),
             read_u32(self.sealed_lengths, index),
             read_u32(self.plain_lengths, index),
+            read_u16(self.chunk_dictionaries, index),
         )
 
 
@@ -154,7 +216,8 @@ def validate_contents(contents: Contents) -> None:
     if len(contents.chunk_keys) != 32 * count:
         raise InvalidError("Chunk keys have 32 bytes.")
     places = unpack_u32(contents.places)
-    _validate_order(places, count)
+    first = _validate_dictionaries(contents, count, len(places))
+    _validate_order(places - first, count - first)
     plain = int(unpack_u32(contents.plain_lengths)[places].sum())
     # Sizes are below 2^63, but their sum need not be: summed without bounds.
     if plain != sum(sizes.tolist()):
@@ -195,8 +258,60 @@ def validate_names(names: list[str]) -> None:
             raise InvalidError(f"{name[:200]!r} is both a file and a folder.")
 
 
+def _validate_dictionaries(contents: Contents, count: int, places: int) -> int:
+    """Check dictionaries, their users and their covers; return how many chunks hold them.
+
+    Raises:
+        InvalidError: one is too long, is used by nobody, has no cover or uses one itself.
+    """
+    counts = unpack_u32(contents.dictionary_counts)
+    first = int(counts.sum())
+    if len(counts) > limits.DICTIONARIES_PER_VERSION_MAX or first > count:
+        raise InvalidError("The contents have too many dictionaries.")
+    lengths = unpack_u32(contents.plain_lengths)[:first]
+    ends = np.cumsum(counts)
+    sizes = np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths)))
+    long = sizes[ends] - sizes[ends - counts] > limits.DICTIONARY_BYTES_MAX
+    if (counts == 0).any() or long.any():
+        raise InvalidError("A dictionary's length is impossible.")
+    used = unpack_u16(contents.chunk_dictionaries)
+    if len(used) != count or used[:first].any():
+        raise InvalidError("The contents' chunks do not all tell their dictionary.")
+    if not np.array_equal(np.unique(used[used > 0]), np.arange(1, len(counts) + 1)):
+        raise InvalidError("The contents' chunks use other dictionaries than are listed.")
+    _validate_covers(contents.covers, len(counts), places)
+    return first
+
+
+def _validate_covers(covers: bytes, dictionaries: int, places: int) -> None:
+    """Check that every dictionary has covers among the places, not too many, in order.
+
+    Raises:
+        InvalidError: it has not.
+    """
+    rows = _cover_rows(covers)
+    number, first, count = rows.T
+    if (count == 0).any() or (first + count > places).any() or (np.diff(number) < 0).any():
+        raise InvalidError("A cover of a dictionary is impossible.")
+    if number.size and number[-1] >= dictionaries:
+        raise InvalidError("A cover is of no dictionary.")
+    found = np.bincount(number, minlength=dictionaries)
+    if (found == 0).any() or (found > limits.COVERS_PER_DICTIONARY_MAX).any():
+        raise InvalidError("A dictionary has no cover, or too many.")
+
+
+def _cover_rows(covers: bytes) -> Numbers:
+    """Return dictionary, first place and count of places of each, (w, 3)."""
+    numbers = unpack_u32(covers)
+    if len(numbers) % 3:
+        raise InvalidError("A column does not hold whole covers.")
+    return numbers.reshape(-1, 3)
+
+
 def _validate_order(places: Numbers, count: int) -> None:
     """Check that first occurrences come in order 0, 1, 2 …: a version is written down in one way."""
+    if places.size and places.min() < 0:
+        raise InvalidError("The contents' sequence names a dictionary.")
     furthest = np.maximum.accumulate(places) if places.size else places
     allowed = np.concatenate((np.zeros(1, np.int64), furthest[:-1] + 1)) if places.size else places
     if bool((places > allowed).any()):

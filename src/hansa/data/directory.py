@@ -44,15 +44,17 @@ class DirectoryEntry(_Value, frozen=True):
 class Directory(_Value, frozen=True):
     """The node's part: enough to store, serve, count and collect; nothing to read with.
 
-    Columns of n distinct chunks in order of first occurrence: their sealed bytes, joined, are the
-    content.
+    Columns of n distinct chunks, those of dictionaries before all others, which come in order of first
+    occurrence: their sealed bytes, joined, are the content.
     """
 
-    format: Literal[2]
+    format: Literal[3]
     content_bytes: int
     """Plain bytes of all files."""
     files: int
     """How many files."""
+    dictionary_chunks: int
+    """How many chunks, the first ones, are no part of a file but what others were compressed with."""
     chunk_ids: bytes
     """n × 32 bytes."""
     sealed_digests: bytes
@@ -63,12 +65,19 @@ class Directory(_Value, frozen=True):
     """n × 4 bytes, little-endian."""
 
     @classmethod
-    def of(cls, content_bytes: int, files: int, entries: Sequence[DirectoryEntry]) -> "Directory":
+    def of(
+        cls,
+        content_bytes: int,
+        files: int,
+        entries: Sequence[DirectoryEntry],
+        dictionary_chunks: int = 0,
+    ) -> "Directory":
         """Return a directory of these entries; `validate_directory` judges it."""
         return cls(
-            2,
+            3,
             content_bytes,
             files,
+            dictionary_chunks,
             b"".join(entry.chunk for entry in entries),
             b"".join(entry.sealed_digest for entry in entries),
             pack_u32(entry.sealed_bytes for entry in entries),
@@ -87,8 +96,8 @@ class Directory(_Value, frozen=True):
 
     @property
     def plain_bytes(self) -> int:
-        """Plain bytes of all its chunks, each once."""
-        return int(unpack_u32(self.plain_lengths).sum())
+        """Plain bytes of all its chunks, each once; dictionaries are not counted."""
+        return int(unpack_u32(self.plain_lengths)[self.dictionary_chunks :].sum())
 
     def offsets(self) -> "array[int]":
         """Return where each sealed chunk starts in the content, and the content's end, (n + 1,)."""
@@ -116,6 +125,8 @@ def validate_directory(directory: Directory) -> None:
     )
     if len(directory.sealed_digests) != 32 * count:
         raise InvalidError("A directory's sealed digests have 32 bytes.")
+    if not 0 <= directory.dictionary_chunks <= count:
+        raise InvalidError("A directory's number of dictionary chunks is impossible.")
     plain = directory.plain_bytes
     if plain > directory.content_bytes or (directory.content_bytes > 0) != (plain > 0):
         raise InvalidError("A directory's chunks do not make up its content.")

@@ -6,13 +6,14 @@ with one range; every chunk is verified as it is opened.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from blake3 import blake3
 
-from hansa.data.chunk import open_chunk
-from hansa.data.columns import running_sums, unpack_u32, unpack_u64
+from hansa.data.chunk import compute_dictionary_id, open_chunk
+from hansa.data.columns import read_u16, running_sums, unpack_u32, unpack_u64
+from hansa.data.compression import PLAIN_UNPACKER, Unpacker
 from hansa.data.manifest import Contents
 from hansa.errors import CorruptError, InvalidError
 from hansa.limits import CONTENT_RANGE_BYTES_MAX, MIB
@@ -21,6 +22,8 @@ Fetch = Callable[[int, int], bytes]
 """fetch(offset, length) -> exactly `length` sealed bytes of the content."""
 
 _WINDOW_PLAIN_BYTES = 8 * MIB
+_DICTIONARIES_OPEN_MAX = 32
+"""Kept ready, the newest first; some 700 KiB each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Window:
     """Which places of the sequence it covers."""
     ranges: tuple[SealedRange, ...]
     """What to fetch for it, in order of offset."""
+    unpackers: Mapping[int, Unpacker]
+    """Of dictionaries that were open when it was planned; others it needs are in `ranges`."""
 
 
 class ContentLayout:
@@ -60,6 +65,8 @@ class ContentLayout:
         self._sealed = running_sums(unpack_u32(contents.sealed_lengths))
         self._plain = running_sums(lengths[unpack_u32(contents.places)])
         self._files = running_sums(unpack_u64(contents.file_sizes))
+        self._used, self._dictionaries = contents.chunk_dictionaries, contents.dictionaries
+        self._open: tuple[tuple[int, Unpacker], ...] = ()
 
     @property
     def sealed_bytes(self) -> int:
@@ -87,6 +94,7 @@ class ContentLayout:
             first = bisect_right(self._plain, start) - 1
             last, sealed = first, 0
             wanted: set[int] = set()
+            unpackers = dict(self._open)
             while last < len(self._sequence) and self._plain[last] < stop:
                 index = self._sequence[last]
                 length = self._sealed[index + 1] - self._sealed[index]
@@ -100,7 +108,9 @@ class ContentLayout:
                 sealed += more
                 last += 1
             end = min(stop, self._plain[last])
-            yield Window(start, end, range(first, last), self._join(wanted))
+            for number in {read_u16(self._used, index) for index in wanted} - {0, *unpackers}:
+                wanted.update(self._dictionaries[number - 1].chunks)
+            yield Window(start, end, range(first, last), self._join(wanted), unpackers)
             start = end
 
     def assemble(self, window: Window, fetched: list[bytes]) -> Iterator[bytes]:
@@ -114,14 +124,22 @@ class ContentLayout:
             CorruptError: a range is short, or a chunk does not open.
         """
         opened: dict[int, bytes] = {}
+        unpackers = {0: PLAIN_UNPACKER, **window.unpackers}
         for wanted, data in zip(window.ranges, fetched, strict=True):
             if len(data) != wanted.length:
                 raise CorruptError("A range of the content came back with another length.")
             for index in wanted.chunks:
                 chunk = self._chunks[index]
                 at = self._sealed[index] - wanted.offset
-                sealed = data[at : at + chunk.sealed_bytes]
-                opened[index] = open_chunk(chunk.chunk, sealed, chunk.key, chunk.plain_bytes)
+                sealed = memoryview(data)[at : at + chunk.sealed_bytes]
+                # What holds a dictionary comes before all that use one.
+                unpacker = unpackers.get(chunk.dictionary)
+                if unpacker is None:
+                    unpacker = self._open_dictionary(chunk.dictionary, opened)
+                    unpackers[chunk.dictionary] = unpacker
+                opened[index] = open_chunk(
+                    chunk.chunk, sealed, chunk.key, chunk.plain_bytes, unpacker
+                )
         for position in window.positions:
             base = self._plain[position]
             plain = opened[self._sequence[position]]
@@ -150,6 +168,16 @@ class ContentLayout:
             yield part
         if state.digest() != self.contents.files[index].digest:
             raise CorruptError(f"File {self.contents.files[index].name!r} is not as published.")
+
+    def _open_dictionary(self, number: int, opened: Mapping[int, bytes]) -> Unpacker:
+        """Make a dictionary of its chunks, opened just now, and keep it for the next windows."""
+        chunks = self._dictionaries[number - 1].chunks
+        plain = b"".join(opened[index] for index in chunks)
+        named = compute_dictionary_id(self._chunks[index].chunk for index in chunks)
+        unpacker = Unpacker(plain, named)
+        # One assignment: several threads may do this at the same time, and one of them wins.
+        self._open = ((number, unpacker), *self._open)[:_DICTIONARIES_OPEN_MAX]
+        return unpacker
 
     def _join(self, wanted: set[int]) -> tuple[SealedRange, ...]:
         """Join neighbouring chunks into ranges of at most CONTENT_RANGE_BYTES_MAX."""

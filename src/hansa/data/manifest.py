@@ -45,10 +45,10 @@ __all__ = [
     "validate_names",
 ]
 
-ROOT_TAG = "hansa.manifest.2"
+ROOT_TAG = "hansa.manifest.3"
 SALT_BYTES = 32
-_DIRECTORY_USE = b"hansa.manifest.directory\x00\x02"
-_CONTENTS_USE = b"hansa.manifest.contents\x00\x02"
+_DIRECTORY_USE = b"hansa.manifest.directory\x00\x03"
+_CONTENTS_USE = b"hansa.manifest.contents\x00\x03"
 
 
 class _Value(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -58,7 +58,7 @@ class _Value(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 class Manifest(_Value, frozen=True):
     """The object that is stored and served."""
 
-    format: Literal[2]
+    format: Literal[3]
     salt: bytes
     """32 random bytes: the root says nothing to who guesses the rest."""
     directory: bytes
@@ -92,7 +92,7 @@ def build_manifest(
     assert len(salt) == SALT_BYTES
     validate_agreement(directory, contents)
     manifest = Manifest(
-        2,
+        3,
         salt,
         seal(directory_key, nonces[0], encode(directory), _DIRECTORY_USE + salt),
         seal(data_key, nonces[1], encode(contents), _CONTENTS_USE + salt),
@@ -159,6 +159,10 @@ def validate_agreement(directory: Directory, contents: Contents) -> None:
     validate_contents(contents)
     listed = (directory.chunk_ids, directory.sealed_lengths, directory.plain_lengths)
     used = (contents.chunk_ids, contents.sealed_lengths, contents.plain_lengths)
-    counts = (directory.files, directory.content_bytes)
-    if listed != used or counts != (len(contents.file_names), contents.content_bytes()):
+    counts = (directory.files, directory.content_bytes, directory.dictionary_chunks)
+    if listed != used or counts != (
+        len(contents.file_names),
+        contents.content_bytes(),
+        contents.dictionary_chunks(),
+    ):
         raise InvalidError("A manifest's directory and contents disagree.")

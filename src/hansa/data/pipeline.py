@@ -16,10 +16,12 @@ from typing import Any, Protocol
 from hansa import limits
 from hansa.crypto.sealing import KEY_BYTES
 from hansa.data.builder import VersionBuilder
+from hansa.data.chooser import DictionaryChooser, Proposal
 from hansa.data.chunk import SECRET_BYTES, compute_sealed_digest, seal_chunk
+from hansa.data.compression import PLAIN_PACKER, Packer
 from hansa.data.fingerprint import Profile, compute_chunk_id, compute_fingerprint
 from hansa.data.keys import DedupKeys
-from hansa.data.known import KnownChunk
+from hansa.data.known import Dictionary, KnownChunk
 from hansa.data.manifest import Contents, Directory, DirectoryEntry
 from hansa.data.partition import Partitioner
 from hansa.data.stream import SourceFile, Stream, group
@@ -83,6 +85,9 @@ class _Job:
     plain: memoryview
     secret: bytes
     """Key ‖ nonce."""
+    packer: Packer
+    dictionary: Dictionary | None
+    """The packer's."""
 
 
 class Ingest:
@@ -114,6 +119,9 @@ class Ingest:
         self._spread = spread
         self._partitioner = Partitioner(keys.chunker_seed)
         self._builder = VersionBuilder()
+        self._chooser = DictionaryChooser(random_bytes)
+        self._dictionary: Dictionary | None = None
+        """The one that new chunks are compressed with."""
 
     def batches(self, files: Iterable[SourceFile]) -> Iterator[list[UploadChunk]]:
         """Yield new chunks in batches that one upload takes.
@@ -192,39 +200,98 @@ class Ingest:
             else:
                 counters.chunks_duplicate += 1
                 counters.duplicate_bytes += len(chunk)
-        jobs: list[_Job] = []
+        fresh = self._use_known(first)
+        uploads: list[UploadChunk] = []
+        if fresh:
+            new_bytes = sum(map(len, fresh.values()))
+            proposal = self._chooser.propose(window, chunk_ids, new_bytes)
+            if proposal is not None:
+                uploads = self._add_dictionary(proposal)
+        jobs = [self._job(chunk_id, chunk) for chunk_id, chunk in fresh.items()]
+        return chain(uploads, self._complete(self._each(self._seal, jobs)))
+
+    def _use_known(self, first: dict[ChunkId, memoryview]) -> dict[ChunkId, memoryview]:
+        """Complete what living versions have; return what is new."""
+        counters = self.counters
+        fresh: dict[ChunkId, memoryview] = {}
+        used: Dictionary | None = None
         asked = list(first)
         for chunk_id, known in zip(asked, self._lookup(asked), strict=True):
             chunk = first[chunk_id]
             if known is not None and self._is_usable(known, chunk_id, chunk):
-                self._builder.complete(known.entry, known.key)
+                self._builder.complete(known)
                 counters.chunks_duplicate += 1
                 counters.duplicate_bytes += len(chunk)
+                used = known.dictionary or used
             else:
-                jobs.append(_Job(chunk_id, chunk, self._random_bytes(SECRET_BYTES)))
-        return self._complete(jobs, self._each(self._seal, jobs))
+                fresh[chunk_id] = chunk
+        if fresh and used is not None and used.plain:
+            self._chooser.adopt(used)
+            self._dictionary = used
+        return fresh
 
     def _is_usable(self, known: KnownChunk, chunk_id: ChunkId, chunk: memoryview) -> bool:
-        """Tell whether what another manifest says fits these very bytes; else it is not believed."""
-        return known.entry.chunk == chunk_id and known.entry.plain_bytes == len(chunk)
+        """Tell whether what another manifest says fits these very bytes, and may be used here."""
+        if known.entry.chunk != chunk_id or known.entry.plain_bytes != len(chunk):
+            return False
+        return known.dictionary is None or self._admit(known.dictionary)
 
-    def _complete(
-        self, jobs: list[_Job], done: Iterable[tuple[UploadChunk, bytes]]
-    ) -> Iterator[UploadChunk]:
+    def _admit(self, dictionary: Dictionary) -> bool:
+        """List another version's dictionary if this one may: it reads nothing it does not hold itself."""
+        if self._builder.has_dictionary(dictionary):
+            return True
+        if not self._builder.is_covered(dictionary):
+            return False
+        # Asked for, so that the node keeps it for this upload.
+        held = self._lookup([known.entry.chunk for known in dictionary.chunks])
+        are_held = all(
+            found is not None and found.entry == known.entry
+            for found, known in zip(held, dictionary.chunks, strict=True)
+        )
+        return are_held and self._builder.add_dictionary(dictionary)
+
+    def _add_dictionary(self, proposal: Proposal) -> list[UploadChunk]:
+        """Seal and list a dictionary of this version's own, and use it from here on."""
+        chunks: list[KnownChunk] = []
+        uploads: list[UploadChunk] = []
+        for piece in proposal.pieces:
+            plain = memoryview(piece)
+            secret = self._random_bytes(SECRET_BYTES)
+            job = _Job(self._name(plain), plain, secret, PLAIN_PACKER, None)
+            upload, known = self._seal(job)
+            uploads.append(upload)
+            chunks.append(known)
+        dictionary = Dictionary(chunks, proposal.covers, plain=proposal.plain)
+        # What stands earlier in this version in another order is no cover here.
+        if not self._builder.is_covered(dictionary):
+            return []
+        if not self._builder.add_dictionary(dictionary):
+            return []
+        self.counters.sealed_bytes += sum(len(upload.sealed) for upload in uploads)
+        self._chooser.adopt(dictionary)
+        self._dictionary = dictionary
+        return uploads
+
+    def _job(self, chunk_id: ChunkId, chunk: memoryview) -> _Job:
+        secret = self._random_bytes(SECRET_BYTES)
+        return _Job(chunk_id, chunk, secret, self._chooser.packer, self._dictionary)
+
+    def _complete(self, done: Iterable[tuple[UploadChunk, KnownChunk]]) -> Iterator[UploadChunk]:
         """Write down how chunks were sealed, as they come."""
-        for job, (upload, sealed_digest) in zip(jobs, done, strict=True):
-            size = len(upload.sealed)
-            entry = DirectoryEntry(job.chunk_id, sealed_digest, size, len(job.plain))
-            self._builder.complete(entry, job.secret[:KEY_BYTES])
-            self.counters.sealed_bytes += size
+        for upload, known in done:
+            self._builder.complete(known)
+            self.counters.sealed_bytes += len(upload.sealed)
             yield upload
 
-    def _seal(self, job: _Job) -> tuple[UploadChunk, bytes]:
+    def _seal(self, job: _Job) -> tuple[UploadChunk, KnownChunk]:
         """Fingerprint, compress and seal a new chunk."""
         key, nonce = job.secret[:KEY_BYTES], job.secret[KEY_BYTES:]
-        sealed = seal_chunk(job.chunk_id, job.plain, key, nonce)
+        sealed = seal_chunk(job.chunk_id, job.plain, key, nonce, job.packer)
         fingerprint = compute_fingerprint(self._keys, job.plain, self._profile)
-        return UploadChunk(job.chunk_id, fingerprint, sealed), compute_sealed_digest(sealed)
+        digest = compute_sealed_digest(sealed)
+        entry = DirectoryEntry(job.chunk_id, digest, len(sealed), len(job.plain))
+        upload = UploadChunk(job.chunk_id, fingerprint, sealed)
+        return upload, KnownChunk(entry, key, job.dictionary)
 
     def _each(self, function: Callable[[Any], Any], items: list[Any]) -> Iterator[Any]:
         """Apply a function to all items, a share at a time, on the caller's workers."""

@@ -8,10 +8,12 @@ import pytest
 
 from hansa.chain.transactions import RegisterDataset, sign_attestation
 from hansa.client.describe import Subject
+from hansa.client.fetch import fetch
 from hansa.client.publish import publish
 from hansa.client.sources import collect
 from hansa.errors import ConflictError, DeniedError, ProtocolError, UnavailableError
 from hansa.rest import ManifestAnswer
+from tests.unit.data.tables import table
 
 from .conftest import CountedEntropy
 
@@ -57,6 +59,22 @@ async def test_next_version_stores_only_what_is_new(pair, tmp_path):
     assert pair.city.datasets[first.dataset.hex()].title == "Bus stops"
     same = await publish(pair.owner, collect([tmp_path / "d"]), SUBJECT)
     assert same.bytes_stored == 0
+
+
+async def test_next_version_uses_the_dictionary_of_the_last(pair, tmp_path):
+    """It is fetched from the living version, and what is new shrinks as before."""
+    data = table(5_000, 5 << 20)
+    first = await publish(pair.owner, collect([_write(tmp_path / "d", a=data)]), SUBJECT)
+    changed = data[:3_000_000] + table(5_000, 50_000, seed=2) + data[3_000_000:]
+    again = await publish(
+        pair.owner,
+        collect([_write(tmp_path / "d", a=changed)]),
+        Subject(title=""),
+        dataset=first.dataset.hex(),
+    )
+    assert 0 < again.bytes_stored < first.bytes_stored // 15
+    got = await fetch(pair.owner, first.dataset.hex(), tmp_path / "out", version=2)
+    assert got.files[0].read_bytes() == changed
 
 
 async def test_a_damaged_living_version_costs_only_room(pair, tmp_path):

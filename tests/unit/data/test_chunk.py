@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.crypto.sealing import seal
-from hansa.data.chunk import compute_sealed_digest, open_chunk, seal_chunk
+from hansa.data.chunk import (
+    compute_dictionary_id,
+    compute_sealed_digest,
+    open_chunk,
+    seal_chunk,
+)
+from hansa.data.compression import Packer, Unpacker
 from hansa.errors import CorruptError
 from hansa.limits import CHUNK_BYTES_MAX, MIB, SEALED_CHUNK_BYTES_MAX
 from hansa.types import ChunkId
@@ -91,6 +97,32 @@ def test_hostile_bodies_are_refused(body):
     """Bombs, trailing bytes, cut frames and frames of another length are refused though properly sealed."""
     with pytest.raises(CorruptError):
         open_chunk(ID, seal(KEY, NONCE, body, AAD), KEY, len(LONG))
+
+
+def test_another_dictionary_is_refused():
+    """A chunk opens with the dictionary it was sealed with, and with no other and with none."""
+    for data in (b"content " * 100, b"7 bytes"):
+        mine, other = (
+            (Packer(b"content of a kind", name * 32), Unpacker(b"content of a kind", name * 32))
+            for name in (b"m", b"o")
+        )
+        sealed = seal_chunk(ID, data, KEY, NONCE, mine[0])
+        assert open_chunk(ID, sealed, KEY, len(data), mine[1]) == data
+        for unpacker in (other[1], Unpacker()):
+            with pytest.raises(CorruptError):
+                open_chunk(ID, sealed, KEY, len(data), unpacker)
+        with pytest.raises(CorruptError):
+            open_chunk(ID, seal_chunk(ID, data, KEY, NONCE), KEY, len(data), mine[1])
+
+
+def test_a_dictionary_is_named_by_its_chunks():
+    """Other chunks, or another order of them, have another name."""
+    ids = [ChunkId(bytes([at]) * 32) for at in range(3)]
+    names = {compute_dictionary_id(ids[:at]) for at in range(4)} | {
+        compute_dictionary_id(ids[::-1])
+    }
+    assert len(names) == 5
+    assert {len(name) for name in names} == {32}
 
 
 def test_sealed_digest():

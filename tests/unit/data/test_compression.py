@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.data.compression import Packer, unpack, zstd
+from hansa.data.compression import PLAIN_UNPACKER, Packer, Unpacker, zstd
 from hansa.errors import CorruptError
 from hansa.limits import KIB, MIB
 
+unpack = PLAIN_UNPACKER.unpack
 TEXT = b"".join(b"%d,sensor,%d\n" % (n, n * n % 97) for n in range(4_000))
 
 
@@ -71,3 +72,25 @@ def test_what_is_no_frame_of_that_length_is_refused(packed):
     """Bombs, rests, cut frames and frames of another length."""
     with pytest.raises(CorruptError):
         unpack(packed, len(TEXT))
+
+
+@given(st.binary(min_size=1, max_size=5_000), st.binary(min_size=8, max_size=3_000))
+def test_with_a_dictionary(data, dictionary):
+    """What was packed with a dictionary expands with it, one chunk after the other."""
+    packer, unpacker = Packer(dictionary, b"d" * 32), Unpacker(dictionary, b"d" * 32)
+    for chunk in (data, dictionary + data, dictionary * 9):
+        packed = packer.pack(chunk)
+        if packed is not None:
+            assert chunk == unpacker.unpack(packed, len(chunk))
+
+
+def test_a_dictionary_helps():
+    """Noise that the dictionary has seen shrinks to next to nothing, beyond the first 64 KiB too."""
+    seen = noise(200 * KIB)
+    packer, unpacker = Packer(seen), Unpacker(seen)
+    chunk = TEXT[:20_000] + seen[150_000:170_000] + seen[:20_000]
+    packed = packer.pack(chunk)
+    assert len(packed) < len(Packer().pack(chunk)) // 4
+    assert chunk == unpacker.unpack(packed, len(chunk))
+    with pytest.raises(CorruptError):
+        unpack(packed, len(chunk))

@@ -1,6 +1,7 @@
 """Tests of hansa.data.layout against plain slicing."""
 
 import hashlib
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -9,9 +10,10 @@ from hypothesis import strategies as st
 import hansa.data.layout as module
 from hansa.data.layout import ContentLayout
 from hansa.errors import CorruptError, InvalidError
-from hansa.limits import CONTENT_RANGE_BYTES_MAX
+from hansa.limits import CONTENT_RANGE_BYTES_MAX, MIB
 from hansa.testing.doubles import SeededEntropy
 from hansa.testing.versions import build_version
+from tests.unit.data.tables import table
 
 NOISE = hashlib.shake_256(b"layout").digest(900_000)
 FILES = {
@@ -100,3 +102,57 @@ def test_file_digest_is_judged():
     layout._files = [0, 5, 5, 900_004, *layout._files[4:]]
     with pytest.raises(CorruptError):
         list(layout.read_file(2, fetch))
+
+
+READINGS = table(5_000, 4 * MIB)
+BOTH = READINGS + READINGS[::-1]
+with mock.patch("hansa.data.chooser.DICTIONARY_EVERY_BYTES", MIB):
+    TWO = build_version({"r": READINGS, "s": READINGS[::-1]}, SeededEntropy("two"))
+_TWO_SEALED = {upload.chunk: upload.sealed for upload in TWO.uploads}
+TWO_CONTENT = b"".join(_TWO_SEALED[chunk.chunk] for chunk in TWO.contents.chunks)
+
+
+def fetch_two(asked, content=TWO_CONTENT):
+    """Return a way to fetch; where it is asked is noted."""
+    return lambda at, size: asked.append(at) or content[at : at + size]
+
+
+@settings(max_examples=10)
+@given(
+    st.lists(st.tuples(st.integers(0, 8 * MIB), st.integers(0, 300_000)), min_size=1, max_size=9)
+)
+def test_ranges_of_what_was_compressed_with_dictionaries(spans):
+    """In any order, on one layout, whatever dictionaries are open."""
+    layout = ContentLayout(TWO.contents)
+    assert len(TWO.contents.dictionaries) == 2
+    for start, length in spans:
+        stop = min(len(BOTH), start + length)
+        assert b"".join(layout.read(start, stop, fetch_two([]))) == BOTH[start:stop]
+
+
+def test_a_dictionary_is_fetched_once():
+    """With the first chunk that needs it; after that only chunks are."""
+    layout, asked = ContentLayout(TWO.contents), []
+    for start in (2 * MIB, 3 * MIB, 2 * MIB):
+        b"".join(layout.read(start, start + 10, fetch_two(asked)))
+    assert asked.count(0) == 1
+    assert len(asked) == 4
+
+
+def test_evicted_while_a_window_waits(monkeypatch):
+    """A window keeps what was open when it was planned, though others push it out."""
+    monkeypatch.setattr(module, "_DICTIONARIES_OPEN_MAX", 1)
+    layout, fetch = ContentLayout(TWO.contents), fetch_two([])
+    b"".join(layout.read(2 * MIB, 2 * MIB + 10, fetch))
+    (waiting,) = layout.plan(3 * MIB, 3 * MIB + 10)
+    assert len(waiting.ranges) == 1
+    b"".join(layout.read(7 * MIB, 7 * MIB + 10, fetch))
+    parts = [fetch(wanted.offset, wanted.length) for wanted in waiting.ranges]
+    assert b"".join(layout.assemble(waiting, parts)) == READINGS[3 * MIB : 3 * MIB + 10]
+
+
+def test_a_damaged_dictionary_is_found():
+    """Nothing is made of it."""
+    fetch = fetch_two([], TWO_CONTENT[:50] + b"x" + TWO_CONTENT[51:])
+    with pytest.raises(CorruptError):
+        b"".join(ContentLayout(TWO.contents).read(2 * MIB, 2 * MIB + 10, fetch))

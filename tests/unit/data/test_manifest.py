@@ -64,7 +64,7 @@ def test_golden():
     """The format is pinned: a change needs a decision and a new hash."""
     assert (
         compute_root(build()).hex()
-        == "061e4d1be2282420e31686f9aff3fa2e8ee22d56813c339aafff5fb873bececf"
+        == "1209f28fe037f90fc3a8e58a99bbfe56c129e9b04dd9329e75ee9990a86d8765"
     )
 
 
@@ -228,6 +228,94 @@ def test_parts_must_agree(directory):
     """A directory that speaks of other chunks, lengths or counts than the contents is refused."""
     with pytest.raises(InvalidError):
         validate_agreement(directory, CONTENTS)
+
+
+C = b"c" * 32
+WITH_DIRECTORY = Directory.of(
+    250, 3, (DirectoryEntry(C, b"z" * 32, 70, 400_000 // 2), *DIRECTORY.entries), 1
+)
+
+
+def with_dictionary(used=(0, 1, 0), dictionaries=((1, [range(1, 3)]),), chunks=None, **columns):
+    """Return contents whose first chunk holds a dictionary."""
+    listed = chunks or (ContentChunk(C, b"m" * 32, 70, 400_000 // 2), *CONTENTS.chunks)
+    named = [msgspec.structs.replace(c, dictionary=n) for c, n in zip(listed, used, strict=True)]
+    contents = Contents.of(CONTENTS.files, named, [1, 2, 1], dictionaries)
+    return msgspec.structs.replace(contents, **columns)
+
+
+def test_round_trip_with_a_dictionary():
+    """Chunks tell their dictionary, dictionaries their chunks and covers."""
+    manifest = decode_manifest(build(WITH_DIRECTORY, with_dictionary()))
+    contents = open_contents(manifest, DEK)
+    assert [0, 1, 0] == [chunk.dictionary for chunk in contents.chunks]
+    (listed,) = contents.dictionaries
+    assert (range(1), 0, (range(1, 3),)) == (listed.chunks, listed.offset, listed.covers)
+    directory = open_directory(manifest, KEY)
+    assert 1 == directory.dictionary_chunks
+    assert 150 == directory.plain_bytes
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        with_dictionary(used=(1, 0, 0)),
+        with_dictionary(used=(0, 0, 0)),
+        with_dictionary(used=(0, 2, 0)),
+        with_dictionary(used=(0, 2, 1)),
+        with_dictionary(dictionaries=()),
+        with_dictionary(dictionaries=((2, [range(1, 3)]),)),
+        with_dictionary(dictionaries=((0, [range(1, 3)]),)),
+        with_dictionary(dictionaries=((4, [range(1, 3)]),)),
+        with_dictionary(dictionaries=((1, []),)),
+        with_dictionary(dictionaries=((1, [range(1, 4)]),)),
+        with_dictionary(dictionaries=((1, [range(3, 3)]),)),
+        with_dictionary(dictionaries=((1, [range(1)] * 5),)),
+        with_dictionary(dictionaries=((1, [range(1)]), (1, [range(1)]))),
+        with_dictionary(covers=b""),
+        with_dictionary(covers=bytes(4)),
+        with_dictionary(covers=b"\1\0\0\0" + bytes(4) + b"\1\0\0\0"),
+        with_dictionary(covers=with_dictionary().covers + b"\1\0\0\0" + bytes(4) + b"\1\0\0\0"),
+        with_dictionary(chunk_dictionaries=b"\0\0\1\0"),
+        with_dictionary(chunk_dictionaries=b"\0\0\1\0\0"),
+        with_dictionary(dictionary_counts=b"\1\0\0"),
+        with_dictionary(places=b"\0" * 4 + with_dictionary().places[4:]),
+    ],
+)
+def test_bad_dictionaries_are_refused(contents):
+    """Users, chunks and covers of dictionaries must fit; a file holds no dictionary."""
+    validate_contents(with_dictionary())
+    with pytest.raises(InvalidError):
+        validate_contents(contents)
+
+
+def test_a_dictionary_is_not_too_long():
+    """Its chunks together keep the bound."""
+    chunks = [ContentChunk(bytes([n]) * 32, b"m" * 32, 70, CHUNK_BYTES_MAX) for n in range(3)]
+    for count in (2, 3):
+        contents = Contents.of(
+            CONTENTS.files,
+            [
+                *chunks[:count],
+                *(msgspec.structs.replace(chunk, dictionary=1) for chunk in CONTENTS.chunks),
+            ],
+            [count, count + 1, count],
+            ((count, [range(1)]),),
+        )
+        if count == 2:
+            validate_contents(contents)
+        else:
+            with pytest.raises(InvalidError, match="length"):
+                validate_contents(contents)
+
+
+@pytest.mark.parametrize("count", [-1, 0, 2, 4])
+def test_parts_agree_on_dictionaries(count):
+    """Both say how many chunks are no part of a file."""
+    directory = msgspec.structs.replace(WITH_DIRECTORY, dictionary_chunks=count)
+    validate_agreement(WITH_DIRECTORY, with_dictionary())
+    with pytest.raises(InvalidError):
+        validate_agreement(directory, with_dictionary())
 
 
 def test_empty_version():

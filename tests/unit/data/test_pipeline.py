@@ -3,20 +3,24 @@
 import hashlib
 import io
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 
 import pytest
 
 from hansa import limits
 from hansa.data.chunk import compute_sealed_digest, open_chunk
+from hansa.data.compression import PLAIN_PACKER
 from hansa.data.fingerprint import compute_chunk_id, compute_fingerprint
-from hansa.data.known import KnownChunk
+from hansa.data.known import KnownChunk, LivingVersion
 from hansa.data.layout import ContentLayout
+from hansa.data.partition import Partitioner
 from hansa.data.pipeline import Ingest
 from hansa.data.stream import SourceFile
 from hansa.errors import InvalidError
 from hansa.limits import CHUNK_BYTES_MAX, LOOKUP_DIGESTS_MAX, MIB, UPLOAD_BATCH_BYTES_MAX
 from hansa.testing.doubles import SeededEntropy
 from hansa.testing.versions import DEDUP_KEYS, build_version
+from tests.unit.data.tables import occurs, table
 
 
 def noise(count, label):
@@ -26,12 +30,115 @@ def noise(count, label):
 
 def known_from(*built):
     """Return a lookup that answers from the manifests of earlier versions."""
-    entries = {
-        entry.chunk: KnownChunk(entry, chunk.key)
-        for version in built
-        for entry, chunk in zip(version.directory.entries, version.contents.chunks, strict=True)
+    living = [LivingVersion(version.directory, version.contents) for version in built]
+    sealed = {upload.chunk: upload.sealed for version in built for upload in version.uploads}
+
+    def find(chunk_id):
+        found = next(filter(None, (version.find(chunk_id) for version in living)), None)
+        if found is not None and found.dictionary is not None and not found.dictionary.plain:
+            chunks = [known.entry.chunk for known in found.dictionary.chunks]
+            found.dictionary.open(b"".join(sealed[chunk] for chunk in chunks))
+        return found
+
+    return lambda ids: [find(chunk_id) for chunk_id in ids]
+
+
+def plain_bytes(version, *earlier):
+    """Return the plain stream of a version from what it and earlier ones uploaded."""
+    sealed = {u.chunk: u.sealed for one in (*earlier, version) for u in one.uploads}
+    content = b"".join(sealed[chunk.chunk] for chunk in version.contents.chunks)
+    layout = ContentLayout(version.contents)
+    return b"".join(layout.read(0, layout.plain_bytes, lambda at, n: content[at : at + n]))
+
+
+def judge_dictionaries(version, *earlier):
+    """Check that all that a version's dictionaries keep occurs in it; return how many they are.
+
+    This is what erasing another version relies on: nothing of that one stays readable here.
+    """
+    sealed = {u.chunk: u.sealed for one in (*earlier, version) for u in one.uploads}
+    plain, contents = plain_bytes(version, *earlier), version.contents
+    lengths = [contents.chunks[index].plain_bytes for index in contents.sequence]
+    bounds = [0, *accumulate(lengths)]
+    for dictionary in contents.dictionaries:
+        body = b"".join(
+            open_chunk(one.chunk, sealed[one.chunk], one.key, one.plain_bytes)
+            for one in (contents.chunks[index] for index in dictionary.chunks)
+        )
+        for places in dictionary.covers:
+            assert occurs(body, plain[bounds[places.start] : bounds[places.stop]])
+    return len(contents.dictionaries)
+
+
+READINGS = table(5_000, 5 * MIB)
+FIRST = build_version({"readings": READINGS}, SeededEntropy("first"))
+
+
+def test_a_dictionary_saves_room():
+    """A table is stored in much less than chunk by chunk, and comes back."""
+    assert judge_dictionaries(FIRST) == 1
+    assert plain_bytes(FIRST) == READINGS
+    plain = sum(
+        len(PLAIN_PACKER.pack(chunk) or chunk)
+        for chunk in Partitioner(DEDUP_KEYS.chunker_seed).partition(io.BytesIO(READINGS))
+    )
+    stored = sum(len(upload.sealed) for upload in FIRST.uploads)
+    assert stored < 0.7 * plain
+    assert FIRST.counters.sealed_bytes == stored == FIRST.directory.stored_bytes
+    assert FIRST.directory.plain_bytes == len(READINGS)
+
+
+def test_the_next_version_uses_the_dictionaries_of_the_last():
+    """What changed is compressed with them too; no dictionary is made anew."""
+    other = table(5_000, len(READINGS), seed=2)
+    changed = b"new" + READINGS[:3_000_000] + other[:40_000] + READINGS[3_040_000:]
+    second = build_version({"readings": changed}, SeededEntropy("2"), known_from(FIRST))
+    assert judge_dictionaries(second, FIRST) == 1
+    assert plain_bytes(second, FIRST) == changed
+    assert len(second.uploads) <= 4
+    fresh = {upload.chunk for upload in second.uploads}
+    used = {chunk.dictionary for chunk in second.contents.chunks if chunk.chunk in fresh}
+    assert used == {1}
+    third = build_version({"readings": changed}, SeededEntropy("3"), known_from(second, FIRST))
+    assert third.uploads == ()
+    assert judge_dictionaries(third, second, FIRST) == 1
+
+
+def test_without_a_cover_no_dictionary_is_taken_over():
+    """A version that has a part only stores that part anew: the dictionary holds more than it does."""
+    part = READINGS[3 * MIB :]
+    second = build_version({"part": part}, SeededEntropy("2"), known_from(FIRST))
+    first_dictionary = {
+        FIRST.contents.chunks[i].chunk for i in FIRST.contents.dictionaries[0].chunks
     }
-    return lambda ids: [entries.get(chunk_id) for chunk_id in ids]
+    assert not first_dictionary & {chunk.chunk for chunk in second.contents.chunks}
+    judge_dictionaries(second, FIRST)
+    assert plain_bytes(second) == part
+
+
+def test_a_dictionary_that_the_node_does_not_hold_is_not_relied_on():
+    """Collected, or stored in another sealing: its chunks are stored anew."""
+    known = known_from(FIRST)
+    gone = {FIRST.contents.chunks[index].chunk for index in FIRST.contents.dictionaries[0].chunks}
+
+    def lookup(ids):
+        return [None if one in gone else found for one, found in zip(ids, known(ids), strict=True)]
+
+    second = build_version({"readings": READINGS}, SeededEntropy("2"), lookup)
+    assert plain_bytes(second) == READINGS
+    assert not gone & {chunk.chunk for chunk in second.contents.chunks}
+
+
+def test_a_dictionary_that_did_not_open_still_serves_duplicates():
+    """Chunks are used again; what is new is compressed without it."""
+    living = LivingVersion(FIRST.directory, FIRST.contents)
+    changed = READINGS + noise(100_000, "more")
+    second = build_version(
+        {"readings": changed}, SeededEntropy("2"), lambda ids: [living.find(one) for one in ids]
+    )
+    assert plain_bytes(second, FIRST) == changed
+    assert len(second.uploads) <= 4
+    assert judge_dictionaries(second, FIRST) == 1
 
 
 def test_uploads_open_with_the_keys_of_the_contents():
