@@ -3,7 +3,7 @@
     ceiling.py FOLDER [--before FOLDER] [--mib N]
 
 Each core is a process with half of a sample of the files, in memory before the clock starts; every operation is
-a bare call of the library the product uses, with what can be reused reused. With --before, chunks that occur in that
+a bare call of the library the product uses, with what can be reused reused; frames are plain, without dictionaries. With --before, chunks that occur in that
 folder's files are duplicates: they are cut and digested, and nothing more. Prints one line of JSON.
 """
 
@@ -21,7 +21,7 @@ from blake3 import blake3
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pyfastcdc import FastCDC
 
-from hansa.data.chunk import COMPRESSION_LEVEL
+from hansa.data.compression import COMPRESSION_LEVEL
 from hansa.limits import CHUNK_BYTES_MAX, CHUNK_BYTES_MIN
 
 try:

@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import os
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 
@@ -333,3 +335,54 @@ def test_files_are_bounded(monkeypatch):
     assert len(build_version({"a": b"1", "b": b"2"}, SeededEntropy()).directory.entries) == 1
     with pytest.raises(InvalidError, match="at most 2 files"):
         build_version({"a": b"1", "b": b"2", "c": b"3"}, SeededEntropy())
+
+
+class Made:
+    """A stream of some length that is made as it is read: noise first, then zeros."""
+
+    def __init__(self, size, noisy):
+        self.left = size
+        self.noisy = noisy
+
+    def readinto(self, place, /):
+        count = min(len(place), self.left)
+        self.left -= count
+        if self.noisy > 0:
+            place[:count] = os.urandom(count)
+            self.noisy -= count
+        return count  # The place was zeros.
+
+
+def peak_of(files):
+    """Return the most bytes that were in use at once while files went through the pipeline."""
+    ingest = Ingest(DEDUP_KEYS, lambda ids: [None] * len(ids), os.urandom, profile="blake3")
+    tracemalloc.start()
+    try:
+        for _ in ingest.batches(files):
+            pass
+        ingest.finish()
+        return tracemalloc.get_traced_memory()[1], ingest.counters
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_huge_file_takes_no_more_memory():
+    """Noise for longer than all windows hold, and a gibibyte of what a hole reads as."""
+    short, _ = peak_of([SourceFile("f", 96 * MIB, lambda: Made(96 * MIB, 96 * MIB))])
+    long, counters = peak_of([SourceFile("f", 1024 * MIB, lambda: Made(1024 * MIB, 96 * MIB))])
+    assert counters.plain_bytes == 1024 * MIB
+    assert counters.duplicate_bytes > 920 * MIB
+    assert short < 64 * MIB
+    assert long < short + 2 * MIB
+
+
+def test_many_tiny_files_take_little_memory():
+    """Forty thousand files, some of them empty: a few hundred bytes for each, and no more."""
+    data = [b"", b"tiny", b"one byte more"]
+    files = (
+        SourceFile(f"{at // 1000}/{at}", len(data[at % 3]), lambda at=at: io.BytesIO(data[at % 3]))
+        for at in range(40_000)
+    )
+    peak, counters = peak_of(files)
+    assert counters.files == 40_000
+    assert peak < 40_000 * 500 + 8 * MIB
