@@ -8,6 +8,7 @@
     ├─ UnavailableError  cannot be done now: no quorum, disk full, peer unreachable; trying later may help
     ├─ CorruptError      stored bytes are not what was written
     └─ ProtocolError     the other side broke the rules of the conversation
+       └─ ForkError      two certificates for one height: more than f super nodes lied
 
 A caller chooses by class; a person reads the message, which says what to do. Broken invariants are
 not here: they are asserts, and stop the node.
@@ -123,6 +124,12 @@ class ProtocolError(HansaError):
     exit_code = 9
 
 
+class ForkError(ProtocolError):
+    """Two certificates for one height: more than f super nodes lied, and nothing after it can be trusted."""
+
+    code = "fork"
+
+
 ERRORS_BY_CODE: dict[str, type[HansaError]] = {
     kind.code: kind
     for kind in (
@@ -137,6 +144,7 @@ ERRORS_BY_CODE: dict[str, type[HansaError]] = {
         StoreQuotaError,
         CorruptError,
         ProtocolError,
+        ForkError,
     )
 }
 """Used by the client to raise what a node answered."""

@@ -18,12 +18,13 @@ from hansa.chain.blocks import (
     Result,
     is_certificate_valid,
 )
+from hansa.chain.forks import find_culprits
 from hansa.chain.genesis import Genesis
 from hansa.chain.records import Record
 from hansa.chain.transactions import Transaction, decode_transaction
 from hansa.codec import decode, encode
 from hansa.crypto.merkle import compute_path, is_member
-from hansa.errors import InvalidError
+from hansa.errors import ForkError, InvalidError
 from hansa.types import Digest, Epoch, Height, PublicKey
 
 RECEIPT_BYTES_MAX = 64 * limits.MIB
@@ -69,6 +70,7 @@ class VerifiedReceipt:
     """The set that decided the block."""
     signers: tuple[PublicKey, ...]
     """Those of it whose signatures the receipt carries."""
+    certificate: Certificate
 
 
 def build_receipt(
@@ -144,6 +146,23 @@ def verify_receipt(data: bytes, genesis: Genesis) -> VerifiedReceipt:
         index=receipt.index,
         super_nodes=chosen,
         signers=tuple(part.voter for part in receipt.block.certificate.signatures),
+        certificate=receipt.block.certificate,
+    )
+
+
+def compare_receipts(one: VerifiedReceipt, other: VerifiedReceipt) -> None:
+    """Check that two verified receipts can be of one chain.
+
+    Raises:
+        ForkError: they prove two blocks of one height; the message names who signed both.
+    """
+    if one.header.height != other.header.height or one.header.digest() == other.header.digest():
+        return
+    named = sorted(find_culprits(one.certificate, other.certificate, (), one.super_nodes))
+    signed = ", ".join(key.hex()[:16] for key in named) or "other rounds: ask all members' logs"
+    raise ForkError(
+        f"Two blocks of height {one.header.height} are certified. Signed both: {signed}.",
+        remedy="Trust neither; stop, and give both receipts to all members.",
     )
 
 

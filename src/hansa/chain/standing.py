@@ -39,7 +39,7 @@ def is_erasure_valid(state: State, erasure: Erasure, height: Height, parent: Dig
     if (
         erasure.alliance != state.alliance
         or not oldest < past < height
-        or erasure.super_node not in _set_of(state, past)
+        or erasure.super_node not in set_of(state, past)
         or not 0 <= erasure.round <= limits.ROUND_MAX
         or len(erasure.digest) != 32
         or not 0 <= erasure.copies <= limits.BLOCK_TRANSACTIONS_MAX
@@ -55,7 +55,7 @@ def is_erasure_valid(state: State, erasure: Erasure, height: Height, parent: Dig
     )
 
 
-def _set_of(state: State, past: Height) -> tuple[PublicKey, ...]:
+def set_of(state: State, past: int) -> tuple[PublicKey, ...]:
     """Return the set that decided a height of this or the last epoch; of an older one nobody."""
     election = state.election
     if past >= election.first_height:

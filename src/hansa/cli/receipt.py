@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from hansa.chain.genesis import decode_genesis
-from hansa.chain.receipts import verify_receipt
+from hansa.chain.genesis import Genesis, decode_genesis
+from hansa.chain.receipts import VerifiedReceipt, compare_receipts, verify_receipt
 from hansa.cli.acting import Acting, acting
 from hansa.cli.show import print_fields, time_text
 from hansa.cli.values import DIGEST
@@ -53,20 +53,19 @@ def export(acting: Acting, transaction: str, output: Path | None) -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The alliance's genesis file; default: the profile's.",
 )
+@click.option(
+    "--against",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Another receipt that must be of the same chain; may be given several times.",
+)
 @acting
-def verify(acting: Acting, file: Path, genesis: Path | None) -> None:
+def verify(acting: Acting, file: Path, genesis: Path | None, against: tuple[Path, ...]) -> None:
     """Verify a receipt offline: only the genesis is trusted, nothing is asked of any node."""
     trusted = decode_genesis((genesis or acting.profile().genesis_file).read_bytes())
-    data = file.read_bytes()
-    if not data:
-        raise InvalidError(f"{file} is empty: it is no receipt.", remedy="Export it again.")
-    try:
-        verified = verify_receipt(data, trusted)
-    except HansaError as error:
-        raise type(error)(
-            f"{file} is no valid receipt of {trusted.name!r}: {error.message}",
-            remedy=error.remedy or "Export it again, and verify it with its alliance's genesis.",
-        ) from error
+    verified = _read(file, trusted)
+    for path in against:
+        compare_receipts(verified, _read(path, trusted))
     told = {
         "transaction": verified.transaction.digest().hex(),
         "height": verified.header.height,
@@ -91,3 +90,17 @@ def verify(acting: Acting, file: Path, genesis: Path | None) -> None:
             for k, v in told.items()
         ]
     )
+
+
+def _read(file: Path, trusted: Genesis) -> VerifiedReceipt:
+    """Return what a receipt in a file proves."""
+    data = file.read_bytes()
+    if not data:
+        raise InvalidError(f"{file} is empty: it is no receipt.", remedy="Export it again.")
+    try:
+        return verify_receipt(data, trusted)
+    except HansaError as error:
+        raise type(error)(
+            f"{file} is no valid receipt of {trusted.name!r}: {error.message}",
+            remedy=error.remedy or "Export it again, and verify it with its alliance's genesis.",
+        ) from error

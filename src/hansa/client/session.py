@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from hansa.chain.genesis import Genesis
+from hansa.chain.receipts import VerifiedReceipt
 from hansa.chain.sealed import SealingKeyNotice, SealingSession, open_session
 from hansa.client.keys import Keys
 from hansa.client.profile import Profile
@@ -23,6 +24,9 @@ class Session:
     workers: Workers
     sealing: list[tuple[tuple[SealingKeyNotice, ...], SealingSession]] = field(default_factory=list)
     """The present session with the super nodes, if there is one, and the keys it was made for."""
+
+    receipts: dict[int, VerifiedReceipt] = field(default_factory=dict)
+    """By height, the last receipts verified: two blocks of one height stop the client."""
 
     def sealing_session(self, notices: tuple[SealingKeyNotice, ...]) -> SealingSession:
         """Return a secret shared with the super nodes that announced these keys; one for each set of keys."""

@@ -6,7 +6,7 @@ Not a service of its own: it decides nothing. Counterpart: the driver, which exe
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from hansa.chain.blocks import Header, faults_of, quorum_of
+from hansa.chain.blocks import CertifiedBlock, Header, faults_of, quorum_of
 from hansa.chain.evidence import Evidence
 from hansa.chain.state import State
 from hansa.codec import encode
@@ -52,6 +52,10 @@ class Context:
         self.vote_bytes = 0
         self.parent: Header | None = None
         """Header of the last committed block; None at the genesis."""
+        self.tip: CertifiedBlock | None = None
+        """Last committed block; None at the genesis."""
+        self.has_halted = False
+        """Two certificates for one height were seen: nothing more is done."""
         self.past: deque[tuple[State, Header | None]] = deque(maxlen=PAST_MAX)
         """Earlier states, each with the header of its last block; they share what they have in common."""
         self._effects: list[Effect] = []

@@ -18,6 +18,7 @@ from hansa.consensus.context import Context
 from hansa.consensus.effects import ServeBlocks
 from hansa.consensus.erasures import Erasures
 from hansa.consensus.faults import FaultLog
+from hansa.consensus.halting import Halting
 from hansa.consensus.intake import Pool
 from hansa.consensus.messages import (
     Appeal,
@@ -82,6 +83,7 @@ class Dialogue:
         self._keys = keys
         self._proposer = proposer
         self._faults = faults
+        self._halting = Halting(context, faults)
         self._early: deque[tuple[int, PublicKey, RoundMessage, int]] = deque()
         self._early_counts: dict[PublicKey, int] = {}
         self._early_bytes = 0
@@ -109,8 +111,9 @@ class Dialogue:
         match message:
             case BlockDecided(certified):
                 return self._take_decided(sender, certified)
-            case Blocks():
-                return self._catch_up.take(sender, message)
+            case Blocks(blocks):
+                is_fork = self._halting.compare(blocks[: limits.BLOCKS_PER_SYNC_ANSWER_MAX])
+                return () if is_fork else self._catch_up.take(sender, message)
             case Propose() | Review() | Confirm() | Erase() | Certified():
                 self._take_round_message(sender, message, len(data))
             case _:
@@ -122,6 +125,7 @@ class Dialogue:
     ) -> tuple[CertifiedBlock, ...]:
         height = certified.block.header.height
         if height < self._context.height:
+            self._halting.compare((certified,))
             return ()
         if height > self._context.height:
             # Not proven yet; it only says whom to ask.
@@ -348,6 +352,7 @@ class Dialogue:
             self._faults.report("malformed", sender, "a status of another chain")
             return
         own = context.state.height
+        self._halting.doubt(sender, status)
         if status.height < own:
             context.send(sender, self._status(is_answer=True))
             return

@@ -100,6 +100,13 @@ class Accuse:
 
 
 @dataclass(frozen=True, slots=True)
+class Halt:
+    """Stop the node: this block is certified, and so is another of its height in the own chain."""
+
+    other: "CertifiedBlock"
+
+
+@dataclass(frozen=True, slots=True)
 class ReportFault:
     """Something a peer should not have done; for the operator."""
 
@@ -120,5 +127,6 @@ Effect = (
     | ServeBlocks
     | AnnounceSealingKey
     | Accuse
+    | Halt
     | ReportFault
 )

@@ -215,9 +215,10 @@ class Replica:
         if isinstance(event, Stopped):
             self._vault.erase_all()
             self._keys.forget()
-        else:
+        elif not self._context.has_halted:
             self._take(event)
-            self._proceed()
+            if not self._context.has_halted:
+                self._proceed()
         return self._context.take_effects()
 
     def _take(self, event: Event) -> None:
@@ -400,4 +401,5 @@ class Replica:
         self._keys.renew()
 
     def _set_parent(self) -> None:
+        self._context.tip = self._last
         self._context.parent = self._last.block.header if self._last is not None else None

@@ -61,6 +61,11 @@ class Schedule:
         """Return the digest of a committed height that is still known."""
         return self._marks[height].digest
 
+    def known(self, height: int) -> Digest | None:
+        """Return the digest of a committed height, or None if it is too old, or not committed."""
+        mark = self._marks.get(height)
+        return None if mark is None else mark.digest
+
     def master(
         self, height: Height, round_number: int, members: tuple[PublicKey, ...]
     ) -> PublicKey | None:

@@ -17,10 +17,12 @@ from hansa.chain.blocks import CertifiedBlock
 from hansa.chain.evidence import Evidence
 from hansa.chain.sealed import SealedTransaction
 from hansa.chain.state import State
+from hansa.codec import encode
 from hansa.consensus import effects as do
 from hansa.consensus import events as on
 from hansa.consensus.messages import encode_blocks
 from hansa.consensus.replica import Replica
+from hansa.errors import ForkError
 from hansa.node.parts import LocatingLedger, Peers, blocks_from
 from hansa.node.statuses import Statuses
 from hansa.ports import Clock, VoteLog
@@ -109,6 +111,7 @@ class Driver:
 
         Raises:
             DiskFullError, UnavailableError, CorruptError: a write failed; the node must stop.
+            ForkError: two blocks of one height are certified; the node must stop, and stay down.
         """
         self.post(on.Started())
         try:
@@ -146,6 +149,21 @@ class Driver:
             for effect in self.replica.step(event, now):
                 self._execute(effect)
 
+    def _fork(self, other: CertifiedBlock) -> ForkError:
+        """Log both certificates whole, for whoever has to find out who lied."""
+        height = other.block.header.height
+        own = self._ledger.block(height)
+        self._log.critical(
+            "fork",
+            height=height,
+            own=encode(own.certificate).hex() if own is not None else "",
+            other=encode(other.certificate).hex(),
+        )
+        return ForkError(
+            f"Two blocks of height {height} are certified: more than f super nodes lied.",
+            remedy="Stop all nodes, compare the certificates in the logs, and expel who signed both.",
+        )
+
     def _unsettled_of(self, event: on.Submitted) -> tuple[SealedTransaction, ...]:
         """Return what of a submission no block tells of."""
         several = (event.sealed, *event.more)
@@ -159,7 +177,7 @@ class Driver:
             return False  # The state remembers what is in a block until it has expired.
         return self._statuses.settle_by_block(sealed.transaction)
 
-    def _execute(self, effect: do.Effect) -> None:  # noqa: C901 - one arm for each effect
+    def _execute(self, effect: do.Effect) -> None:  # noqa: C901, PLR0912 - an arm for each effect
         match effect:
             case do.Send(to, data):
                 self._peers.send(to, data)
@@ -170,6 +188,8 @@ class Driver:
             case do.CommitBlock(certified, writes, state):
                 self._ledger.append(certified, writes)
                 self._on_committed(certified, state)
+            case do.Halt(other):
+                raise self._fork(other)
             case do.SetTimer(name, at_monotonic_ms):
                 self._set_timer(name, at_monotonic_ms)
             case do.CancelTimer(name):

@@ -14,6 +14,7 @@ from hansa.consensus.effects import (
     CancelTimer,
     CommitBlock,
     Effect,
+    Halt,
     PersistVotes,
     ReportFault,
     ResetVotes,
@@ -256,6 +257,9 @@ class World:
             case ReportFault():
                 self.faults.append((node.key, effect))
                 self.checkers.accused(node.key, effect)
+            case Halt(other):
+                height = other.block.header.height
+                self.checkers.violate(f"a node halted: two certified blocks of height {height}")
             case Accuse(evidence):
                 self.evidence.append((node.key, evidence))
                 self.checkers.proved(node.key, evidence)

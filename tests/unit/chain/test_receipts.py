@@ -5,10 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hansa.chain.receipts import CertifiedHeader, Receipt, build_receipt, verify_receipt
+from hansa.chain.receipts import (
+    CertifiedHeader,
+    Receipt,
+    build_receipt,
+    compare_receipts,
+    verify_receipt,
+)
 from hansa.chain.transactions import RetireDataset, VoteSuperNodes
 from hansa.codec import decode, encode
-from hansa.errors import InvalidError
+from hansa.errors import ForkError, InvalidError
 
 NEW = ("health", "planning", "safety", "transport")
 
@@ -44,6 +50,24 @@ def test_a_receipt_stands_alone(world) -> None:
     assert (block.header, 1) == (verified.header, verified.index)
     assert 3 == len(verified.signers)
     assert block.header.super_nodes == verified.super_nodes
+
+
+def test_two_blocks_of_one_height_are_a_fork(kit) -> None:
+    """Both receipts verify, which no honest set can have caused: it names who signed both."""
+    one, two = kit.Alliance(kit.make_genesis()), kit.Alliance(kit.make_genesis())
+    two.nonce = 7
+    for alliance in (one, two):
+        alliance.commit(alliance.sign("health", VoteSuperNodes(NEW)))
+        alliance.commit(alliance.sign("health", VoteSuperNodes(NEW)))
+    first, second, later = (
+        verify_receipt(build_receipt(item.genesis, item.blocks[at], 0, ()), item.genesis)
+        for item, at in ((one, 0), (two, 0), (two, 1))
+    )
+    compare_receipts(first, first)
+    compare_receipts(first, later)
+    with pytest.raises(ForkError) as caught:
+        compare_receipts(first, second)
+    assert all(key.hex()[:16] in str(caught.value) for key in first.signers)
 
 
 def test_every_transaction_of_every_block(world) -> None:

@@ -7,11 +7,12 @@ from types import SimpleNamespace
 import pytest
 import structlog
 
+from hansa.chain.blocks import Certificate, Vote
 from hansa.chain.sealed import SealedTransaction
 from hansa.consensus import effects as do
 from hansa.consensus import events as on
 from hansa.consensus.messages import encode_blocks
-from hansa.errors import DiskFullError
+from hansa.errors import DiskFullError, ForkError
 from hansa.node import driver as module
 from hansa.node.driver import Driver
 from hansa.node.statuses import Statuses, status_of
@@ -140,6 +141,18 @@ async def test_fail_stop() -> None:
     with pytest.raises(DiskFullError):
         await make(script).run()
     assert script.done == []
+
+
+async def test_a_fork_stops_the_node() -> None:
+    """What proves the lie is kept before; nothing is done after."""
+    vote = Vote(bytes(32), 0, 4, 0, "confirm", bytes(32))
+    other = SimpleNamespace(
+        block=SimpleNamespace(header=SimpleNamespace(height=4)), certificate=Certificate(vote, ())
+    )
+    script = Script(effects=[(do.Accuse("proof"), do.Halt(other), do.Send(PEER, b"vote"))])
+    with pytest.raises(ForkError, match="height 4"):
+        await make(script).run()
+    assert [("lie", "proof")] == script.done
 
 
 async def test_timers() -> None:
