@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -203,6 +204,36 @@ def test_rot_is_read_past_and_then_named(city: LocalAlliance, shell: Shell, tmp_
     for block in manifests:
         flip_byte(block, block.stat().st_size // 2)
     assert shell.ok(*energy, "store", "check", "--read-data")["problems"] == []
+
+
+def test_a_namenode_that_restarts_is_waited_for(
+    city: LocalAlliance, shell: Shell, tmp_path: Path
+) -> None:
+    """A publish goes on once it is back; meanwhile the node says what it waits for, and logs it."""
+    cluster = city.hdfs
+    assert cluster is not None
+    cluster.wait_until_ready()
+    path = tmp_path / "waiting.csv"
+    path.write_text("id,count\n5,6\n")
+    energy = _profile(city, "energy")
+    with ThreadPoolExecutor(1) as pool:
+        cluster.stop_namenode()
+        publishing = pool.submit(_publish, shell, energy, path, "Waiting readings")
+
+        def is_told() -> bool:
+            health = shell("--profile", energy, "node", "status", "--json").json["health"]
+            return any("waited for: The NameNode cannot be" in why for why in health["reasons"])
+
+        wait_for(is_told, 40)
+        cluster.start_namenode()
+        dataset = publishing.result()["dataset"]
+    shell.ok("--profile", energy, "dataset", "get", dataset, "--output", tmp_path / "out")
+    assert (tmp_path / "out" / "waiting.csv").read_text() == path.read_text()
+    log = city.folder / "members" / "energy" / "node" / "log" / "node.log"
+    waits = [line for line in log.read_text().splitlines() if "store.waits" in line]
+    assert "cannot be reached" in waits[0]
+    assert "answers again" in waits[-1]
+    cluster.wait_until_ready()
 
 
 def _check_with_problems(shell: Shell, *words: str) -> dict:

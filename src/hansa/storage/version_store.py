@@ -401,10 +401,14 @@ class VersionStore:
             try:
                 found = [self.chunks.locate(entry.sealed_digest).address for entry in entries]
                 sealed = self.chunks.read_many(found)
-            except MissingError:
+            except MissingError as error:
                 # Between look-up and read the journal's segment may have become a pack.
                 if attempt == _READ_AGAIN - 1:
-                    raise
+                    raise MissingError(
+                        f"A pack of this version is gone from its owner's store: {error.message}",
+                        remedy="The owner sees which datasets it hurts with `hansa store check`, and"
+                        " publishes those again.",
+                    ) from error
                 continue
             for entry, piece in zip(entries, sealed, strict=True):
                 if compute_sealed_digest(piece) != entry.sealed_digest:

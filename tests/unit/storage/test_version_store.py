@@ -478,6 +478,19 @@ class VersionStoreMachine(RuleBasedStateMachine):
         assert check(self.versions, DIRECTORY_KEY, read_data=True).is_sound
 
 
+def test_a_pack_that_is_gone_is_told_to_the_reader(tmp_path):
+    """Not as one strange object among many, and with who can say what it hurts."""
+    versions = open_versions(tmp_path)
+    built = build_version({"a": NOISE[:90_000]}, SeededEntropy("gone"))
+    publish(versions, built, V1)
+    versions.chunks.flush()
+    ((root, _),) = versions.chunks.packs()
+    versions.chunks.store.delete(name_pack(root))
+    with pytest.raises(MissingError, match="pack of this version is gone") as told:
+        read_all(versions, built)
+    assert "store check" in told.value.remedy
+
+
 VersionStoreMachine.TestCase.settings = settings(
     max_examples=15,
     stateful_step_count=12,
