@@ -9,7 +9,7 @@ STORE ?= file
 VENV := .venv/bin
 BENCH ?=
 
-.PHONY: help venv runtime demo hdfs-up hdfs-down test lint types imports check bench bench-ingest bench-hdfs bench-table sim-long spec torture lock clean
+.PHONY: help venv runtime demo hdfs-up hdfs-down test lint types imports check bench bench-ingest bench-index bench-hdfs bench-table sim-long spec torture lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ bench: venv ## measure: agreement, publish and fetch, a node at rest
 
 bench-ingest: venv ## measure the store beside restic, borg and rclone, where they are
 	$(VENV)/python benchmarks/ingest.py $(BENCH)
+
+bench-index: venv ## measure the index beside a scan, SQLite, BallTree and FAISS
+	$(VENV)/python benchmarks/index.py $(BENCH)
 
 bench-hdfs: venv ## measure packs on a real HDFS beside its bare client
 	$(VENV)/python benchmarks/hdfs.py $(BENCH)

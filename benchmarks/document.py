@@ -11,6 +11,7 @@ from pathlib import Path
 
 import hash_index_report
 import hdfs_report
+import index_report
 import ingest_report
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,6 +19,7 @@ DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PARTS: dict[str, Callable[..., str]] = {
     "ingest": ingest_report.render,
     "hdfs": hdfs_report.render,
+    "index": index_report.render,
     "table": hash_index_report.render,
 }
 

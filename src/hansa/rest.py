@@ -416,6 +416,8 @@ class Question(_Json, frozen=True):
     """Every word must occur; word* for a prefix; "quoted words" for a phrase."""
     bbox: list[float] | None = None
     """[west, south, east, north] in degrees: the place covered must meet it."""
+    near: list[float] | None = None
+    """[longitude, latitude, metres]: the place covered must come so near."""
     from_ms: int | None = None
     to_ms: int | None = None
     theme: str = ""
@@ -425,8 +427,12 @@ class Question(_Json, frozen=True):
     """Exact title."""
     like: str = ""
     """Id of a dataset: nearest first."""
+    id: str = ""
+    """Exactly this dataset."""
     limit: int = 20
     offset: int = 0
+    signed: bool = False
+    """If nothing matches, say so under the node's signature."""
 
 
 class Match(_Json, frozen=True):
@@ -477,6 +483,8 @@ class Answer(_Json, frozen=True):
     """theme, format, organisation → counts."""
     read_from_disk: bool
     explanation: Explanation
+    absence: str = ""
+    """Where nothing matches and a signature was asked for: the node's signed statement, in hex."""
 
 
 class ClusterView(_Json, frozen=True):

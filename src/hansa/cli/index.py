@@ -52,10 +52,11 @@ def stats(acting: Acting) -> None:
     "explain", epilog="\b\nExample:\n  hansa index explain bicycle counts --theme transport"
 )
 @question_options
+@click.option("--signed", is_flag=True, help="If nothing matches, have the node sign that.")
 @acting
-def explain(acting: Acting, /, **options: Any) -> None:
+def explain(acting: Acting, /, *, signed: bool, **options: Any) -> None:
     """Ask a question and show what each layer did with it."""
-    question = build_question(**options)
+    question = build_question(**options, signed=signed)
     answer = acting.run(lambda client: client.post("/v1/questions", question, rest.Answer))
     if acting.as_json:
         acting.print_json(answer)
@@ -74,6 +75,8 @@ def explain(acting: Acting, /, **options: Any) -> None:
             ("data index", f"{told.data_us} µs"),
         )
     )
+    if answer.absence:
+        print_fields((("signed absence", answer.absence),))
     print_table(
         ("cluster", "why not"),
         ((item.cluster, item.reason) for item in told.refusals),

@@ -7,7 +7,7 @@ two things that are there, but nowhere together, are refused without a read.
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from unicodedata import ucd_3_2_0 as frozen
 
@@ -112,16 +112,17 @@ def pair_keys(record: IndexRecord) -> Iterator[tuple[str, bytes]]:
                 yield group, _pair(group, one, two)
 
 
-def pairs_asked(question: Question, groups: frozenset[str]) -> Iterator[tuple[str, list[bytes]]]:
-    """Yield for each pair that a question needs what it is, and keys of which one must be there."""
-    values: dict[str, list[bytes]] = {}
-    for kind, text in (
-        ("t", fold(question.theme)),
-        ("f", fold(question.format)),
-        ("o", question.owner),
-    ):
-        if text:
-            values[kind] = [text.encode("utf-8", "surrogatepass")]
+def pairs_asked(
+    question: Question, facets: Mapping[str, str], groups: frozenset[str]
+) -> Iterator[tuple[str, list[bytes]]]:
+    """Yield for each pair that a question needs its group, and keys of which one must be there.
+
+    Args:
+        question: what is asked.
+        facets: its theme (t), format (f) and owner (o), folded, where asked for.
+        groups: only these are yielded.
+    """
+    values = {kind: [text.encode("utf-8", "surrogatepass")] for kind, text in facets.items()}
     if question.interval is not None:
         years = _years(question.interval)
         if years != [_WIDE]:

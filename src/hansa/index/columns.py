@@ -89,6 +89,8 @@ class Column:
         self._count = entry.count
         self._room = room
         self._kept: npt.NDArray[Any] | None = None
+        self._size = entry.count * dtype.itemsize
+        self._spent = 0
         stretches = -(-entry.count // STRETCH)
         if len(entry.checksums) != 4 * stretches:
             raise corrupt()
@@ -101,7 +103,7 @@ class Column:
 
     def whole(self, read: Reader) -> npt.NDArray[Any] | None:
         """Return the column if it is in memory or there is room for it, else None."""
-        if self._kept is None and self._room.take(self._count * self._dtype.itemsize):
+        if self._kept is None and self._room.take(self._size):
             parts = self._read(0, self._count, read)
             self._kept = parts
         return self._kept
@@ -109,20 +111,22 @@ class Column:
     def gather(self, rows: Rows, read: Reader) -> npt.NDArray[Any]:
         """Return the values of some rows, (n,); `rows` rise."""
         kept = self._kept
-        if kept is None and 8 * len(rows) > self._count:
+        if kept is None and (8 * len(rows) > self._count or self._spent > self._size):
+            # What was read piece by piece has cost a whole column: keep it.
             kept = self.whole(read)
         if kept is not None:
             return kept[rows]
         found = np.empty(len(rows), dtype=self._dtype)
-        if not len(rows):
-            return found
-        numbers = np.asarray(rows, dtype=np.int64)
-        stretches = numbers // STRETCH
-        starts = np.flatnonzero(np.diff(stretches, prepend=-1)).tolist()
-        for start, end in zip(starts, [*starts[1:], len(numbers)], strict=True):
-            first = int(stretches[start]) * STRETCH
+        numbers = rows.tolist()
+        start = 0
+        while start < len(numbers):
+            first = numbers[start] // STRETCH * STRETCH
+            end = start + 1
+            while end < len(numbers) and numbers[end] < first + STRETCH:
+                end += 1
             part = self._read(first, min(self._count, first + STRETCH), read)
-            found[start:end] = part[numbers[start:end] - first]
+            found[start:end] = part[rows[start:end] - first]
+            start = end
         return found
 
     def slice(self, first: int, last: int, read: Reader) -> npt.NDArray[Any]:
@@ -137,6 +141,7 @@ class Column:
         """Read whole stretches and check each."""
         size = self._dtype.itemsize
         data = read(self._entry.offset + first * size, (last - first) * size)
+        self._spent += len(data)
         step = STRETCH * size
         view = memoryview(data)
         for number, start in enumerate(range(0, len(data), step), first // STRETCH):

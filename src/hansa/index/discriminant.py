@@ -65,7 +65,8 @@ class Discriminant:
         """Return what a question needs that is nowhere in the index, or an empty text."""
         may = self._whole.may_contain
         for word in question.words:
-            if not may(digest_of(key_of("w", bare(word)))):
+            plain = word if word.isascii() else bare(word)
+            if not may(digest_of(b"w" + plain.encode("utf-8", "surrogatepass"))):
                 return f"no word {word!r}"
         if question.dataset is not None and not may(digest_of(b"i" + question.dataset)):
             return "no dataset of this id"
@@ -75,8 +76,17 @@ class Discriminant:
             return ""
         return self._absent_rest(question)
 
-    def _absent_rest(self, question: Question) -> str:
+    def _absent_rest(self, question: Question) -> str:  # noqa: PLR0911 - one for each reason
         may = self._whole.may_contain
+        facets = _facets(question)
+        left = -1
+        for kind, what, text in facets:
+            digest = digest_of(key_of(kind, text))
+            if not may(digest):
+                return f"no {what} {text!r}"
+            left &= self._by_page.pages_with(digest)
+        if not left:
+            return "no page with all facets asked for"
         for what, key in _singles(question, self._groups):
             if not may(digest_of(key)):
                 return f"no {what}"
@@ -84,18 +94,10 @@ class Discriminant:
             return "no data of this time"
         if not all(map(self._places.may_meet, question.boxes)):
             return "no data in this place"
-        for group, keys in pairs_asked(question, self._groups):
+        values = {kind: text for kind, _, text in facets}
+        for group, keys in pairs_asked(question, values, self._groups):
             if not any(may(digest_of(key)) for key in keys):
                 return f"nothing with both {_KINDS[group[0]]} and {_KINDS[group[1]]} asked for"
-        return self._absent_on_pages(question)
-
-    def _absent_on_pages(self, question: Question) -> str:
-        """Return a reason if no page can have all facets of a question."""
-        left = -1
-        for kind, what, text in _facets(question):
-            left &= self._by_page.pages_with(digest_of(key_of(kind, text)))
-            if not left:
-                return f"no page has {what} {text!r} with the rest"
         return ""
 
     def rule(self, question: Question) -> list[Ruling]:
@@ -125,9 +127,7 @@ _KINDS = {"t": "theme", "f": "format", "o": "owner", "y": "year", "p": "place"}
 
 
 def _singles(question: Question, groups: frozenset[str]) -> Iterator[tuple[str, bytes]]:
-    """Yield name and key of what a question asks for besides words, id and title."""
-    for kind, what, text in _facets(question):
-        yield f"{what} {text!r}", key_of(kind, text)
+    """Yield name and key of the words that beginnings and phrases need."""
     for prefix in question.prefixes:
         for key in stem_keys(bare(prefix), groups):
             yield f"word {prefix!r}…", key

@@ -27,9 +27,9 @@ from hansa.index.dead import Dead
 from hansa.index.feature_model import load_model
 from hansa.index.features import FEATURES
 from hansa.index.files import IndexFiles
-from hansa.index.lookup import View, ask, find_row
+from hansa.index.lookup import View, ask, find, find_row
 from hansa.index.pages import Row
-from hansa.index.question import Answer, Question
+from hansa.index.question import Answer, Found, Question
 from hansa.index.records import IndexChange, IndexRecord, settle_features, validate_change
 from hansa.index.writing import write_data_index
 from hansa.types import DatasetId, Digest, Height
@@ -188,10 +188,29 @@ class InformationIndex:
             MissingError: `like` names a dataset that is not there.
             UnavailableError: a file was found corrupt; the index is rebuilt with the next block.
         """
+        return self.ask_attested(question, explain=explain)[0]
+
+    def ask_attested(self, question: Question, *, explain: bool = True) -> tuple[Answer, _State]:
+        """Return an answer as `ask` does, and the state it is about, for `digest`."""
+        if self._is_damaged:
+            raise _damaged()
+        state = self._state
+        try:
+            return ask(state.view, question, self._clock_us, explain=explain), state
+        except CorruptError as error:
+            self._is_damaged = True
+            raise _damaged() from error
+
+    def find(self, question: Question) -> Found:
+        """Return ids and scores of what matches, without records, counts and explanation.
+
+        Raises:
+            InvalidError, MissingError, UnavailableError: as `ask`.
+        """
         if self._is_damaged:
             raise _damaged()
         try:
-            return ask(self._state.view, question, self._clock_us, explain=explain)
+            return find(self._state.view, question)
         except CorruptError as error:
             self._is_damaged = True
             raise _damaged() from error
@@ -222,17 +241,18 @@ class InformationIndex:
         index = state.view.base.cluster_index
         return index.label(int(index.cluster_of(np.array([row], dtype=np.uint32))[0]))
 
-    def digest(self) -> Digest:
+    def digest(self, state: _State | None = None) -> Digest:
         """Return a digest of clusters and rows, equal on all nodes at equal height.
 
-        Kept in step with each change, so that it costs no look at the rows.
+        Kept in step with each change, so that it costs no look at the rows. Of the present state, or
+        of one that `ask_attested` returned.
 
         Raises:
             UnavailableError: a file was found corrupt; the index is rebuilt with the next block.
         """
         if self._is_damaged:
             raise _damaged()
-        state = self._state
+        state = state or self._state
         head = encode((state.clusters.bandwidth_squared, state.registered, state.view.rows))
         centres = state.clusters.centres.astype("<i4").tobytes()
         return digest(INDEX_TAG, head, centres, rowsum.to_bytes(state.rows_sum))

@@ -25,7 +25,15 @@ from hansa.index.data_index import DataIndex
 from hansa.index.dead import Dead
 from hansa.index.explaining import Cost
 from hansa.index.nearest import find_nearest, measure
-from hansa.index.question import Answer, Explanation, Match, Question, Refusal, validate_question
+from hansa.index.question import (
+    Answer,
+    Explanation,
+    Found,
+    Match,
+    Question,
+    Refusal,
+    validate_question,
+)
 from hansa.index.selecting import NO_ROWS, Rows, Selecting, Selection
 from hansa.types import DatasetId, Height
 
@@ -84,12 +92,28 @@ def ask(
     """
     validate_question(question)
     start = clock_us()
-    base = view.base
-    if question.like is None and base is not None:
-        absent = base.discriminant.absent(question)
-        if absent and not view.added:
-            return _refused(view, absent, clock_us() - start)
-    return _Asking(view, question, Cost(clock_us, start)).answer(explain=explain)
+    absent = view.base.discriminant.absent(question) if view.base is not None else ""
+    if absent and question.like is None and not view.added:
+        return _refused(view, absent, clock_us() - start)
+    return _Asking(view, question, Cost(clock_us, start), absent).answer(explain=explain)
+
+
+def find(view: View, question: Question) -> Found:
+    """Return ids and scores of what matches, and how many: an answer without records and counts.
+
+    Raises:
+        InvalidError, MissingError, CorruptError: as `ask`.
+    """
+    validate_question(question)
+    absent = view.base.discriminant.absent(question) if view.base is not None else ""
+    if absent and question.like is None and not view.added:
+        return Found(view.height, 0, ())
+    hits, total = _Asking(view, question, Cost(_no_clock, 0), absent).found()
+    return Found(view.height, total, tuple((hit.score, hit.dataset) for hit in hits))
+
+
+def _no_clock() -> int:
+    return 0
 
 
 def features_of(
@@ -137,19 +161,39 @@ def _refused(view: View, absent: str, spent_us: int) -> Answer:
 class _Asking:
     """One question on its way."""
 
-    def __init__(self, view: View, question: Question, cost: Cost) -> None:
+    def __init__(self, view: View, question: Question, cost: Cost, absent: str) -> None:
+        """Take what the discriminant table said of the rows on disk."""
+        self._absent = absent
         self._view = view
         self._question = question
         self._cost = cost
         self._features = question.like_features
         self._reader = CountingReader(view.base.read) if view.base else None
 
+    def found(self) -> tuple[list[_Hit], int]:
+        """Return the hits to show and how many rows match."""
+        view, question = self._view, self._question
+        if question.like is not None:
+            self._features = features_of(view, question.like, self._reader)
+        added = self._added()
+        if question.is_nearness_alone:
+            hits, _ = self._near_hits(added)
+            total = view.rows - (question.like is not None)
+        else:
+            hits, total = [], 0
+            if view.base is not None and not self._absent:
+                hits, total, _ = self._from_file(view.base)
+            hits += [self._added_hit(number) for number in added]
+            hits.sort(key=self._order)
+            total += len(added)
+        return hits[question.offset : question.offset + question.limit], total
+
     def answer(self, *, explain: bool) -> Answer:
         view, question = self._view, self._question
         if question.like is not None:
             self._features = features_of(view, question.like, self._reader)
         added = self._added()
-        absent = view.base.discriminant.absent(question) if view.base else ""
+        absent = self._absent
         self._cost.mark()
         if question.is_nearness_alone:
             return self._nearest(added, explain=explain)
@@ -258,10 +302,18 @@ class _Asking:
         ]
 
     def _nearest(self, added: Sequence[int], *, explain: bool) -> Answer:
-        """Answer by nearness alone: only as many rows are looked at as can be among the nearest."""
+        view, question = self._view, self._question
+        hits, looked = self._near_hits(added)
+        matches = self._matches(hits[question.offset : question.offset + question.limit])
+        facets = _count_records([match.record for match in matches]) if question.counts else {}
+        self._cost.mark()
+        told = self._cost.explain_pages(view.base, looked, self._reader, explain=explain)
+        return Answer(view.height, view.rows - (question.like is not None), matches, facets, told)
+
+    def _near_hits(self, added: Sequence[int]) -> tuple[list[_Hit], npt.NDArray[np.int64]]:
+        """Return the nearest in order, and the pages looked at; no row that cannot be among them."""
         view, question, features = self._view, self._question, self._features
         assert features is not None
-        best = question.offset + question.limit
         hits = [self._added_hit(number) for number in added]
         self._cost.examined += len(added)
         looked = np.zeros(0, dtype=np.int64)
@@ -271,17 +323,13 @@ class _Asking:
             out = self._dead()
             if own is not None:
                 out = np.sort(np.append(out, np.uint32(own)))
+            best = question.offset + question.limit
             found = find_nearest(view.base, features, best, out, self._reader)
             self._cost.examined += found.examined
             looked = found.pages
             hits += self._hits(view.base, found.rows, found.distances)
         hits.sort(key=self._order)
-        shown = hits[question.offset : best]
-        matches = self._matches(shown)
-        facets = _count_records([match.record for match in matches]) if question.counts else {}
-        self._cost.mark()
-        told = self._cost.explain_pages(view.base, looked, self._reader, explain=explain)
-        return Answer(view.height, view.rows - (question.like is not None), matches, facets, told)
+        return hits, looked
 
     # --- what is shown ----------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ RADIUS_M_MAX = 20_100_000
 """Half around the globe."""
 
 
-class Circle(msgspec.Struct, frozen=True):
+class Circle(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A place on the globe and how far around it."""
 
     longitude: int
@@ -65,7 +65,7 @@ class Circle(msgspec.Struct, frozen=True):
         return best <= self.radius_m
 
 
-class Question(msgspec.Struct, frozen=True):
+class Question(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """All given parts must hold for a dataset to match; an empty question matches every dataset."""
 
     words: tuple[str, ...] = ()
@@ -142,6 +142,15 @@ class Match(msgspec.Struct, frozen=True):
     score: int
     """Squared distance of features for `like` (smaller first); else how well words match."""
     record: IndexRecord
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What matches at one height, by id alone: no record is read for it."""
+
+    height: Height
+    total: int
+    matches: tuple[tuple[int, bytes], ...]
+    """Score and id, as in an answer."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -221,37 +230,50 @@ def parse_words(
     return tuple(words), tuple(prefixes), tuple(phrases)
 
 
-def validate_question(question: Question) -> None:
+def validate_question(question: Question) -> None:  # noqa: C901 - flat, and asked each time
     """Check that a question is of sane size and form.
 
     Raises:
         InvalidError: the message names what is wrong.
     """
-    parts = len(question.words) + len(question.prefixes) + sum(map(len, question.phrases))
-    if parts > limits.QUESTION_WORDS_MAX:
-        raise InvalidError(f"A question has at most {limits.QUESTION_WORDS_MAX} words.")
     if not 1 <= question.limit <= limits.QUESTION_LIMIT_MAX:
         raise InvalidError(f"A question asks for 1 to {limits.QUESTION_LIMIT_MAX} matches at once.")
     if not 0 <= question.offset <= _OFFSET_MAX:
         raise InvalidError(f"An answer can be paged up to {_OFFSET_MAX} matches.")
-    _validate_texts(question)
+    parts = len(question.words) + len(question.prefixes)
+    if question.phrases:
+        parts += sum(map(len, question.phrases))
+    if parts > limits.QUESTION_WORDS_MAX:
+        raise InvalidError(f"A question has at most {limits.QUESTION_WORDS_MAX} words.")
+    for word in question.words:
+        _validate_text(word)
+    for dataset in (question.dataset, question.like):
+        if dataset is not None and len(dataset) != DATASET_ID_BYTES:
+            raise InvalidError(f"A dataset id has {DATASET_ID_BYTES} bytes.")
+    if question.title:
+        _validate_text(question.title)
+    if not question.is_words_alone:
+        _validate_rest(question)
+    if question.like_features is not None:
+        _validate_likeness(question)
+
+
+def _validate_rest(question: Question) -> None:
+    phrases = (word for phrase in question.phrases for word in phrase)
+    facets = (question.theme, question.format, question.owner)
+    for text in (*question.prefixes, *facets, *phrases):
+        _validate_text(text)
     if question.box is not None:
         validate_box(question.box)
     if question.near is not None:
         _validate_circle(question.near)
     if question.interval is not None:
         validate_interval(question.interval)
-    for dataset in (question.dataset, question.like):
-        if dataset is not None and len(dataset) != DATASET_ID_BYTES:
-            raise InvalidError(f"A dataset id has {DATASET_ID_BYTES} bytes.")
-    _validate_likeness(question)
 
 
-def _validate_texts(question: Question) -> None:
-    texts = (*question.words, *question.prefixes, question.theme, question.format)
-    for text in (*texts, question.owner, question.title):
-        if len(text) > _TEXT_CHARACTERS_MAX:
-            raise InvalidError(f"A part of the question exceeds {_TEXT_CHARACTERS_MAX} characters.")
+def _validate_text(text: str) -> None:
+    if len(text) > _TEXT_CHARACTERS_MAX:
+        raise InvalidError(f"A part of the question exceeds {_TEXT_CHARACTERS_MAX} characters.")
 
 
 def _validate_likeness(question: Question) -> None:

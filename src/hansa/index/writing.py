@@ -59,6 +59,8 @@ TAIL_BYTES = 4 + 32 + len(MAGIC)
 NAMES_PER_BLOCK = 64
 _RECORDS_PER_PART = 4_096
 _DENSE_ROWS = 1 << 16
+_SMALL = 1 << 15
+"""Bytes that an index may spend on each group of filters however few rows it has."""
 _NONE = np.zeros(0, dtype=np.uint32)
 
 
@@ -377,7 +379,7 @@ class _Writing:
         count = len(self._rows)
         groups: list[str] = []
         asked = digests
-        left = budget(count, 4.5, 0.5) * 8 // BITS_PER_KEY
+        left = (_SMALL + budget(count, 4.0, 0.5)) * 8 // BITS_PER_KEY
         for length, group in LONG_STEMS.items():
             few = len({word[:length] for word in gathered.words if len(word) >= length})
             if few <= left:
@@ -385,7 +387,7 @@ class _Writing:
                 left -= few
         stems = {key for word in gathered.words for key in stem_keys(word, frozenset(groups))}
         asked.extend(map(digest_of, stems))
-        left = budget(count, 3.0, 0.5) * 8 // BITS_PER_KEY
+        left = (_SMALL + budget(count, 3.0, 0.5)) * 8 // BITS_PER_KEY
         for group in GROUPS:
             keys = gathered.pairs[group]
             # A group without a pair costs nothing and refuses all.

@@ -28,7 +28,7 @@ def test_stats(desk: Desk) -> None:
     desk.answers["/v1/index"] = STATS
     text = desk("index", "stats").stdout
     assert "2.0 KiB" in text
-    assert "bus stop" in text
+    assert "bus, stop" in text
     assert desk.json("index", "stats")["cluster_list"][0]["label"] == "c1"
 
 

@@ -50,6 +50,8 @@ def test_every_answer_equals_a_naive_scan(made, records, index, seed):
         assert len(expected) == answer.total, question
         shown = expected[question.offset : question.offset + question.limit]
         assert shown == [(match.score, match.dataset) for match in answer.matches], question
+        found = index.find(question)
+        assert (len(expected), tuple(shown)) == (found.total, found.matches)
 
 
 def test_answers_hold_after_replacing_and_retiring(made, records):

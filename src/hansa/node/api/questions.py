@@ -2,11 +2,13 @@
 
 import math
 
+import msgspec
 from litestar import get, post
 from litestar.params import JSONBody
 
 from hansa.errors import InvalidError
 from hansa.index import question as asked
+from hansa.index.absence import sign_absence
 from hansa.node.api import views
 from hansa.node.api.services import Given
 from hansa.rest import (
@@ -30,7 +32,17 @@ TIME_MIN_MS, TIME_MAX_MS = -(1 << 62), 1 << 62
 async def ask(services: Given, data: JSONBody[Question]) -> Answer:
     """Answer a question; tell what was read for it."""
     question = to_question(data)
-    return to_answer(await services.workers.run(services.index.ask, question))
+
+    def answer() -> Answer:
+        found, state = services.index.ask_attested(question)
+        told = to_answer(found)
+        if not data.signed or found.total:
+            return told
+        digest = services.index.digest(state)
+        signed = sign_absence(services.alliance, found.height, digest, question, services.key)
+        return msgspec.structs.replace(told, absence=signed.hex())
+
+    return await services.workers.run(answer)
 
 
 def to_question(data: Question) -> asked.Question:
@@ -45,11 +57,13 @@ def to_question(data: Question) -> asked.Question:
         prefixes=prefixes,
         phrases=phrases,
         box=_box(data.bbox),
+        near=_near(data.near),
         interval=_interval(data.from_ms, data.to_ms),
         theme=data.theme,
         format=data.format.lower(),
         owner=data.organisation,
         title=data.title,
+        dataset=DatasetId(views.parse_hex(data.id, 16, "dataset")) if data.id else None,
         like=DatasetId(views.parse_hex(data.like, 16, "dataset")) if data.like else None,
         limit=data.limit,
         offset=data.offset,
@@ -63,6 +77,15 @@ def _box(sides: list[float] | None) -> Box | None:
         raise InvalidError("bbox must be [west, south, east, north] in degrees.")
     west, south, east, north = (round(side * views.MICRO) for side in sides)
     return Box(west, south, east, north)
+
+
+def _near(place: list[float] | None) -> asked.Circle | None:
+    if place is None:
+        return None
+    if len(place) != 3 or not all(abs(part) <= asked.RADIUS_M_MAX for part in place):
+        raise InvalidError("near must be [longitude, latitude, metres].")
+    x, y, metres = place
+    return asked.Circle(round(x * views.MICRO), round(y * views.MICRO), round(metres))
 
 
 def _interval(from_ms: int | None, to_ms: int | None) -> Interval | None:

@@ -1,11 +1,13 @@
 """Tests of node.api.questions."""
 
+import msgspec
 import pytest
 
 from hansa.errors import InvalidError
 from hansa.index import question as asked
+from hansa.index.absence import verify_absence
 from hansa.node.api.questions import to_answer, to_question
-from hansa.rest import IndexStats, Question
+from hansa.rest import Answer, IndexStats, Question
 from hansa.types import Box, Height
 
 
@@ -21,6 +23,9 @@ def test_to_question() -> None:
     assert 5 == found.interval.start_ms < found.interval.end_ms
     assert bytes.fromhex("ab" * 16) == found.like
     assert to_question(Question()).interval is None
+    near = to_question(Question(near=[8.5, 47.4, 500.0], id="cd" * 16))
+    assert asked.Circle(8_500_000, 47_400_000, 500) == near.near
+    assert bytes.fromhex("cd" * 16) == near.dataset
 
 
 @pytest.mark.parametrize(
@@ -30,6 +35,9 @@ def test_to_question() -> None:
         Question(bbox=[float("nan"), 0.0, 1.0, 1.0]),
         Question(bbox=[1e300, 0.0, 1.0, 1.0]),
         Question(like="xyz"),
+        Question(id="xyz"),
+        Question(near=[1.0, 2.0]),
+        Question(near=[1.0, 2.0, float("nan")]),
         Question(words="x" * 10_000),
     ],
 )
@@ -66,3 +74,18 @@ async def test_calls(live) -> None:
     assert (0, 0) == (stats.datasets, len(stats.cluster_list))
     status, body, _ = await live.call("POST", "/v1/index/nearest", json={"features": []})
     assert status in {200, 400}, body
+
+
+async def test_a_signed_absence(live) -> None:
+    """Nothing there, under the node's signature: alliance, height and digest of the index are named."""
+    status, body, _ = await live.call(
+        "POST", "/v1/questions", json={"words": "lighthouse", "signed": True}
+    )
+    assert 200 == status
+    answer = msgspec.json.decode(body, type=Answer)
+    stats = await live.get("/v1/index", IndexStats)
+    absence = verify_absence(bytes.fromhex(answer.absence), live.services.alliance)
+    assert (stats.digest, stats.height) == (absence.index_digest.hex(), absence.height)
+    assert live.services.key.public == absence.node_key
+    plain = await live.call("POST", "/v1/questions", json={"words": "lighthouse"})
+    assert "" == msgspec.json.decode(plain[1], type=Answer).absence
