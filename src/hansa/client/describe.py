@@ -1,7 +1,7 @@
 """Describe: what anyone in the alliance may read about a dataset, from arguments and from the data.
 
 From the data come only formats and the names of columns or properties; both can be withheld. Words and
-features follow from the public texts by the alliance's feature model, so super nodes can check them.
+features follow from the public texts by the alliance's feature model, so super nodes compute them again.
 """
 
 import re
@@ -86,11 +86,7 @@ def describe(subject: Subject, sniffed: Sniffed, model: int) -> Description:
         InvalidError: a text is missing or too long, a box or an interval is impossible.
     """
     # The index brings numpy, which only publishing needs of all that a client does.
-    from hansa.index.features import (  # noqa: PLC0415
-        Described,
-        compute_features,
-        compute_words,
-    )
+    from hansa.index.features import Described, derive  # noqa: PLC0415
 
     title = _clean("title", subject.title, limits.TITLE_CHARACTERS_MAX)
     if not title:
@@ -106,6 +102,7 @@ def describe(subject: Subject, sniffed: Sniffed, model: int) -> Description:
         formats=_clean_formats(sniffed.formats),
         columns=_unique(sniffed.columns, limits.COLUMNS_MAX),
     )
+    derived = derive(described, model)
     return Description(
         title=described.title,
         description=described.description,
@@ -117,9 +114,9 @@ def describe(subject: Subject, sniffed: Sniffed, model: int) -> Description:
         licence=_clean("licence", subject.licence, limits.TITLE_CHARACTERS_MAX),
         formats=tuple(described.formats),
         columns=tuple(described.columns),
-        words=compute_words(described),
+        words=derived.words,
         feature_model=model,
-        features=compute_features(described, model),
+        features=derived.features,
     )
 
 

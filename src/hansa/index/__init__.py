@@ -6,7 +6,14 @@ Features (`features`, `words`, `feature_model`) place a description among others
 with the chain. Pure: files come in through the `IndexFiles` protocol (`files`).
 """
 
-from hansa.index.features import Described, compute_features, compute_words, validate_features
+from hansa.index.features import (
+    Derived,
+    Described,
+    compute_features,
+    compute_words,
+    derive,
+    validate_features,
+)
 from hansa.index.files import IndexFile, IndexFiles, MemoryIndexFiles
 from hansa.index.information_index import IndexParameters, IndexStats, InformationIndex
 from hansa.index.question import Answer, Circle, Explanation, Match, Question, Refusal, parse_words
@@ -15,6 +22,7 @@ from hansa.index.records import IndexChange, IndexRecord
 __all__ = [
     "Answer",
     "Circle",
+    "Derived",
     "Described",
     "Explanation",
     "IndexChange",
@@ -30,6 +38,7 @@ __all__ = [
     "Refusal",
     "compute_features",
     "compute_words",
+    "derive",
     "parse_words",
     "validate_features",
 ]

@@ -12,9 +12,10 @@ from math import isqrt
 
 import numpy as np
 
+from hansa import limits
 from hansa.errors import InvalidError
 from hansa.index.feature_model import DIRECTIONS, load_model
-from hansa.index.words import fold, normalise, split_words
+from hansa.index.words import fold, split_words
 from hansa.types import Box, Interval
 
 FEATURES = DIRECTIONS + 4
@@ -66,18 +67,37 @@ class Described:
     """Empty where the publisher withholds what the data itself tells."""
 
 
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What follows from the public fields of a description, on every machine alike."""
+
+    words: tuple[str, ...]
+    """Normalised words: sorted, unique, at most `limits.WORDS_MAX`."""
+    features: tuple[int, ...]
+    """`FEATURES` integers from -127 to 127."""
+
+
+def derive(described: Described, model: int = MODEL) -> Derived:
+    """Return words and features of a description; each of its texts is cut into words once.
+
+    Raises:
+        InvalidError: the feature model is unknown.
+    """
+    strong, plain = _split(described)
+    return Derived(
+        _words(strong, plain),
+        (
+            *_project(_weigh(strong, plain), model),
+            *_place(described.box),
+            _time(described.interval),
+            _kind(described.formats),
+        ),
+    )
+
+
 def compute_words(described: Described) -> tuple[str, ...]:
     """Return the normalised words of a description: sorted, unique, at most `limits.WORDS_MAX`."""
-    return normalise(
-        (
-            described.title,
-            *described.keywords,
-            *described.themes,
-            described.place,
-            described.description,
-            *described.columns,
-        )
-    )
+    return _words(*_split(described))
 
 
 def compute_features(described: Described, model: int = MODEL) -> tuple[int, ...]:
@@ -86,12 +106,7 @@ def compute_features(described: Described, model: int = MODEL) -> tuple[int, ...
     Raises:
         InvalidError: the feature model is unknown.
     """
-    return (
-        *_project(count_words(described), model),
-        *_place(described.box),
-        _time(described.interval),
-        _kind(described.formats),
-    )
+    return derive(described, model).features
 
 
 def count_words(described: Described) -> dict[str, int]:
@@ -99,14 +114,35 @@ def count_words(described: Described) -> dict[str, int]:
 
     At most 512 words, those of title, keywords, themes first; the work is bounded whatever the text.
     """
+    return _weigh(*_split(described))
+
+
+def _split(described: Described) -> tuple[list[str], list[list[str]]]:
+    """Return the words of title, keywords and themes, and those of place, description and columns."""
+    strong = [
+        word
+        for text in (described.title, *described.keywords, *described.themes)
+        for word in split_words(text)
+    ]
+    columns = [word for column in described.columns for word in split_words(column)]
+    return strong, [split_words(described.place), split_words(described.description), columns]
+
+
+def _words(strong: list[str], plain: list[list[str]]) -> tuple[str, ...]:
+    found: dict[str, None] = dict.fromkeys(strong)
+    for words in plain:
+        found.update(dict.fromkeys(words))
+    return tuple(sorted(tuple(found)[: limits.WORDS_MAX]))
+
+
+def _weigh(strong: list[str], plain: list[list[str]]) -> dict[str, int]:
+    place, description, columns = plain
     weights: dict[str, int] = {}
-    strong = (described.title, *described.keywords, *described.themes)
-    for text in strong:
-        for word in split_words(text):
-            if word not in weights and len(weights) < _WORDS_MAX:
-                weights[word] = _WEIGHT_STRONG
-    for text in (described.description, described.place, *described.columns):
-        for word in split_words(text):
+    for word in strong:
+        if word not in weights and len(weights) < _WORDS_MAX:
+            weights[word] = _WEIGHT_STRONG
+    for words in (description, place, columns):
+        for word in words:
             if word not in weights:
                 if len(weights) == _WORDS_MAX:
                     continue

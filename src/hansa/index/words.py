@@ -9,10 +9,9 @@ Scripts written without spaces (Han, Kana, Hangul) become single characters and 
 so that any two neighbouring characters of a question find their place.
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable
 from unicodedata import ucd_3_2_0 as frozen
-
-from hansa import limits
 
 WORD_CHARACTERS_MAX = 40
 """Longer words are cut here, in descriptions and in questions alike."""
@@ -33,10 +32,7 @@ def fold(text: str) -> str:
     """Return the text in one case and form, runs of white space as one space, none at the ends."""
     if text.isascii():
         return " ".join(text.lower().split())
-    folded = "".join(
-        character if frozen.category(character) == "Cn" else character.casefold()
-        for character in frozen.normalize("NFKC", text)
-    )
+    folded = frozen.normalize("NFKC", text).translate(_FOLDED)
     return " ".join(frozen.normalize("NFKC", folded).split())
 
 
@@ -56,17 +52,18 @@ def split_words(text: str) -> list[str]:
 
     In order, with repetitions; pairs follow their first character.
     """
+    folded = fold(text)
+    if folded.isascii():
+        return [run[:WORD_CHARACTERS_MAX] for run in _PLAIN.findall(folded)]
     words: list[str] = []
-    for run in _runs(fold(text)):
-        parts = _cut(run)
-        for position, part in enumerate(parts):
+    for run in _runs(folded):
+        before = ""
+        for part in _cut(run):
+            unspaced = _is_unspaced(part)
+            if before and unspaced:
+                words.append(before + part)
             words.append(part)
-            if (
-                position + 1 < len(parts)
-                and _is_unspaced(part)
-                and _is_unspaced(parts[position + 1])
-            ):
-                words.append(part + parts[position + 1])
+            before = part if unspaced else ""
     return words
 
 
@@ -86,62 +83,47 @@ def split_question(text: str) -> list[str]:
     return words
 
 
-def normalise(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the sorted, unique words of some texts: the `words` of a description.
-
-    At most `limits.WORDS_MAX`; texts given first win, so give title and keywords first.
-    """
-    found: dict[str, None] = {}
-    for text in texts:
-        for word in split_words(text):
-            found[word] = None
-            if len(found) == limits.WORDS_MAX:
-                return tuple(sorted(found))
-    return tuple(sorted(found))
-
-
-def _runs(folded: str) -> Iterator[str]:
-    """Yield maximal runs of letters, marks and digits."""
-    start = -1
-    for position, character in enumerate(folded):
-        if _is_word_character(character):
-            if start < 0:
-                start = position
-        elif start >= 0:
-            yield folded[start:position]
-            start = -1
-    if start >= 0:
-        yield folded[start:]
+def _runs(folded: str) -> list[str]:
+    """Return maximal runs of letters, marks and digits."""
+    if folded.isascii():
+        return _PLAIN.findall(folded)
+    return [run for run in folded.translate(_SPACED).split(" ") if run]
 
 
 def _cut(run: str) -> list[str]:
     """Cut a run where spaced and unspaced script meet, and unspaced script into characters."""
-    if run.isascii():
-        return [run[:WORD_CHARACTERS_MAX]]
-    parts: list[str] = []
-    spaced = ""
-    for character in run:
-        if _is_unspaced(character):
-            if spaced:
-                parts.append(spaced[:WORD_CHARACTERS_MAX])
-                spaced = ""
-            parts.append(character)
-        else:
-            spaced += character
-    if spaced:
-        parts.append(spaced[:WORD_CHARACTERS_MAX])
-    return parts
-
-
-def _is_word_character(character: str) -> bool:
-    if character.isascii():
-        return character.isalnum()
-    return frozen.category(character)[0] in "LMN" or frozen.category(character) == "Cn"
+    return [part[:WORD_CHARACTERS_MAX] for part in _PARTS.findall(run)]
 
 
 def _is_unspaced(part: str) -> bool:
     """Tell whether a part is one character of a script written without spaces."""
-    if len(part) != 1 or part.isascii():
-        return False
-    point = ord(part)
-    return any(low <= point <= high for low, high in _UNSPACED)
+    return len(part) == 1 and _UNSPACED_ONE.match(part) is not None
+
+
+class _Table(dict[int, str]):
+    """What becomes of each character, found when it is first seen; at most one entry for each."""
+
+    def __init__(self, rule: Callable[[str], str]) -> None:
+        super().__init__()
+        self._rule = rule
+
+    def __missing__(self, point: int) -> str:
+        self[point] = found = self._rule(chr(point))
+        return found
+
+
+def _fold_one(character: str) -> str:
+    return character if frozen.category(character) == "Cn" else character.casefold()
+
+
+def _space_one(character: str) -> str:
+    category = frozen.category(character)
+    return character if category == "Cn" or category[0] in "LMN" else " "
+
+
+_FOLDED = _Table(_fold_one)
+_SPACED = _Table(_space_one)
+_PLAIN = re.compile("[0-9A-Za-z]+")
+_ONE = "".join(f"{chr(low)}-{chr(high)}" for low, high in _UNSPACED)
+_UNSPACED_ONE = re.compile(f"[{_ONE}]")
+_PARTS = re.compile(f"[{_ONE}]|[^{_ONE}]+")

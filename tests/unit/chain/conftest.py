@@ -40,6 +40,7 @@ from hansa.chain.transactions import (
 from hansa.chain.validation import build_block, validate_block
 from hansa.crypto.envelope import DecryptionKey
 from hansa.crypto.signing import SigningKey
+from hansa.index.features import Described, derive
 from hansa.types import NO_DIGEST
 
 NAMES = ("energy", "environment", "health", "planning", "safety", "transport")
@@ -87,11 +88,18 @@ def description(title: str = "Bus stops", **changes: object) -> Description:
         licence="CC-BY-4.0",
         formats=("csv",),
         columns=("id", "name"),
-        words=("bus", "stops"),
+        words=(),
         feature_model=1,
-        features=(1, -2, 127),
+        features=(),
     )
-    return msgspec.structs.replace(plain, **changes)
+    changed = msgspec.structs.replace(plain, **changes)
+    texts = {field: getattr(changed, field) for field in Described.__dataclass_fields__}
+    derived = derive(Described(**texts))
+    return msgspec.structs.replace(
+        changed,
+        words=changes.get("words", derived.words),
+        features=changes.get("features", derived.features),
+    )
 
 
 class Alliance:

@@ -14,6 +14,7 @@ from hansa.chain.transactions import (
     Rule,
     SetPolicy,
 )
+from hansa.index.features import FEATURES, Described, derive
 from hansa.types import Box, Interval
 
 
@@ -144,11 +145,32 @@ def test_malformed_descriptions(alliance, kit, change: dict) -> None:
     assert "malformed-description" == alliance.act("health", Redescribe(identity, wrong))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"words": ("all", "bus")},
+        {"words": ("zzz",)},
+        {"words": ()},
+        {"features": ()},
+        {"features": (0,) * FEATURES},
+        {"features": derive(Described("Bus lanes")).features},
+    ],
+)
+def test_words_and_features_are_computed_again(alliance, kit, change: dict) -> None:
+    """A publisher cannot say words or features that its description does not have."""
+    false = kit.description(**change)
+    operation = RegisterDataset(false, alliance.claim("health"), Policy())
+    assert "false-features" == alliance.act("health", operation)
+    identity = alliance.register("health")
+    assert "false-features" == alliance.act("health", Redescribe(identity, false))
+    added = AddVersion(identity, 2, false, alliance.claim("health", "2"))
+    assert "false-features" == alliance.act("health", added)
+
+
 def test_bounds_of_a_description_are_inclusive(alliance, kit) -> None:
     """The largest sound description is taken."""
     largest = kit.description(
         title="x" * limits.TITLE_CHARACTERS_MAX,
-        features=(-127, 127),
         box=Box(-180_000_000, -90_000_000, 180_000_000, 90_000_000),
         interval=Interval(5, 5),
     )

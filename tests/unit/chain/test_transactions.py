@@ -46,7 +46,12 @@ DIGEST = bytes(range(32))
 
 def every_operation(alliance, kit) -> list[Operation]:
     """Return one of each kind."""
-    text = kit.description(box=Box(-1, -2, 3, 4), interval=Interval(5, 6))
+    text = kit.description(
+        box=Box(-1, -2, 3, 4),
+        interval=Interval(5, 6),
+        words=("bus", "stops"),
+        features=(1, -2, 127),
+    )
     claim = alliance.claim("health")
     policy = Policy((Rule("permission", (Constraint("purpose", "eq", ("audit",)),)),), "deny")
     return [

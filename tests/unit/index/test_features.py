@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hansa import limits
 from hansa.errors import InvalidError
 from hansa.index.features import (
     FEATURES,
@@ -75,6 +76,15 @@ def test_hostile_descriptions_are_bounded():
     weights = count_words(described)
     assert 512 == len(weights)
     assert (3, 7) == (weights["x"], weights["y"])
+
+
+def test_words_are_bounded():
+    """At most WORDS_MAX words; those of title, keywords and themes first."""
+    text = " ".join(f"w{number}" for number in range(9_000))
+    words = compute_words(Described("title words", text, themes=("theme",)))
+    assert limits.WORDS_MAX == len(words)
+    assert {"title", "words", "theme"} <= set(words)
+    assert list(words) == sorted(set(words))
 
 
 def test_words_of_all_texts():

@@ -1,14 +1,15 @@
 """The word rule: one text, one list of words, on every machine."""
 
+from unicodedata import ucd_3_2_0 as frozen
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hansa import limits
 from hansa.index.words import (
+    _UNSPACED,
     WORD_CHARACTERS_MAX,
     fold,
-    normalise,
     split_question,
     split_sequence,
     split_words,
@@ -73,10 +74,35 @@ def test_characters_younger_than_the_table_stay_as_they_are():
     assert ["stra\u1e9ee"] == split_words("STRA\u1e9eE".replace("STRA", "stra").replace("E", "e"))
 
 
-def test_normalise_bounds_the_words():
-    """At most WORDS_MAX words, the first texts' first, sorted and unique."""
-    texts = ["title words", " ".join(f"w{number}" for number in range(9_000))]
-    words = normalise(texts)
-    assert limits.WORDS_MAX == len(words)
-    assert {"title", "words"} <= set(words)
-    assert list(words) == sorted(set(words))
+def plain_words(text):
+    """The rule of docs/spec/index.md, a character at a time, with no table kept."""
+    folded = "".join(
+        letter if frozen.category(letter) == "Cn" else letter.casefold()
+        for letter in frozen.normalize("NFKC", text)
+    )
+    words, run = [], []
+    for letter in " ".join(frozen.normalize("NFKC", folded).split()) + " ":
+        category = frozen.category(letter)
+        if category == "Cn" or category[0] in "LMN":
+            run.append(letter)
+            continue
+        spaced, before = "", ""
+        for part in [*run, ""]:
+            if part and not any(low <= ord(part) <= high for low, high in _UNSPACED):
+                spaced, before = spaced + part, ""
+                continue
+            if spaced:
+                words.append(spaced[:40])
+                spaced = ""
+            if part:
+                words.extend([before + part, part] if before else [part])
+                before = part
+        run = []
+    return words
+
+
+@settings(max_examples=200)
+@given(st.text(st.characters(exclude_categories=("Cs",)), max_size=60))
+def test_equal_to_the_rule_a_character_at_a_time(text):
+    """Tables and patterns cut every text of Unicode as the written rule does."""
+    assert plain_words(text) == split_words(text)
