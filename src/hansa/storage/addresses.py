@@ -209,9 +209,9 @@ class Addresses:
             alive = Alive()
             moved: dict[bytes, StoredChunk] = {}
             marks: set[bytes] = set()
-            for entry in footer.entries:
+            places = self.index.locate_many([entry.sealed_digest for entry in footer.entries])
+            for entry, known in zip(footer.entries, places, strict=True):
                 address = Address(root, entry.offset, entry.length)
-                known = self.index.locate(entry.sealed_digest)
                 was = Address(segment_id, entry.offset, entry.length)
                 if known is not None and known.address == was and _place(was) in self._damaged:
                     marks.add(_place(address))

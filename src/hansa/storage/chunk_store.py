@@ -110,8 +110,10 @@ class ChunkStore:
         fresh: dict[bytes, UploadChunk] = {}
         kept: set[bytes] = set()
         with self.addresses.lock:
-            for digest, chunk in zip(digests, chunks, strict=True):
-                pack = self._find_stored(digest, chunk)
+            # One question for all: asked one by one, it would cost more than storing them.
+            found = self.index.locate_many(digests)
+            for digest, chunk, stored in zip(digests, chunks, found, strict=True):
+                pack = self._holder(chunk, stored)
                 if pack is None:
                     fresh[digest] = chunk
                 else:
@@ -210,9 +212,8 @@ class ChunkStore:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _find_stored(self, digest: bytes, chunk: UploadChunk) -> bytes | None:
-        """Return the pack or segment that holds these very bytes for this chunk id, or None."""
-        stored = self.index.locate(digest)
+    def _holder(self, chunk: UploadChunk, stored: StoredChunk | None) -> bytes | None:
+        """Return the pack or segment that holds the same sealed bytes for this chunk id, or None."""
         if stored is None:
             return None
         if stored.chunk != chunk.chunk:
