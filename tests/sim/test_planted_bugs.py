@@ -425,17 +425,19 @@ def test_catching_up_without_proof(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def rebuild_and_validate(state, block, parent, *, verified=frozenset()):
     """Execute without comparing the header: what a node that trusts its peers would do."""
-    del parent, verified
+    del verified
     from hansa.chain.transition import execute
+    from hansa.chain.validation import convict_at, parent_digest
 
     header = block.header
     return execute(
         state,
         height=header.height,
         time_ms=header.time_ms,
-        master=header.master,
+        parent=parent_digest(state, parent),
         transactions=block.transactions,
         erasures=block.erasures,
+        convict=convict_at(0),
     )
 
 

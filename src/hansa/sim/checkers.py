@@ -5,7 +5,7 @@
 3. No vote and no proposal twice in a slot, restarts included; each durable before it is sent.
 4. Copies only of the round in progress, their buffers overwritten when it is over; none at rest, none
    acknowledged as erased while held, nothing confidential on a disk.
-5. A lock names a body that is here and durable.
+5. A lock names a body that is here and durable; a block is approved again only with a quorum's reviews.
 6. No honest node accused by another. Roots equal, and no block ever taken back.
 """
 
@@ -188,6 +188,24 @@ class Checkers:
             locked not in state.candidates or locked not in state.persisted
         ):
             self.violate(f"a lock of height {state.height} names a body that is not here")
+        own = state.own.get((state.round, "review"))
+        proposal = state.present.proposal
+        if own is not None and proposal is not None and proposal.certificate is not None:
+            self._check_approval(own, proposal, state.members)
+
+    def _check_approval(
+        self, own: SignedVote, propose: Propose, members: tuple[PublicKey, ...]
+    ) -> None:
+        """A block proposed again was approved: the quorum that stands for its copies did review it."""
+        named, certificate = propose.proposal.digest, propose.certificate
+        assert certificate is not None
+        vote = certificate.vote
+        if own.vote.digest == named and not (
+            (vote.height, vote.phase, vote.digest) == (own.vote.height, "review", named)
+            and vote.round < own.vote.round
+            and is_certificate_valid(certificate, members)
+        ):
+            self.violate(f"a block of height {vote.height} was approved again without its reviews")
 
     def _watch_buffers(self, who: PublicKey, replica: Replica) -> None:
         """Keep hold of each copy's buffer: once the vault lets go of it, it must be zeros."""
