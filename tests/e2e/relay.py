@@ -22,6 +22,12 @@ class Relay:
     """Name → (port of its relay, port its node listens on)."""
     pids: dict[str, int]
     cut: set[str] = field(default_factory=set)
+    spoil_every: int = 0
+    """One bit of so many bytes is turned over on every link; 0: none."""
+    spoiled: int = 0
+    """Bits turned over so far."""
+    delay_s: float = 0.0
+    """How long each piece of a stream waits."""
     _links: dict[asyncio.StreamWriter, tuple[str, str]] = field(default_factory=dict)
 
     def cut_off(self, name: str) -> None:
@@ -59,22 +65,29 @@ class Relay:
         self._links |= {writer: (source, name), inner: (source, name)}
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(_copy(reader, inner))
-                group.create_task(_copy(inner_reader, writer))
+                group.create_task(self._copy(reader, inner))
+                group.create_task(self._copy(inner_reader, writer))
         finally:
             for end in (writer, inner):
                 self._links.pop(end, None)
                 end.transport.abort()
 
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    except OSError:
-        pass  # cut, or the other end died: both ends are closed next
-    writer.transport.abort()
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        passed = 0
+        try:
+            while data := await reader.read(65_536):
+                if self.delay_s:
+                    await asyncio.sleep(self.delay_s)
+                passed += len(data)
+                if self.spoil_every and passed >= self.spoil_every:
+                    passed = 0
+                    self.spoiled += 1
+                    data = data[:-1] + bytes((data[-1] ^ 1,))
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass  # cut, or the other end died: both ends are closed next
+        writer.transport.abort()
 
 
 @asynccontextmanager
