@@ -88,6 +88,8 @@ from hansa.system import SystemClock, SystemEntropy, WorkerPool
 from hansa.types import Digest, Height, OrganisationName, PublicKey
 
 _PR_SET_DUMPABLE = 4
+COLLECT_GARBAGE_AFTER = (50_000, 20, 20)
+"""Most of what a node makes is freed by counting; a look at all of it pauses the node."""
 
 
 # --- a running node -----------------------------------------------------------------------------
@@ -116,6 +118,7 @@ def run_node(folder: Path, checkpoint: str = "") -> int:
         # What is loaded now lives as long as the node: collecting garbage need not look at it.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*COLLECT_GARBAGE_AFTER)
         daemon.on_listening = _tell_ready
         asyncio.run(daemon.run())
     return 0

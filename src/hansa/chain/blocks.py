@@ -5,6 +5,7 @@ quorum certificate is one digest with distinct signers of that epoch; anything b
 """
 
 from collections.abc import Collection
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -139,7 +140,7 @@ class Header(_Value, frozen=True):
         return digest(HEADER_TAG, encode(self))
 
 
-class Block(_Value, frozen=True):
+class Block(_Value, frozen=True, dict=True):
     """Header and body; its certificate stands beside it."""
 
     header: Header
@@ -148,6 +149,11 @@ class Block(_Value, frozen=True):
     erasures: tuple[Erasure, ...]
     findings: tuple[Finding, ...] = ()
     """Step 5: why super nodes rejected what was proposed at the height before, as its reviews say."""
+
+    @cached_property
+    def body_roots(self) -> tuple[Digest, Digest, Digest]:
+        """The roots of what the body holds; derived once, for the body never changes."""
+        return body_roots(self.transactions, self.results, self.erasures, self.findings)
 
 
 class CertifiedBlock(_Value, frozen=True):
@@ -184,9 +190,9 @@ def body_roots(
 def has_matching_body(block: Block) -> bool:
     """Tell whether every redundant field of the header agrees with the body."""
     header = block.header
-    return header.transaction_count == len(block.transactions) == len(block.results) and body_roots(
-        block.transactions, block.results, block.erasures, block.findings
-    ) == (header.transactions_root, header.results_root, header.erasures_root)
+    counts = {header.transaction_count, len(block.transactions), len(block.results)}
+    named = (header.transactions_root, header.results_root, header.erasures_root)
+    return len(counts) == 1 and block.body_roots == named
 
 
 def sign_vote(vote: Vote, key: SigningKey) -> SignedVote:

@@ -168,7 +168,7 @@ def build_block(
         parent,
         execution,
         proposed=(master, round, time_ms),
-        body=(chosen, held, tuple(findings)),
+        roots=body_roots(chosen, execution.results, held, tuple(findings)),
     )
     return Block(header, chosen, execution.results, held, tuple(findings)), execution
 
@@ -220,7 +220,7 @@ def validate_block(
         parent,
         execution,
         proposed=(header.master, header.round, header.time_ms),
-        body=(block.transactions, block.erasures, block.findings),
+        roots=block.body_roots,
     )
     if derived != header:
         wrong = [
@@ -287,14 +287,12 @@ def _derive_header(
     execution: Execution,
     *,
     proposed: tuple[PublicKey, Round, Millis],
-    body: tuple[tuple[Transaction, ...], tuple[Erasure, ...], tuple[Finding, ...]],
+    roots: tuple[Digest, Digest, Digest],
 ) -> Header:
     """Return the only header that these contents can have."""
     if (parent.height if parent else 0) != state.height:
         raise InvalidError("The parent is not the block of the state's height.")
     master, in_round, time_ms = proposed
-    transactions, erasures, findings = body
-    roots = body_roots(transactions, execution.results, erasures, findings)
     return Header(
         format=1,
         alliance=state.alliance,
@@ -311,6 +309,6 @@ def _derive_header(
         index_root=NO_DIGEST,
         super_nodes=state.super_nodes(),
         next_super_nodes=execution.next_super_nodes,
-        transaction_count=len(transactions),
+        transaction_count=len(execution.results),
         total_transactions=execution.total_transactions,
     )

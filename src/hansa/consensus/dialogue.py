@@ -237,7 +237,7 @@ class Dialogue:
         if sealed.transaction in self._pool:
             return False
         if self._agreement.is_turn_near:
-            code = self._pool.admit(sealed, submitter)
+            code = self._pool.admit(sealed, submitter, is_judged=False)
         else:
             code = self._pool.hold(sealed, submitter)
         if code:

@@ -71,6 +71,7 @@ class Pool:
         self._left_out = 0
         self._by_expiry: dict[int, set[Digest]] = {}
         self._held: dict[Digest, Held] = {}
+        self._unjudged: dict[Digest, None] = {}
         self._unsound: list[tuple[Held, str]] = []
 
     def __len__(self) -> int:
@@ -86,13 +87,32 @@ class Pool:
     @property
     def has_work(self) -> bool:
         """Whether something here is worth a proposal at the present height; opens until one is found."""
-        while self._held and not self._has_verified_work:
-            self._open_held(next(iter(self._held)))
-        return self._has_verified_work
+        while not self._has_verified_work:
+            if self._unjudged:
+                self._judge_late(next(iter(self._unjudged)))
+            elif self._held:
+                self._open_held(next(iter(self._held)))
+            else:
+                return False
+        return True
+
+    def _judge_late(self, transaction: Digest) -> None:
+        """Judge what was taken without; what is one too many of the doubtful is dropped."""
+        del self._unjudged[transaction]
+        waiting = self._waiting[transaction]
+        code = self.judge(waiting.transaction)
+        if code and self._doubtful >= DOUBTFUL_MAX:
+            self.remove(transaction)
+            held = Held(waiting.sealed, waiting.submitter, waiting.organisation, waiting.size)
+            self._unsound.append((held, code))
+        elif code:
+            self._left_out -= self._is_left_out(waiting)
+            waiting.code = code
+            self._doubtful += 1
 
     @property
     def _has_verified_work(self) -> bool:
-        return len(self._waiting) > self._doubtful + self._left_out
+        return len(self._waiting) > self._doubtful + self._left_out + len(self._unjudged)
 
     @property
     def needs_master(self) -> bool:
@@ -117,14 +137,14 @@ class Pool:
         return code
 
     def open_held(self) -> None:
-        """Open and verify all that is held."""
+        """Open and verify all that is held, for a proposal: its execution judges."""
         for transaction in list(self._held):
-            self._open_held(transaction)
+            self._open_held(transaction, is_judged=False)
 
-    def _open_held(self, transaction: Digest) -> None:
+    def _open_held(self, transaction: Digest, *, is_judged: bool = True) -> None:
         held = self._held.pop(transaction)
         self._discount(held.sealed, held.organisation, held.size)
-        code = self.admit(held.sealed, held.submitter)
+        code = self.admit(held.sealed, held.submitter, is_judged=is_judged)
         if code:
             self._unsound.append((held, code))
 
@@ -133,8 +153,16 @@ class Pool:
         unsound, self._unsound = self._unsound, []
         return unsound
 
-    def admit(self, sealed: SealedTransaction, submitter: PublicKey) -> str:
+    def admit(
+        self, sealed: SealedTransaction, submitter: PublicKey, *, is_judged: bool = True
+    ) -> str:
         """Verify and take a transaction.
+
+        Args:
+            sealed: the transaction.
+            submitter: whom a refusal goes to.
+            is_judged: whether it is judged against the present state now; else by the execution of
+                a proposal, or when somebody asks whether there is work.
 
         Returns:
             "" if it is here now, or a reason code.
@@ -153,9 +181,11 @@ class Pool:
         transaction, code = self._verifier.admit(sealed)
         if transaction is None:
             return code
-        code = self.judge(transaction)
+        code = self.judge(transaction) if is_judged else ""
         if code and self._doubtful >= DOUBTFUL_MAX:
             return code
+        if not is_judged:
+            self._unjudged[sealed.transaction] = None
         self._add(
             Waiting(
                 sealed.transaction,
@@ -225,6 +255,7 @@ class Pool:
         waiting = self._waiting.pop(transaction, None)
         if waiting is None:
             return None
+        self._unjudged.pop(transaction, None)
         self._doubtful -= bool(waiting.code)
         self._left_out -= self._is_left_out(waiting)
         self._discount(waiting.sealed, waiting.organisation, waiting.size)
@@ -242,6 +273,7 @@ class Pool:
         waiting = self._waiting.get(transaction)
         if waiting is None or waiting.left_out == self._context.height:
             return False
+        self._unjudged.pop(transaction, None)  # it was in a proposal, whose execution took it
         waiting.left_out = self._context.height
         waiting.strikes += 1
         self._left_out += self._is_left_out(waiting)

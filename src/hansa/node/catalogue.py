@@ -6,6 +6,7 @@ store (their chunks are duplicates from now on), those it retires are unbound.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from structlog.typing import FilteringBoundLogger
@@ -31,6 +32,7 @@ from hansa.storage.version_store import VersionStore
 from hansa.types import DatasetId, Height, OrganisationName
 
 RETRY_S = 2
+RECENT_MAX = 8
 
 
 class Catalogue:
@@ -58,11 +60,14 @@ class Catalogue:
         self._registered: dict[int, list[DatasetRecord]] | None = None
         """Living datasets by the height of their registration, while blocks are missing."""
         self._registered_until = range(0)
+        self._recent: deque[CertifiedBlock] = deque(maxlen=RECENT_MAX)
+        """The newest blocks of this run; one thread appends, another looks."""
         self.lost_manifests = 0
         """Own living versions whose manifest is missing or damaged; health tells of them."""
 
-    def committed(self) -> None:
-        """Tell that the ledger has a new block."""
+    def committed(self, certified: CertifiedBlock) -> None:
+        """Tell that the ledger has a new block; the newest few need not be read from it again."""
+        self._recent.append(certified)
         self._news.set()
 
     async def run(self) -> None:
@@ -100,7 +105,7 @@ class Catalogue:
     def take_next(self) -> None:
         """Feed the block after the index's height. Once more after a crash is harmless."""
         height = Height(self._index.height + 1)
-        certified = self._ledger.block(height)
+        certified = self._find_recent(height) or self._ledger.block(height)
         state = self._state()
         if certified is None:
             if height <= self._ledger.height():
@@ -124,6 +129,10 @@ class Catalogue:
         return [
             IndexChange(item.id, _record(item, item.description, state.height)) for item in found
         ]
+
+    def _find_recent(self, height: Height) -> CertifiedBlock | None:
+        recent = {item.block.header.height: item for item in tuple(self._recent)}
+        return recent.get(height)
 
     def _follow_store(self, operation: object, dataset: DatasetRecord, height: Height) -> None:
         if isinstance(operation, RetireDataset):

@@ -87,7 +87,7 @@ class Daemon:
             erasures=len(certified.block.erasures),
             datasets=state.counters.datasets,
         )
-        services.catalogue.committed()
+        services.catalogue.committed(certified)
         self._notes.set()
         operations = [
             operation

@@ -220,3 +220,32 @@ def test_what_is_held_counts_and_expires(quiet, monkeypatch: pytest.MonkeyPatch)
     pool.advance(())
     assert (0, 0, {}) == (len(pool), pool._bytes, pool._by_organisation)
     assert "expired" == pool.hold(three, member)
+
+
+def test_what_execution_will_judge_is_judged_when_asked_for(
+    quiet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Admitted for a proposal nobody judges it; asked whether there is work, as few as needed are."""
+    pool, member = pool_of(quiet), quiet.world.members[5].node
+    judged: list[object] = []
+    codes = {"": ""}
+    monkeypatch.setattr(intake, "judge", lambda _, item, **__: (judged.append(item), codes[""])[1])
+    several = [quiet.sealed(5)[1] for _ in range(3)]
+    for sealed in several:
+        assert "" == pool.admit(sealed, member, is_judged=False)
+    assert ([], True, 3) == (judged, pool.needs_master, len(pool.select()))
+    assert (True, 1) == (pool.has_work, len(judged))
+    assert (True, 1) == (pool.has_work, len(judged))
+    pool.leave_out(several[0].transaction)
+    codes[""] = "unknown-user"
+    monkeypatch.setattr(intake, "DOUBTFUL_MAX", 1)
+    assert (False, 3) == (pool.has_work, len(judged))
+    assert [(several[2], "unknown-user")] == [
+        (held.sealed, code) for held, code in pool.take_unsound()
+    ]
+    assert ["unknown-user"] == [code for _, code in pool.judge_doubtful()]
+    pool._context.height += 1
+    pool.advance(())
+    assert (True, 1) == (pool.has_work, len(pool))
+    pool.advance([several[0].transaction])
+    assert (0, 0, {}, 0) == (len(pool), pool._bytes, pool._by_organisation, pool._doubtful)
