@@ -9,7 +9,7 @@ STORE ?= file
 VENV := .venv/bin
 BENCH ?=
 
-.PHONY: help venv runtime demo hdfs-up hdfs-down test lint types imports check bench bench-ingest bench-index bench-hdfs bench-table sim-long spec torture lock clean
+.PHONY: help venv runtime demo hdfs-up hdfs-down test lint types imports check bench bench-agreement bench-ingest bench-index bench-hdfs bench-table sim-long spec torture lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ check: lint types imports test ## everything CI asks
 
 bench: venv ## measure: agreement, publish and fetch, a node at rest
 	$(VENV)/python benchmarks/run.py $(BENCH)
+
+bench-agreement: venv ## measure the agreement beside CometBFT (needs go), about eleven minutes
+	$(VENV)/python benchmarks/beside_comet.py $(BENCH)
 
 bench-ingest: venv ## measure the store beside restic, borg and rclone, where they are
 	$(VENV)/python benchmarks/ingest.py $(BENCH)

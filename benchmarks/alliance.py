@@ -20,7 +20,7 @@ from hansa.client.client import HansaClient
 from hansa.codec import encode
 from hansa.system import SystemClock, SystemEntropy
 
-NAMES = ["energy", "environment", "health", "planning", "safety", "transport"]
+NAMES = ["energy", "environment", "health", "planning", "safety", "transport", "water"]
 STILL = msgspec.structs.replace(FULL, epoch_blocks=4_096, transaction_lifetime_heights=5_000)
 """FULL with long epochs: what is sealed before the clock starts can still be opened."""
 
@@ -119,11 +119,11 @@ def scratch(parent: Path | None) -> "Iterable[Path]":
 
 @asynccontextmanager
 async def running(
-    parent: Path | None, count: int, parameters: Parameters = FULL
+    parent: Path | None, count: int, parameters: Parameters = FULL, names: list[str] = NAMES
 ) -> AsyncIterator[Running]:
     """Run `count` nodes in a folder of their own until the block ends."""
     with scratch(parent) as folder:
-        alliance = create_alliance(folder, NAMES[:count], parameters)
+        alliance = create_alliance(folder, names[:count], parameters)
         try:
             for name in alliance.state.organisations:
                 alliance.start(name)

@@ -1,4 +1,4 @@
-"""Put the tables of results/ingest.json, hdfs.json and table.json into docs/benchmarks.md, between their marks.
+"""Put the tables of results/agreement.json, ingest.json, hdfs.json and table.json into docs/benchmarks.md, between their marks.
 
 python benchmarks/document.py
 """
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import beside_comet_report
 import hash_index_report
 import hdfs_report
 import index_report
@@ -17,6 +18,7 @@ import ingest_report
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PARTS: dict[str, Callable[..., str]] = {
+    "agreement": beside_comet_report.render,
     "ingest": ingest_report.render,
     "hdfs": hdfs_report.render,
     "index": index_report.render,

@@ -18,6 +18,7 @@ from alliance import Running
 
 from hansa.chain.sealed import SealedContents, SealingKeyNotice, seal_transaction
 from hansa.chain.transactions import (
+    AddUser,
     Constraint,
     Operation,
     Policy,
@@ -32,6 +33,7 @@ from hansa.client.session import Session
 from hansa.client.submit import _choose_notices
 from hansa.client.transport import OCTETS, Caller, pinned_context
 from hansa.codec import decode, encode
+from hansa.crypto.signing import SigningKey
 from hansa.errors import HansaError
 from hansa.rest import (
     SealingKeys,
@@ -41,10 +43,10 @@ from hansa.rest import (
     TransactionStatuses,
 )
 from hansa.system import SystemClock
-from hansa.types import NO_DIGEST, DatasetId, Height
+from hansa.types import NO_DIGEST, DatasetId, EncryptionKey, Height
 
 SETTLE_S_MAX = 60
-LIFETIME_HEIGHTS = 400
+LIFETIME_HEIGHTS = 4_000
 POLICIES = [
     Policy((Rule("permission", (Constraint("purpose", "eq", ("planning",)),)),), undecided)
     for undecided in ("ask", "deny")
@@ -108,10 +110,10 @@ class Sender:
         self._notices = _choose_notices(self.session, keys)
         self._height = (await self.session.transport.get("/v1/status", _Height)).height
 
-    def build(self) -> Prepared:
-        """Sign and seal the next transaction."""
+    def build(self, operations: tuple[Operation, ...] = ()) -> Prepared:
+        """Sign and seal the next transaction, or one of these operations."""
         session = self.session
-        transaction = self._sign(next(self._operations))
+        transaction = self._sign(operations or (next(self._operations),))
         data = encode(transaction)
         self.transaction_bytes = len(data)
         sealed = seal_transaction(
@@ -123,7 +125,7 @@ class Sender:
         )
         return Prepared(self, sealed.transaction.hex(), encode(Submission(sealed, ())))
 
-    def _sign(self, operation: Operation) -> Transaction:
+    def _sign(self, operations: tuple[Operation, ...]) -> Transaction:
         key = self.session.keys.signing
         body = TransactionBody(
             format=1,
@@ -132,7 +134,7 @@ class Sender:
             expires=Height(self._height + LIFETIME_HEIGHTS),
             time_ms=SystemClock().now_ms(),
             nonce=os.urandom(16),
-            operations=(operation,),
+            operations=operations,
             confidential=NO_DIGEST,
         )
         return sign_transaction(body, key)
@@ -223,6 +225,21 @@ async def prepare(senders: list[Sender], count: int) -> list[Prepared]:
     for sender in senders:
         await sender.refresh()
     return [sender.build() for sender in itertools.islice(itertools.cycle(senders), count)]
+
+
+async def register_users(senders: list[Sender], count: int, operations: int) -> list[Prepared]:
+    """Sign and seal `count` transactions of so many registrations of fresh users each."""
+    for sender in senders:
+        await sender.refresh()
+
+    def fresh(number: int) -> AddUser:
+        keys = SigningKey(os.urandom(32)).public, EncryptionKey(os.urandom(32))
+        return AddUser(*keys, f"Reader {number}", ("reader",))
+
+    return [
+        sender.build(tuple(fresh(number) for number in range(operations)))
+        for sender in itertools.islice(itertools.cycle(senders), count)
+    ]
 
 
 def pack(prepared: list[Prepared], each: int) -> list[Bulk]:

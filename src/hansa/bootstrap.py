@@ -23,6 +23,7 @@ from hansa.chain.genesis import Genesis, decode_genesis
 from hansa.chain.snapshots import parse_checkpoint
 from hansa.chain.state import State
 from hansa.chain.validation import validate_block
+from hansa.consensus.messages import kind_of
 from hansa.consensus.replica import Replica
 from hansa.consensus.schedule import RECENT_BLOCKS
 from hansa.errors import (
@@ -239,6 +240,7 @@ class _Builder:
             on_committed=committed,
             on_fault=lambda kind: self.metrics.faults.labels(kind=kind).inc(),
             on_lie=self.accuser.notice,
+            on_sent=lambda data: self.metrics.messages.labels(kind=kind_of(data)).inc(),
         )
         services = self._services(replica, peers, statuses)
         address = split_address(self.config.listen.api, "listen.api")

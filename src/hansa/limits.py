@@ -37,7 +37,7 @@ GRANTS_PER_USER_MAX = 32
 """Grants of one dataset that one user may hold at a time."""
 
 # --- transactions and blocks --------------------------------------------------------------------
-OPERATIONS_PER_TRANSACTION_MAX = 64
+OPERATIONS_PER_TRANSACTION_MAX = 128
 TRANSACTION_BYTES_MAX = 512 * KIB
 CONFIDENTIAL_BYTES_MAX = 64 * KIB
 JUSTIFICATION_CHARACTERS_MAX = 8_000

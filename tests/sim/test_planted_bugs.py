@@ -35,7 +35,7 @@ from hansa.sim.remembered import remembered
 from hansa.sim.run import Plan, Run
 from hansa.types import NO_DIGEST, Height, Round
 
-SEEDS = range(60)
+SEEDS = range(160)
 PLAN = Plan(chaos_ms=3_000)
 
 

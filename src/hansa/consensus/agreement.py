@@ -58,6 +58,8 @@ from hansa.consensus.rounds import Candidate, HeightState, RoundState
 from hansa.types import NO_DIGEST, Digest, Height, PublicKey, Signature
 
 PHASES = ("review", "confirm")
+ABSENT_MASTER_MS = 30
+"""How long the first round waits for a proposal of a node that is not connected: it may come back."""
 
 
 class Agreement:
@@ -124,6 +126,16 @@ class Agreement:
 
     def _timeout(self, base_ms: int) -> int:
         return base_ms + self.height.round * self._context.parameters.timeout_growth_ms
+
+    def _proposal_timeout(self) -> int:
+        """Return how long to wait for a proposal: not long for a master to whom the link is down.
+
+        Whoever waits less than others votes nil alone: the round goes on unless a quorum does.
+        """
+        base = self._context.parameters.proposal_timeout_ms
+        if self.master() not in self._context.connected:
+            return min(base, ABSENT_MASTER_MS + self.height.round * ABSENT_MASTER_MS)
+        return self._timeout(base)
 
     # --- heights and rounds ------------------------------------------------------------------------
 
@@ -257,7 +269,7 @@ class Agreement:
             return False
         if self.master() != context.node:
             if self.expects_block and not context.is_timer_set("propose"):
-                context.set_timer("propose", self._timeout(context.parameters.proposal_timeout_ms))
+                context.set_timer("propose", self._proposal_timeout())
                 return True
             return False
         # Where others wait for a block already, an empty one is better than none.

@@ -5,6 +5,7 @@ Step numbers are those of the seed: 1 SUBMIT, 2 REFUSAL, 3 PROPOSE, 4 REVIEW, 5 
 third parties is signed inside. Every redundant field is compared before use (`agreement`, `review`).
 """
 
+import typing
 from collections.abc import Sequence
 
 import msgspec
@@ -167,6 +168,16 @@ Message = (
     | VotesAgain
     | Appeal
 )
+
+
+_KINDS: dict[int, str] = {
+    kind.__struct_config__.tag: kind.__name__ for kind in typing.get_args(Message)
+}
+
+
+def kind_of(data: bytes) -> str:
+    """Return the name of an encoded message's kind, as its struct is called; for figures."""
+    return _KINDS[data[1]]
 
 
 def decode_message(data: bytes) -> Message:

@@ -52,6 +52,7 @@ class Driver:
         on_committed: Committed,
         on_fault: Callable[[str], None],
         on_lie: Callable[[Evidence], None],
+        on_sent: Callable[[bytes], None] = lambda _data: None,
     ) -> None:
         self.replica = replica
         self._ledger = ledger
@@ -63,6 +64,7 @@ class Driver:
         self._on_committed = on_committed
         self._on_fault = on_fault
         self._on_lie = on_lie
+        self._on_sent = on_sent
         self._events: deque[on.Event] = deque()
         self._wake = asyncio.Event()
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -180,7 +182,8 @@ class Driver:
     def _execute(self, effect: do.Effect) -> None:  # noqa: C901, PLR0912 - an arm for each effect
         match effect:
             case do.Send(to, data):
-                self._peers.send(to, data)
+                if self._peers.send(to, data):
+                    self._on_sent(data)
             case do.PersistVotes(records):
                 self._vote_log.append(records)
             case do.ResetVotes(keep):

@@ -130,6 +130,12 @@ class Metrics:
             ("what", "outcome"),
             registry=self.registry,
         )
+        self.messages = Counter(
+            "hansa_messages_sent",
+            "Messages of the agreement sent",
+            ("kind",),
+            registry=self.registry,
+        )
         self.faults = Counter(
             "hansa_faults_noticed", "Faults of peers noticed", ("kind",), registry=self.registry
         )
