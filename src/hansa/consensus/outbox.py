@@ -98,14 +98,23 @@ class Outbox:
     def forward_fresh(self, master: PublicKey | None) -> None:
         """Send what came in since the last time to the present master."""
         fresh, self._fresh = self._fresh, []
-        if master is not None:
-            self._send(master, fresh)
+        for to in self._recipients(master):
+            self._send(to, fresh)
 
     def forward_all(self, master: PublicKey | None) -> None:
         """Send what is unsettled to a new master, oldest first, within bounds."""
         self._fresh.clear()
-        if master is not None:
-            self._send(master, list(self._kept))
+        kept = list(self._kept)
+        for to in self._recipients(master):
+            self._send(to, kept)
+
+    def _recipients(self, master: PublicKey | None) -> list[PublicKey]:
+        """Return the master or, where the link to it is down, all super nodes: they will pass it over."""
+        if master is None:
+            return []
+        if master == self._context.node or master in self._context.connected:
+            return [master]
+        return self._context.super_peers()
 
     def spread(self) -> None:
         """Send what has waited too long to all super nodes."""

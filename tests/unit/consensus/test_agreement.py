@@ -1,13 +1,26 @@
 """The rules, seen from outside: what a quiet alliance does, step by step."""
 
+from collections import Counter
+
 import msgspec
 import pytest
 
 from hansa.chain.blocks import Vote, sign_vote
+from hansa.consensus import replica as replica_module
 from hansa.consensus.effects import ReportFault, Send
 from hansa.consensus.events import Submitted
-from hansa.consensus.messages import BlockDecided, Confirm, Propose, Review, decode_message
+from hansa.consensus.messages import (
+    BlockDecided,
+    Confirm,
+    Erase,
+    Erased,
+    Propose,
+    Review,
+    decode_message,
+)
 from hansa.sim.members import START_MS
+from hansa.sim.run import PARAMETERS
+from hansa.sim.world import World
 from hansa.types import NO_DIGEST, Digest, Round
 
 
@@ -68,6 +81,51 @@ def test_a_dead_master_is_passed_over(quiet) -> None:
     assert "committed" == world.settled[digest].status
     alive = [node for node in world.nodes if node.replica is not None]
     assert alive[0].disk.blocks[0].certificate.vote.round > 0
+
+
+def test_a_master_whose_link_is_down_costs_little(quiet) -> None:
+    """Each height that a dead node would lead is decided in a small part of a round's timeout."""
+    world = quiet.world
+    world.crash(world.by_key[world.nodes[0].replica.master()])
+    world.run_for(50)
+    index = next(number for number, node in enumerate(world.nodes) if node.replica is not None)
+    for height in range(1, 6):
+        digest = quiet.submit(index)
+        world.run_for(PARAMETERS.proposal_timeout_ms * 2 // 3)
+        assert digest in world.settled, height
+    assert 0 < sum(block.certificate.vote.round > 0 for block in world.nodes[index].disk.blocks), (
+        "the dead node had a turn"
+    )
+
+
+@pytest.mark.parametrize("super_nodes", [4, 7, 10])
+def test_messages_of_a_quiet_height(super_nodes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as docs/spec/agreement.md says: r-1 proposals, r(r-1) of each vote, a block for each other."""
+    monkeypatch.setattr(replica_module, "ERASED_DELAY_MS", 90)  # blocks follow each other sooner
+    parameters = msgspec.structs.replace(
+        PARAMETERS, super_nodes=super_nodes, epoch_blocks=super_nodes * 4
+    )
+    world = World(1, organisations=super_nodes + 3, parameters=parameters)
+    world.start_all()
+    world.run_for(200)
+    seen = watch(world)
+    client, replica = world.clients[0], world.nodes[0].replica
+    for _ in range(2):
+        transaction = client.sign(
+            client.add_user(), height=replica.height, time_ms=START_MS + world.now_ms
+        )
+        world.submit(0, Submitted(client.seal(transaction, replica.sealing_notices())))
+        began = len(seen)
+        height = replica.height
+        while min(world.heights()) == height:
+            world.run_for(1)
+        world.run_for(10)
+        kinds = Counter(type(message) for _, message in seen[began:])
+        votes = super_nodes * (super_nodes - 1)
+        assert super_nodes - 1 == kinds[Propose]
+        assert votes == kinds[Review] == kinds[Confirm]
+        assert 3 == kinds[BlockDecided]
+        assert 0 == kinds[Erased] + kinds[Erase], "orders and acknowledgements ride along"
 
 
 def test_two_of_four_decide_nothing(quiet) -> None:

@@ -13,6 +13,7 @@ from hansa.consensus.messages import (
     Submit,
     decode_message,
     encode_blocks,
+    kind_of,
 )
 from hansa.crypto.signing import SigningKey
 from hansa.errors import InvalidError
@@ -60,6 +61,12 @@ def test_a_proposal_is_signed_whole() -> None:
     assert is_proposal_signed(proposal)
     for change in ({"epoch": 1}, {"height": 2}, {"round": 1}, {"valid_round": 0}):
         assert not is_proposal_signed(msgspec.structs.replace(proposal, **change))
+
+
+def test_kinds_have_names() -> None:
+    """An encoded message tells its kind without being decoded."""
+    assert "GetBlocks" == kind_of(encode(GetBlocks(Height(1), 1)))
+    assert "Submit" == kind_of(encode(Submit(PublicKey(bytes(32)), 0, ())))
 
 
 def test_an_answer_of_blocks_is_bounded(quiet) -> None:
