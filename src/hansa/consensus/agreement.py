@@ -59,7 +59,7 @@ from hansa.types import NO_DIGEST, Digest, Height, PublicKey, Signature
 
 PHASES = ("review", "confirm")
 ABSENT_MASTER_MS = 30
-"""How long the first round waits for a proposal of a node that is not connected: it may come back."""
+"""How long a first round waits for a proposal of a node that is not connected: it may come back."""
 
 
 class Agreement:
@@ -130,11 +130,13 @@ class Agreement:
     def _proposal_timeout(self) -> int:
         """Return how long to wait for a proposal: not long for a master to whom the link is down.
 
-        Whoever waits less than others votes nil alone: the round goes on unless a quorum does.
+        Whoever waits less than others votes nil alone: the round goes on unless a quorum does. Only
+        in the first f rounds: when more masters are away, it is rather this node that is cut off.
         """
         base = self._context.parameters.proposal_timeout_ms
-        if self.master() not in self._context.connected:
-            return min(base, ABSENT_MASTER_MS + self.height.round * ABSENT_MASTER_MS)
+        is_absent = self.master() not in self._context.connected
+        if is_absent and self.height.round < self._context.faults:
+            return min(base, ABSENT_MASTER_MS)
         return self._timeout(base)
 
     # --- heights and rounds ------------------------------------------------------------------------

@@ -144,16 +144,29 @@ def test_settled_by_its_block_or_its_expiry(quiet) -> None:
     assert 0 == quiet.world.nodes[5].replica.outbox_size
 
 
+def test_where_the_master_is_away_all_learn_of_what_waits(quiet, context) -> None:
+    """So that they expect a block, and pass the master over together."""
+    outbox, master = Outbox(context), context.super_peers()[0]
+    outbox.add(quiet.sealed(5)[1])
+    context.connected.discard(master)
+    outbox.forward_fresh(master)
+    others = [peer for peer in context.super_peers() if peer != master]
+    assert others == [effect.to for effect in context.take_effects()]
+    outbox.forward_all(master)
+    assert () == context.take_effects(), "they have it"
+
+
 def test_without_a_master_or_a_link_nothing_is_sent(quiet, context) -> None:
     """It waits, and goes out when there is somebody to take it."""
     outbox, master = Outbox(context), context.super_peers()[0]
     outbox.add(quiet.sealed(5)[1])
-    context.connected.discard(master)
+    connected = set(context.connected)
+    context.connected.clear()
     outbox.forward_all(None)
     outbox.forward_all(master)
     outbox.forward_all(context.node)
     assert [] == sent(context)
-    context.connected.add(master)
+    context.connected |= connected
     outbox.forward_all(master)
     assert 1 == len(sent(context))
     outbox.add(quiet.sealed(5)[1])
