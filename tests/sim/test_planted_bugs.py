@@ -40,6 +40,12 @@ PLAN = Plan(chaos_ms=3_000)
 
 
 @pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Masters that are cut off are waited for as long as others: locks grow old, and bugs show sooner."""
+    monkeypatch.setattr(agreement, "ABSENT_MASTER_MS", 10_000)
+
+
+@pytest.fixture(autouse=True)
 def answers() -> Iterator[None]:
     """Identical bytes are verified once."""
     with remembered():
@@ -269,8 +275,6 @@ def test_a_proposal_again_without_its_certificate(monkeypatch: pytest.MonkeyPatc
 
 def test_a_stale_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
     """A certificate of anything releases every lock: blocks pass unreviewed."""
-    # It shows where masters that are cut off are waited for, so that locks grow old.
-    monkeypatch.setattr(agreement, "ABSENT_MASTER_MS", 10_000)
     monkeypatch.setattr(
         Hearing,
         "_find_certificate_problem",
