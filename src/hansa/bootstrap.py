@@ -356,8 +356,15 @@ class _Builder:
             owner_line(self.alliance, self.organisation),
             clock=self.clock,
             entropy=self.entropy,
-            tell=lambda text: self.log.warning("store.waits", why=text),
+            tell=self._tell_waiting,
         )
+
+    def _tell_waiting(self, text: str) -> None:
+        """Log what of the store is waited for; while the node starts its operator is told as well."""
+        self.log.warning("store.waits", why=text)
+        if not hasattr(self, "opened"):
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
 
     def _make_peers(self) -> PeerNetwork:
         self.exchange = Exchange(

@@ -157,6 +157,8 @@ HDFS_STALL_MS_MAX = 12_000
 second at the slowest speed; a pipeline that lost DataNodes is mended within some silences."""
 HDFS_OUTAGE_MS_MAX = 45_000
 """How long calls wait out a store that is away, counted from the first that failed, not from each."""
+HDFS_OPENING_MS_MAX = 600_000
+"""The same while a store is opened: nothing else can be done, and a large NameNode's safe mode takes minutes."""
 HDFS_PUT_MS_MAX = 90_000
 """How long a write is tried anew under fresh names."""
 HDFS_READ_MS_MAX = 20_000

@@ -8,6 +8,7 @@ removed by hand once the node has run on the new one.
 import contextlib
 import os
 import re
+import sys
 from pathlib import Path
 
 import msgspec
@@ -85,7 +86,7 @@ def move_store(
         stores: list[Store] = []
         for which in (config, wanted):
             opened = open_store(
-                store_place(which, folder), owner, clock=clock, entropy=entropy, tell=_tell_nobody
+                store_place(which, folder), owner, clock=clock, entropy=entropy, tell=_tell_operator
             )
             closing.callback(opened.close)
             stores.append(opened.store)
@@ -94,8 +95,10 @@ def move_store(
     return report
 
 
-def _tell_nobody(_text: str) -> None:
-    """The error that follows tells it."""
+def _tell_operator(text: str) -> None:
+    """Say what a store is waited for to who moves it."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def _alliance(folder: Path) -> bytes:

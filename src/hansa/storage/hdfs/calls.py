@@ -172,6 +172,8 @@ class Patience:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._away_since_ms: int | None = None
+        self.outage_ms_max: int | None = None
+        """How long an outage is waited out; None: HDFS_OUTAGE_MS_MAX."""
         self.waiting_for = ""
         """What is waited out just now; empty if nothing is."""
 
@@ -188,7 +190,7 @@ class Patience:
             BaseException: whatever else it raises.
         """
         if patience_ms is None:
-            patience_ms = limits.HDFS_OUTAGE_MS_MAX
+            patience_ms = self._outage_ms()
         started_ms = self._clock.monotonic_ms()
         pause_ms = limits.HDFS_BACKOFF_MS_MIN
         while True:
@@ -223,7 +225,7 @@ class Patience:
         since_ms = self._note_outage(failure) if isinstance(failure, AwayError) else now_ms
         if (
             now_ms - started_ms >= patience_ms
-            or now_ms - since_ms >= limits.HDFS_OUTAGE_MS_MAX
+            or now_ms - since_ms >= self._outage_ms()
             or self._closing.is_set()
         ):
             raise failure from cause
@@ -237,8 +239,11 @@ class Patience:
             since_ms = self._away_since_ms
             self.waiting_for = failure.message
         if is_new:
-            self._tell(f"{failure} Waiting for at most {limits.HDFS_OUTAGE_MS_MAX // 1000} s.")
+            self._tell(f"{failure} Waiting for at most {self._outage_ms() // 1000} s.")
         return since_ms
+
+    def _outage_ms(self) -> int:
+        return limits.HDFS_OUTAGE_MS_MAX if self.outage_ms_max is None else self.outage_ms_max
 
     def _note_success(self) -> None:
         if self._away_since_ms is None:

@@ -195,10 +195,12 @@ class HdfsStore:
 
     def _open(self, owner: str) -> None:
         what = f"the store's folder {self._root}"
+        self._patience.outage_ms_max = limits.HDFS_OPENING_MS_MAX
         for folder in (self._root, self._tmp, self._objects):
             self._ask(partial(self._client.mkdirs, folder, FOLDER_MODE, create_parent=True), what)
         self._claim(f"{self._root}/owner", owner.encode() + b"\n")
         self._sweep()
+        self._patience.outage_ms_max = None
 
     def _claim(self, marker: str, wanted: bytes) -> None:
         """Check or write whose store this is."""

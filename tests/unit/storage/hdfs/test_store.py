@@ -315,6 +315,18 @@ def test_few_readers_stay_open(client, store, monkeypatch) -> None:
     assert len(store._readers) == 2
 
 
+def test_opening_waits_longer_than_work_does(client, monkeypatch) -> None:
+    """A node that starts has nothing else to do; once it runs its users are answered soon."""
+    monkeypatch.setattr(limits, "HDFS_OUTAGE_MS_MAX", 0)
+    for _ in range(3):
+        client.fault("mkdirs", AWAY)
+    opened = _open()
+    client.fault("stat", AWAY)
+    with pytest.raises(UnavailableError, match="cannot be reached"):
+        opened.size("a")
+    opened.close()
+
+
 def test_opening_waits_for_safe_mode_to_end(client) -> None:
     """A NameNode that has just started is waited for, and told of."""
     told: list[str] = []
