@@ -29,8 +29,8 @@ faster and better, which pays from some 16 KiB on."""
 _WITH_DICTIONARY: dict[int, int] = {
     zstd.CompressionParameter.compression_level: COMPRESSION_LEVEL,
     zstd.CompressionParameter.strategy: zstd.Strategy.fast,
-    # What repeats at the distance of a dictionary repeats at length: large tables, long matches.
-    zstd.CompressionParameter.hash_log: 17,
+    # Tables that stay in the nearer cache: one bit more saves a fiftieth, and takes a tenth longer.
+    zstd.CompressionParameter.hash_log: 16,
     zstd.CompressionParameter.min_match: 6,
     zstd.CompressionParameter.window_log: _WINDOW_LOG,
     _FORCE_ATTACH_DICTIONARY: _COPY_TABLES,

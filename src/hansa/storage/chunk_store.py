@@ -153,6 +153,10 @@ class ChunkStore:
         """See `Addresses.locate`."""
         return self.addresses.locate(sealed_digest)
 
+    def locate_many(self, sealed_digests: Sequence[bytes]) -> list[StoredChunk]:
+        """See `Addresses.locate_many`."""
+        return self.addresses.locate_many(sealed_digests)
+
     def read(self, address: Address) -> bytes:
         """See `Addresses.read`."""
         return self.addresses.read(address)

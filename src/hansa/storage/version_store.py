@@ -399,7 +399,8 @@ class VersionStore:
         """Return the sealed bytes of each entry, verified; neighbours in a pack are read at once."""
         for attempt in range(_READ_AGAIN):
             try:
-                found = [self.chunks.locate(entry.sealed_digest).address for entry in entries]
+                stored = self.chunks.locate_many([entry.sealed_digest for entry in entries])
+                found = [place.address for place in stored]
                 sealed = self.chunks.read_many(found)
             except MissingError as error:
                 # Between look-up and read the journal's segment may have become a pack.
