@@ -35,6 +35,9 @@ class ClusterIndex:
         self._words = words
         self._firsts = pages["first"].astype(np.uint32)
         self._cluster_of_page = pages["cluster"].astype(np.uint16 if len(entries) < 1 << 16 else np.uint32)  # fmt: skip
+        self._centres = clusters.centres[entries["number"]].astype(np.float64)
+        self._centre_squares = (self._centres * self._centres).sum(axis=1)
+        self._radii = entries["radius"].astype(np.float64)
         self._counts = pages["rows"].astype(np.uint16)
         self._low = np.ascontiguousarray(pages["low"])
         self._high = np.ascontiguousarray(pages["high"])
@@ -42,8 +45,8 @@ class ClusterIndex:
     @property
     def memory_bytes(self) -> int:
         """Return the memory of entries, centres, bounds and telling words."""
-        arrays = (self.entries, self._clusters.centres, self._firsts, self._cluster_of_page)
-        bounds = (self._counts, self._low, self._high)
+        arrays = (self.entries, self._centres, self._firsts, self._cluster_of_page)
+        bounds = (self._counts, self._low, self._high, self._centre_squares, self._radii)
         return sum(part.nbytes for part in (*arrays, *bounds)) + len(self._words)
 
     def label(self, place: int) -> str:
@@ -78,12 +81,10 @@ class ClusterIndex:
 
         In units of 1/65,536, rounded down.
         """
-        point = np.array(features, dtype=np.int64) * SCALE
-        away = self._clusters.centres[self.entries["number"]] - point
-        squares = (away * away).sum(axis=1)
-        # Floats hold squares below 2^53 exactly; one less than a root rounded down is below it.
-        roots = np.floor(np.sqrt(squares.astype(np.float64))).astype(np.int64) - 1
-        gaps = np.maximum(0, roots - self.entries["radius"].astype(np.int64))
+        # Every sum is an integer below 2^53, so floats hold it exactly; one less than a root is below it.
+        point = np.array(features, dtype=np.float64) * SCALE
+        squares = self._centre_squares - 2.0 * (self._centres @ point) + float(point @ point)
+        gaps = np.maximum(0.0, np.floor(np.sqrt(squares)) - 1.0 - self._radii)
         return np.asarray(gaps * gaps, dtype=np.int64)
 
     def box_bounds(self, features: Sequence[int], pages: npt.NDArray[np.int64]) -> Integers:

@@ -68,7 +68,9 @@ def find_nearest(
     search.look(first + np.argsort(boxes, kind="stable")[:_FIRST_PAGES])
     left = np.flatnonzero(balls <= search.reach)
     pages = _ranges(entries["first_page"][left], entries["pages"][left])
-    pages = pages[~np.isin(pages, search.pages)]
+    fresh = np.ones(base.pages, dtype=np.bool_)
+    fresh[search.pages] = False
+    pages = pages[fresh[pages]]
     bounds = index.box_bounds(features, pages)
     order = np.argsort(bounds, kind="stable")
     for start in range(0, len(order), _PAGES_AT_ONCE):

@@ -29,6 +29,8 @@ NO_ROWS: Rows = np.zeros(0, dtype=np.uint32)
 _DENSE = 64
 """A list with more than one row in so many is joined as bits."""
 _RUNS_MAX = 2_048
+_FEW = 2_048
+"""So many rows are looked at sooner than cells of place and time."""
 _RECORDS_AT_ONCE = 512
 
 
@@ -141,6 +143,9 @@ class Selecting:
         boxes = question.boxes
         if not boxes and question.interval is None:
             return found
+        if found is not None and found.count <= _FEW:
+            rows = found.as_rows()
+            return Selection(rows[self._covers(rows)])
         runs = [list(code_runs(box)) for box in boxes if runs_of(box) <= _RUNS_MAX]
         if question.interval is not None:
             runs.append(list(interval_runs(question.interval)))
@@ -181,7 +186,13 @@ class Selecting:
     def _rows_of(self, spans: Sequence[tuple[int, int]]) -> Rows:
         column = self._base.column("cell_rows")
         parts = [column.slice(start, end, self._read) for start, end in spans]
-        return np.unique(np.concatenate(parts)) if parts else NO_ROWS
+        if not parts:
+            return NO_ROWS
+        # A row is listed on several cells. Sorting beats a set of hashes by far.
+        rows = np.sort(np.concatenate(parts))
+        distinct = np.ones(len(rows), dtype=np.bool_)
+        distinct[1:] = rows[1:] != rows[:-1]
+        return np.asarray(rows[distinct], dtype=np.uint32)
 
     def _rows_of_pages(self) -> Rows:
         """Return the rows of all pages whose bounds allow a match."""
