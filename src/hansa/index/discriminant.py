@@ -76,7 +76,7 @@ class Discriminant:
             return ""
         return self._absent_rest(question)
 
-    def _absent_rest(self, question: Question) -> str:  # noqa: PLR0911 - one for each reason
+    def _absent_rest(self, question: Question) -> str:  # noqa: C901, PLR0911 - one for each reason
         may = self._whole.may_contain
         facets = _facets(question)
         left = -1
@@ -98,7 +98,16 @@ class Discriminant:
         for group, keys in pairs_asked(question, values, self._groups):
             if not any(may(digest_of(key)) for key in keys):
                 return f"nothing with both {_KINDS[group[0]]} and {_KINDS[group[1]]} asked for"
+        if (question.boxes or question.interval is not None) and not self._any_page(question):
+            return "no page has all that is asked for"
         return ""
+
+    def _any_page(self, question: Question) -> bool:
+        """Tell whether a page is left by its bounds and facets together."""
+        left = np.ones(self._count, dtype=np.bool_)
+        for ruling in self.rule(question):
+            left &= ruling.pages
+        return bool(left.any())
 
     def rule(self, question: Question) -> list[Ruling]:
         """Return what each part of a question leaves of the pages."""

@@ -103,8 +103,14 @@ def plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", bare).split())
 
 
+@lru_cache(maxsize=1 << 18)
 def _name(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    """Return a name in one case and form; characters younger than the frozen table stay as they are."""
+    signs = [
+        sign if unicodedata.category(sign) == "Cn" else sign.casefold()
+        for sign in unicodedata.normalize("NFKC", text)
+    ]
+    return " ".join(unicodedata.normalize("NFKC", "".join(signs)).split())
 
 
 def _see(record: IndexRecord) -> _Seen:
