@@ -38,10 +38,12 @@ __all__ = [
 
 SEEDS_MAX = 1 << 16
 """More distinct points than this walk as crowds first."""
+CROWDS_MAX = 1 << 14
 FEATURE_MAX = 127
 
 _CROWD_SHARE = 6
 """A crowd's points lie within this part of the bandwidth of one of them."""
+_CROWDS_WEIGHT_MAX = (1 << 24) // (FEATURE_MAX + 1)
 _PAIRS_PER_BLOCK = 1 << 19
 _SAMPLE_MAX = 1_024
 _SAMPLE_MIN = 64
@@ -102,15 +104,20 @@ def derive_bandwidth(points: Integers, neighbours_per_mille: int) -> int:
 
 
 def mean_shift(
-    points: Integers, bandwidth_squared: int, *, seeds_max: int = SEEDS_MAX
+    points: Integers,
+    bandwidth_squared: int,
+    *,
+    seeds_max: int = SEEDS_MAX,
+    crowds_max: int = CROWDS_MAX,
 ) -> Clustering:
     """Cluster points; the number of clusters is found, not given.
 
     Args:
         points: (n, d) integers from -127 to 127; n may be 0.
         bandwidth_squared: square of the kernel's radius, at least 1.
-        seeds_max: bound on the crowds that walk first, of which there is at least one for each cell
-            of `Neighbourhoods`; from as many distinct points down, the exact algorithm.
+        seeds_max: up to so many distinct points each is a seed, and the algorithm is the exact one.
+        crowds_max: bound on the crowds that walk first when there are more, of which there is at least
+            one for each cell of `Neighbourhoods`.
 
     Raises:
         InvalidError: points or bandwidth out of range.
@@ -125,7 +132,7 @@ def mean_shift(
     distinct = points[first]
     seeds = distinct * SCALE
     if len(distinct) > seeds_max:
-        crowds, sizes = _gather_crowds(distinct, weights, bandwidth_squared, seeds_max)
+        crowds, sizes = _gather_crowds(distinct, weights, bandwidth_squared, crowds_max)
         seeds, _ = Kernel(crowds, sizes, bandwidth_squared).rest(crowds * SCALE)
     rested, strengths = Kernel(distinct, weights, bandwidth_squared).rest(seeds)
     centres = _suppress(rested, strengths, bandwidth_squared)
@@ -184,7 +191,11 @@ def _gather_crowds(
     order = order_rows(means)
     fresh = np.diff(means[order], axis=0, prepend=means[order[:1]] - 1).any(axis=1)
     starts = np.flatnonzero(fresh)
-    return means[order[starts]], np.add.reduceat(size[order, 0], starts)
+    sizes = np.add.reduceat(size[order, 0], starts)
+    # Crowds only lead seeds: sizes so rounded that sums stay exact in single precision will do.
+    while int(sizes.sum()) > _CROWDS_WEIGHT_MAX:
+        sizes = np.maximum(1, sizes // 2)
+    return means[order[starts]], sizes
 
 
 def _suppress(rested: Integers, strengths: Integers, bandwidth_squared: int) -> Integers:

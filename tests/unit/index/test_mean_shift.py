@@ -106,17 +106,17 @@ def test_repeated_points_weigh():
 def test_crowds_find_the_same_blobs():
     """Seeds that walk as crowds first find what all seeds find on separated blobs."""
     points = blobs(2, count=900)
-    whole, crowds = mean_shift(points, 1_500), mean_shift(points, 1_500, seeds_max=100)
+    whole, crowds = mean_shift(points, 1_500), mean_shift(points, 1_500, seeds_max=1, crowds_max=100)
     assert np.array_equal(whole.labels, crowds.labels)
-    assert np.array_equal(whole.labels, mean_shift(points, 1_500, seeds_max=1).labels)
+    assert np.array_equal(whole.labels, mean_shift(points, 1_500, seeds_max=1, crowds_max=1).labels)
 
 
 @settings(max_examples=20, deadline=None)
 @given(POINTS, st.integers(1, 400), st.integers(1, 20))
-def test_crowds_rest_where_points_hold_them(points, bandwidth_squared, seeds_max):
+def test_crowds_rest_where_points_hold_them(points, bandwidth_squared, crowds_max):
     """Whatever the seeds, each centre is the rounded mean of the points in its reach, or in a cycle."""
     table = np.array(points, dtype=np.int64)
-    found = mean_shift(table, bandwidth_squared, seeds_max=seeds_max)
+    found = mean_shift(table, bandwidth_squared, seeds_max=1, crowds_max=crowds_max)
     for centre in found.centres.tolist():
         after, seen = tuple(centre), []
         while after not in seen:
@@ -157,7 +157,9 @@ points = points[order]
 labels = np.empty(900, dtype="<i8")
 hashed = hashlib.sha256()
 for seeds in (10_000, 300):
-    found = mean_shift(points, derive_bandwidth(points, 40), seeds_max=seeds)
+    found = mean_shift(
+        points, derive_bandwidth(points, 40), seeds_max=seeds, crowds_max=seeds
+    )
     labels[order] = found.labels
     hashed.update(found.centres.astype("<i8").tobytes() + labels.tobytes())
 print(hashed.hexdigest())
