@@ -106,7 +106,10 @@ def test_repeated_points_weigh():
 def test_crowds_find_the_same_blobs():
     """Seeds that walk as crowds first find what all seeds find on separated blobs."""
     points = blobs(2, count=900)
-    whole, crowds = mean_shift(points, 1_500), mean_shift(points, 1_500, seeds_max=1, crowds_max=100)
+    whole, crowds = (
+        mean_shift(points, 1_500),
+        mean_shift(points, 1_500, seeds_max=1, crowds_max=100),
+    )
     assert np.array_equal(whole.labels, crowds.labels)
     assert np.array_equal(whole.labels, mean_shift(points, 1_500, seeds_max=1, crowds_max=1).labels)
 
