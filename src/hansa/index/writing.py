@@ -379,7 +379,7 @@ class _Writing:
         count = len(self._rows)
         groups: list[str] = []
         asked = digests
-        left = (_SMALL + budget(count, 4.0, 0.5)) * 8 // BITS_PER_KEY
+        left = (_SMALL + budget(count, 3.0, 0.5)) * 8 // BITS_PER_KEY
         for length, group in LONG_STEMS.items():
             few = len({word[:length] for word in gathered.words if len(word) >= length})
             if few <= left:
