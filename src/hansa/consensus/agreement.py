@@ -127,11 +127,6 @@ class Agreement:
     def _timeout(self, base_ms: int) -> int:
         return base_ms + self.height.round * self._context.parameters.timeout_growth_ms
 
-    def note_lost(self, peer: PublicKey) -> None:
-        """Wait anew, and shorter, for the proposal of a master whose link has just gone down."""
-        if self.height.step == "propose" and self.master() == peer:
-            self._context.cancel_timer("propose")
-
     def _proposal_timeout(self) -> int:
         """Return how long to wait for a proposal: not long for a master to whom the link is down.
 

@@ -240,7 +240,6 @@ class Replica:
                 self._dialogue.greet(key)
             case PeerLost(key):
                 context.connected.discard(key)
-                self._agreement.note_lost(key)
                 self._catch_up.lost(key)
             case _:
                 self._keys.renew()

@@ -7,9 +7,8 @@ import pytest
 
 from hansa.chain.blocks import Vote, sign_vote
 from hansa.consensus import replica as replica_module
-from hansa.consensus.agreement import ABSENT_MASTER_MS
 from hansa.consensus.effects import ReportFault, Send
-from hansa.consensus.events import Now, PeerLost, Submitted
+from hansa.consensus.events import Submitted
 from hansa.consensus.messages import (
     BlockDecided,
     Confirm,
@@ -97,23 +96,6 @@ def test_a_master_whose_link_is_down_costs_little(quiet) -> None:
     assert 0 < sum(block.certificate.vote.round > 0 for block in world.nodes[index].disk.blocks), (
         "the dead node had a turn"
     )
-
-
-def test_a_master_lost_while_it_is_waited_for_is_waited_for_less(quiet) -> None:
-    """The wait under way is begun anew with the short time; the loss of another node changes nothing."""
-    world = quiet.world
-    master = world.nodes[0].replica.master()
-    waiting = next(node for node in world.nodes[:4] if node.key != master)
-    other = next(node.key for node in world.nodes[:4] if node.key not in {master, waiting.key})
-    replica, context = waiting.replica, waiting.replica._context
-    replica._agreement.is_idle_due = True  # a reason to expect a block
-    at_ms = context.now.monotonic_ms + 1
-    context.now = Now(START_MS + at_ms, at_ms)
-    context.set_timer("propose", PARAMETERS.proposal_timeout_ms)
-    replica.step(PeerLost(other), context.now)
-    assert at_ms + PARAMETERS.proposal_timeout_ms == context._timers["propose"]
-    replica.step(PeerLost(master), context.now)
-    assert at_ms + ABSENT_MASTER_MS == context._timers["propose"]
 
 
 @pytest.mark.parametrize("super_nodes", [4, 7, 10])
