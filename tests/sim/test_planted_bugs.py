@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from hansa.chain import blocks
-from hansa.consensus import agreement, hearing, inspection, quorum, replica
+from hansa.consensus import hearing, inspection, quorum, replica
 from hansa.consensus.agreement import Agreement
 from hansa.consensus.catchup import CatchUp
 from hansa.consensus.copies import CopyVault
@@ -37,12 +37,6 @@ from hansa.types import NO_DIGEST, Height, Round
 
 SEEDS = range(60)
 PLAN = Plan(chaos_ms=3_000)
-
-
-@pytest.fixture(autouse=True)
-def waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Masters that are cut off are waited for as long as others: locks grow old, and bugs show sooner."""
-    monkeypatch.setattr(agreement, "ABSENT_MASTER_MS", 10_000)
 
 
 @pytest.fixture(autouse=True)

@@ -58,8 +58,6 @@ from hansa.consensus.rounds import Candidate, HeightState, RoundState
 from hansa.types import NO_DIGEST, Digest, Height, PublicKey, Signature
 
 PHASES = ("review", "confirm")
-ABSENT_MASTER_MS = 30
-"""How long a first round waits for a proposal of a node that is not connected: it may come back."""
 
 
 class Agreement:
@@ -126,18 +124,6 @@ class Agreement:
 
     def _timeout(self, base_ms: int) -> int:
         return base_ms + self.height.round * self._context.parameters.timeout_growth_ms
-
-    def _proposal_timeout(self) -> int:
-        """Return how long to wait for a proposal: not long for a master to whom the link is down.
-
-        Whoever waits less than others votes nil alone: the round goes on unless a quorum does. Only
-        in the first f rounds: when more masters are away, it is rather this node that is cut off.
-        """
-        base = self._context.parameters.proposal_timeout_ms
-        is_absent = self.master() not in self._context.connected
-        if is_absent and self.height.round < self._context.faults:
-            return min(base, ABSENT_MASTER_MS)
-        return self._timeout(base)
 
     # --- heights and rounds ------------------------------------------------------------------------
 
@@ -271,7 +257,7 @@ class Agreement:
             return False
         if self.master() != context.node:
             if self.expects_block and not context.is_timer_set("propose"):
-                context.set_timer("propose", self._proposal_timeout())
+                context.set_timer("propose", self._timeout(context.parameters.proposal_timeout_ms))
                 return True
             return False
         # Where others wait for a block already, an empty one is better than none.

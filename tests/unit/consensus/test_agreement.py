@@ -83,21 +83,6 @@ def test_a_dead_master_is_passed_over(quiet) -> None:
     assert alive[0].disk.blocks[0].certificate.vote.round > 0
 
 
-def test_a_master_whose_link_is_down_costs_little(quiet) -> None:
-    """Each height that a dead node would lead is decided in a small part of a round's timeout."""
-    world = quiet.world
-    world.crash(world.by_key[world.nodes[0].replica.master()])
-    world.run_for(50)
-    index = next(number for number, node in enumerate(world.nodes) if node.replica is not None)
-    for height in range(1, 6):
-        digest = quiet.submit(index)
-        world.run_for(PARAMETERS.proposal_timeout_ms * 2 // 3)
-        assert digest in world.settled, height
-    assert 0 < sum(block.certificate.vote.round > 0 for block in world.nodes[index].disk.blocks), (
-        "the dead node had a turn"
-    )
-
-
 @pytest.mark.parametrize("super_nodes", [4, 7, 10])
 def test_messages_of_a_quiet_height(super_nodes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many as docs/spec/agreement.md says: r-1 proposals, r(r-1) of each vote, a block for each other."""
