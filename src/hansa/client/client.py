@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from typing_extensions import Unpack
 
@@ -19,7 +19,6 @@ from hansa.chain.genesis import Genesis
 from hansa.chain.transactions import Candidate, Policy
 from hansa.client import find, governance, share
 from hansa.client.describe import Texts, to_subject
-from hansa.client.fetch import Fetched, fetch, fetch_stream, open_reader
 from hansa.client.keys import Keys
 from hansa.client.profile import (
     Passphrase,
@@ -28,12 +27,9 @@ from hansa.client.profile import (
     load_genesis,
     passphrase_from_environment,
 )
-from hansa.client.publish import Published, publish
-from hansa.client.ranges import VersionReader
 from hansa.client.receipt import export_receipt
 from hansa.client.session import Session
 from hansa.client.share import Granted, OpenedRequest, Requested
-from hansa.client.sources import STANDARD_INPUT_NAME, collect
 from hansa.client.transfers import Progress, no_progress
 from hansa.client.transport import Caller, Query, Transport
 from hansa.client.users import AddedUser, create_user
@@ -42,6 +38,11 @@ from hansa.errors import InvalidError
 from hansa.keyfile import certificate_public_key
 from hansa.ports import Clock, Entropy, Workers
 from hansa.rest import Answer, DatasetView, Health, NodeStatus, Question, TransactionStatus
+
+if TYPE_CHECKING:
+    from hansa.client.fetch import Fetched
+    from hansa.client.publish import Published
+    from hansa.client.ranges import VersionReader
 
 T = TypeVar("T")
 
@@ -154,7 +155,7 @@ class HansaClient:
         progress: Progress = no_progress,
         wait: bool = True,
         **texts: Unpack[Texts],
-    ) -> Published:
+    ) -> "Published":
         """Publish files, folders or standard input ("-"), of any size; raises with nothing registered.
 
         Args:
@@ -169,6 +170,10 @@ class HansaClient:
             texts: title, description, keywords, themes, place, bbox ([west, south, east, north] in
                 degrees), from_ms and to_ms (milliseconds since 1970), licence.
         """
+        # Late, here and below: numpy comes with them, which most commands never need.
+        from hansa.client.publish import publish  # noqa: PLC0415
+        from hansa.client.sources import STANDARD_INPUT_NAME, collect  # noqa: PLC0415
+
         sources = await asyncio.to_thread(
             collect,
             paths,
@@ -198,8 +203,10 @@ class HansaClient:
         version: int | None = None,
         overwrite: bool = False,
         progress: Progress = no_progress,
-    ) -> Fetched:
+    ) -> "Fetched":
         """Fetch a version's files into a folder, verified; goes on where it stopped."""
+        from hansa.client.fetch import fetch  # noqa: PLC0415
+
         return await fetch(
             self._session,
             dataset.hex(),
@@ -217,14 +224,18 @@ class HansaClient:
         version: int | None = None,
         file: str | None = None,
         progress: Progress = no_progress,
-    ) -> Fetched:
+    ) -> "Fetched":
         """Fetch one file into a function, such as `sys.stdout.buffer.write`."""
+        from hansa.client.fetch import fetch_stream  # noqa: PLC0415
+
         return await fetch_stream(
             self._session, dataset.hex(), write, version=version, file=file, progress=progress
         )
 
-    async def open(self, dataset: bytes, *, version: int | None = None) -> VersionReader:
+    async def open(self, dataset: bytes, *, version: int | None = None) -> "VersionReader":
         """Open a version for reading anywhere in its files, as often as wanted."""
+        from hansa.client.fetch import open_reader  # noqa: PLC0415
+
         return await open_reader(self._session, dataset.hex(), version=version)
 
     async def read_range(

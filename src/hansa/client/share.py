@@ -27,7 +27,6 @@ from hansa.chain.transactions import (
 from hansa.client.find import check_id, get_dataset
 from hansa.client.session import Session
 from hansa.client.submit import act, sign, submit
-from hansa.client.versions import own_data_key
 from hansa.client.wraps import build_wrap_set, encode_confidential, open_note, seal_notes
 from hansa.codec import decode
 from hansa.errors import ConflictError, CorruptError, DeniedError, InvalidError, MissingError
@@ -172,6 +171,9 @@ async def grant(
         DeniedError: not the owner, or no officer.
         ConflictError: the request is not open.
     """
+    # Late: numpy comes with it, which most commands never need.
+    from hansa.client.versions import own_data_key  # noqa: PLC0415
+
     view = await get_request(session, request)
     if view.owner != session.profile.organisation:
         raise DeniedError(

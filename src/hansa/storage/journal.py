@@ -101,12 +101,13 @@ class Journal:
         body = path.with_suffix(_BODY)
         body_bytes = body.stat().st_size if body.exists() else -1
         found = decode_log(data, len(HEADER)) if len(data) >= HEADER_BYTES else None
+        is_strange = found is not None and found.segment_id.hex() != path.stem
         is_begun = found is None or body_bytes < len(HEADER)
-        if is_begun and len(data) <= HEADER_BYTES and body_bytes <= len(HEADER):
+        if is_begun and len(data) <= HEADER_BYTES and body_bytes <= len(HEADER) and not is_strange:
             # A crash while it was made: nothing in it was ever acknowledged.
             remove_file(path)
             return
-        if found is None or found.segment_id.hex() != path.stem:
+        if found is None or is_strange:
             self.unreadable.append(path.name)
             return
         segment = Segment(found.segment_id, found.cluster, body, path)

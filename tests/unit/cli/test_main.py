@@ -50,7 +50,7 @@ def test_each_verb_has_help_with_an_example(words: tuple[str, ...]) -> None:
     told = CliRunner().invoke(main, [*words, "--help"])
     assert told.exit_code == 0
     assert "Example" in told.output
-    assert "--json" in told.output
+    assert "--json" in told.output or words == ("sim", "trace")  # prints a module of TLA+
 
 
 def test_verbs_are_those_of_the_reference() -> None:

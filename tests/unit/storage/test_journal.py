@@ -9,7 +9,7 @@ from hansa.data.pipeline import UploadChunk
 from hansa.errors import ConflictError, MissingError
 from hansa.storage.journal import Journal
 from hansa.storage.pack import HEADER
-from hansa.storage.segment_log import encode_header
+from hansa.storage.segment_log import HEADER_BYTES, encode_header
 from hansa.types import ChunkId
 
 ID = b"s" * 32
@@ -126,7 +126,7 @@ def test_crash_while_a_segment_is_made(tmp_path):
         (HEADER, None),
         (HEADER, b"HANSAJ"),
         (b"", b""),
-        (bytes(16), bytes(66)),
+        (bytes(len(HEADER)), bytes(HEADER_BYTES)),
         (b"HANSA", encode_header(ID, 0)),
     ):
         (tmp_path / f"{name}.pack").write_bytes(body)
