@@ -158,10 +158,13 @@ class Run:
         return self._is_calm()
 
     def _note_gathering(self) -> None:
-        """From when all honest super nodes are at the tip, at most f of the masters to come fail."""
+        """From when all honest super nodes are at the tip, at most f of the masters to come fail.
+
+        One whose member is suspended keeps its seat until the epoch ends, but hears no blocks.
+        """
         tip = self.world.checkers.state
         members = tip.super_nodes()
-        nodes = [node for node in self.world.honest() if node.key in members]
+        nodes = [node for node in self.world.settling() if node.key in members]
         if all(node.disk.state.height == tip.height for node in nodes):
             reached = max((node.replica.round for node in nodes if node.replica), default=0)
             self._deadline = (tip.height + 1, reached + faults_of(len(members)) + 2)

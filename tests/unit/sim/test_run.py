@@ -46,3 +46,8 @@ def test_rounds_after_healing_are_counted() -> None:
     made = Run(3, Plan(chaos_ms=300))
     made._deadline = (1, -1)
     assert any("took until round" in text for text in made.run().violations)
+
+
+def test_a_suspended_super_node_need_not_keep_up() -> None:
+    """It keeps its seat until the epoch ends but hears no blocks: progress is demanded without it (a failing seed)."""
+    assert () == Run(68, Plan(changes=True, chaos_ms=2_000)).run().violations
