@@ -116,6 +116,7 @@ class Daemon:
             loop.add_signal_handler(number, self.stop)
         services = self.services
         services.log.info("node-started", organisation=services.organisation, pid=os.getpid())
+        error: HansaError | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 server = self._make_server()
@@ -137,9 +138,11 @@ class Daemon:
             services.log.error(  # noqa: TRY400 - an expected failure needs no trace
                 "node-failed", code=error.code, message=error.message, remedy=error.remedy
             )
-            raise error from failures
         finally:
             self._ready_file.unlink(missing_ok=True)
+        if error is not None:
+            # Not from within: earlier releases of Python 3.11 wrap what an `except*` raises in a group.
+            raise error
 
     def _resume(self) -> None:
         """Take up the transactions that were not settled when the node stopped."""
