@@ -35,8 +35,10 @@ class ClusterIndex:
         self._words = words
         self._firsts = pages["first"].astype(np.uint32)
         self._cluster_of_page = pages["cluster"].astype(np.uint16 if len(entries) < 1 << 16 else np.uint32)  # fmt: skip
-        self._centres = clusters.centres[entries["number"]].astype(np.float64)
-        self._centre_squares = (self._centres * self._centres).sum(axis=1)
+        # Held in half the memory; widened when a question asks for distances.
+        self._centres = clusters.centres[entries["number"]].astype(np.int32)
+        wide = self._centres.astype(np.float64)
+        self._centre_squares = (wide * wide).sum(axis=1)
         self._radii = entries["radius"].astype(np.float64)
         self._counts = pages["rows"].astype(np.uint16)
         self._low = np.ascontiguousarray(pages["low"])
@@ -83,7 +85,7 @@ class ClusterIndex:
         """
         # Every sum is an integer below 2^53, so floats hold it exactly; one less than a root is below it.
         point = np.array(features, dtype=np.float64) * SCALE
-        squares = self._centre_squares - 2.0 * (self._centres @ point) + float(point @ point)
+        squares = self._centre_squares - 2.0 * (self._centres.astype(np.float64) @ point) + float(point @ point)
         gaps = np.maximum(0.0, np.floor(np.sqrt(squares)) - 1.0 - self._radii)
         return np.asarray(gaps * gaps, dtype=np.int64)
 
