@@ -7,7 +7,8 @@ With fewer than r candidates that anyone approves, the old set stays. A node exp
 (`evidence`) cannot be elected until its organisation is readmitted.
 
 No organisation has more than one node, so none can hold more than f of r ≥ 4 seats. With r = 1 there
-is nothing to divide. Who missed too many votes or erasures sits out the next epoch (`standing`).
+is nothing to divide. Who missed too many votes or erasures sits out the next epoch (`standing`), unless
+too few others are approved of: then standing is left out of account.
 """
 
 import hashlib
@@ -51,17 +52,17 @@ def tally(state: Reads) -> tuple[Standing, ...]:
     def is_electable(item: OrganisationRecord) -> bool:
         return _is_electable(item) and item.node_key not in absent
 
-    def rank(item: OrganisationRecord) -> tuple[bool, int, bool, bytes]:
+    def support(item: OrganisationRecord) -> tuple[int, bool, bytes]:
         return (
-            not is_electable(item),
             -len(approvals[item.name]),
             item.node_key not in present,
             hashlib.sha256(item.node_key).digest(),
         )
 
-    ranked = sorted(members.values(), key=rank)
-    eligible = [item for item in ranked if is_electable(item) and approvals[item.name]]
-    elected = _choose(state, eligible)
+    by_support = sorted(members.values(), key=support)
+    ranked = sorted(by_support, key=lambda item: not is_electable(item))
+    approved = [item for item in by_support if _is_electable(item) and approvals[item.name]]
+    elected = _choose(state, approved, absent)
     return tuple(
         Standing(
             organisation=item.name,
@@ -89,11 +90,16 @@ def is_election_pending(state: State) -> bool:
     return state.election_pending
 
 
-def _choose(state: Reads, eligible: list[OrganisationRecord]) -> set[PublicKey]:
+def _choose(
+    state: Reads, approved: list[OrganisationRecord], absent: frozenset[PublicKey]
+) -> set[PublicKey]:
     seats = state.genesis.parameters.super_nodes
-    if len(eligible) < seats:
+    rested = [item for item in approved if item.node_key not in absent]
+    # Standing must not keep an old set, with somebody expelled in it: then it is left out of account.
+    chosen = rested if len(rested) >= seats else approved
+    if len(chosen) < seats:
         return set(state.election.super_nodes)
-    return {item.node_key for item in eligible[:seats]}
+    return {item.node_key for item in chosen[:seats]}
 
 
 def _is_electable(organisation: OrganisationRecord) -> bool:

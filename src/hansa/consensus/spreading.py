@@ -154,16 +154,25 @@ class Spreading:
             is_live: whether others may lack it.
         """
         header = certified.block.header
+        others = self._others if self._roots == header.super_nodes else None
+        members = self._members
         if any(key[0] == ORGANISATION for key, _ in writes):
             self._members = _active_nodes(self._context.state)
-            self._roots = ()
-        if self._roots != header.super_nodes:
-            self._roots = header.super_nodes
-            self._others = [key for key in self._members if key not in self._roots]
+            # Who is suspended by this block has to hear it too.
+            members = sorted({*members, *self._members})
+            others = None
+        if others is None:
+            others = [key for key in members if key not in header.super_nodes]
+        # Remembered while neither members nor super nodes change.
+        self._roots = header.super_nodes if members == self._members else ()
+        self._others = others
         if not is_live:
             return
         tree = Tree(
-            self._roots, self._others, master=header.master, block=certified.certificate.vote.digest
+            header.super_nodes,
+            others,
+            master=header.master,
+            block=certified.certificate.vote.digest,
         )
         below = tree.below(self._context.node, self._context.connected.__contains__)
         lacking = (key for key in below if self._height_of(key) < header.height)

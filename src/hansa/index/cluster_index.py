@@ -85,7 +85,11 @@ class ClusterIndex:
         """
         # Every sum is an integer below 2^53, so floats hold it exactly; one less than a root is below it.
         point = np.array(features, dtype=np.float64) * SCALE
-        squares = self._centre_squares - 2.0 * (self._centres.astype(np.float64) @ point) + float(point @ point)
+        squares = (
+            self._centre_squares
+            - 2.0 * (self._centres.astype(np.float64) @ point)
+            + float(point @ point)
+        )
         gaps = np.maximum(0.0, np.floor(np.sqrt(squares)) - 1.0 - self._radii)
         return np.asarray(gaps * gaps, dtype=np.int64)
 

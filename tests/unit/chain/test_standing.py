@@ -185,5 +185,5 @@ def test_nothing_counts_early_or_for_too_little(alliance, kit) -> None:
     alliance.commit()
     assert start + 6 == alliance.state.height
     assert frozenset(before) == sitting_out(alliance.state)
-    assert before == elect(alliance.state), "too few are left: the old set stays"
+    assert before == elect(alliance.state), "too few are left: standing is left out of account"
     assert not is_election_pending(alliance.state)

@@ -2,11 +2,13 @@
 
 import hashlib
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hansa.chain.records import ORGANISATION
 from hansa.consensus.effects import Send
 from hansa.consensus.events import Submitted
 from hansa.consensus.messages import BlockDecided, decode_message
@@ -14,6 +16,7 @@ from hansa.consensus.spreading import (
     FAN_OUT,
     SENDS_MAX,
     STATUS_PEERS_MAX,
+    Spreading,
     Tree,
     peers_to_ask,
     places_below,
@@ -117,6 +120,34 @@ class Silent(Behaviour):
         """Say nothing of blocks."""
         is_block = isinstance(decode_message(data), BlockDecided)
         return [] if is_block else [(0, data)]
+
+
+def test_who_is_suspended_is_sent_the_block_that_says_so() -> None:
+    """And the next one not: without it, it would go on answering its users from old state."""
+    supers, ordinary = keys(4, b"s"), keys(3)
+    members = dict.fromkeys(supers + ordinary, "active")
+    sent: list[list[PublicKey]] = []
+    state = SimpleNamespace(
+        organisations=lambda: [
+            SimpleNamespace(node_key=key, status=status) for key, status in members.items()
+        ]
+    )
+    context = SimpleNamespace(
+        node=supers[0],
+        state=state,
+        connected=frozenset(members),
+        broadcast=lambda to, _: sent.append(sorted(to)),
+    )
+    spreading = Spreading(context, lambda _: 0)
+    header = SimpleNamespace(super_nodes=tuple(supers), master=supers[0], height=7)
+    certified = SimpleNamespace(
+        block=SimpleNamespace(header=header),
+        certificate=SimpleNamespace(vote=SimpleNamespace(digest=hashlib.sha256(b"b").digest())),
+    )
+    members[ordinary[1]] = "suspended"
+    spreading.pass_on(certified, [(bytes([ORGANISATION]) + b"name", b"record")], is_live=True)
+    spreading.pass_on(certified, [], is_live=True)
+    assert [ordinary, [ordinary[0], ordinary[2]]] == sent
 
 
 @pytest.mark.parametrize("silent", [(), (9, 13, 17, 21)])

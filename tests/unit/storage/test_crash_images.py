@@ -243,6 +243,7 @@ def test_sampled_images(workload, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("workload", WORKLOADS)
 def test_all_images(workload, tmp_path):
     """After every operation, several images in each way."""
@@ -269,6 +270,7 @@ def fail_at(step, error):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("workload", WORKLOADS)
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC, "short"])
 def test_error_at_every_operation(workload, error, tmp_path):
