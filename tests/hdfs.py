@@ -6,11 +6,14 @@ import os
 import re
 from collections import Counter
 from pathlib import Path
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import psutil
 import pytest
 
 from hansa.cli.hdfs import HdfsCluster
+from hansa.cli.hdfs.configuration import SUPERUSER
 from hansa.cli.hdfs.jars import why_not
 from hansa.errors import MissingError
 from hansa.storage.hdfs import HdfsSettings, HdfsStore
@@ -64,13 +67,12 @@ def block_files(cluster: HdfsCluster, number: int) -> list[Path]:
 
 
 def is_whole(cluster: HdfsCluster, figures: dict) -> bool:
-    """Tell whether all DataNodes live and each block has its replicas, complete, on their disks.
+    """Tell whether all DataNodes live and each block of a file has its replicas, complete, on their disks.
 
-    The NameNode's word is not enough: it believes in a dead DataNode's replicas for some seconds.
+    The NameNode's word is not enough: it believes in a dead DataNode's replicas for some seconds. Nor
+    are the disks: what is left there of files that were given up goes when the NameNode comes to it.
     """
     if figures.get("NumLiveDataNodes") != 3 or figures.get("NumStaleDataNodes"):
-        return False
-    if figures.get("UnderReplicatedBlocks") or figures.get("PendingReplicationBlocks"):
         return False
     replicas = Counter(
         path.name
@@ -78,7 +80,17 @@ def is_whole(cluster: HdfsCluster, figures: dict) -> bool:
         for path in block_files(cluster, number)
         if "finalized" in path.parts and path.suffix != ".meta"
     )
-    return min(replicas.values(), default=REPLICATION) >= REPLICATION
+    blocks = _blocks_of_files(cluster)
+    return all(min(live, replicas[name]) >= REPLICATION for name, live in blocks.items())
+
+
+def _blocks_of_files(cluster: HdfsCluster) -> dict[str, int]:
+    """Return name and live replicas of each block that a file has, as the NameNode's fsck tells them."""
+    query = urlencode({"ugi": SUPERUSER, "path": "/", "files": 1, "blocks": 1})
+    with urlopen(f"{cluster.web.url}/fsck?{query}", timeout=30) as answer:
+        told = answer.read().decode()
+    assert "Status:" in told, told[:500]
+    return {name: int(live) for name, live in re.findall(r"(blk_\d+)_\d+ .*?Live_repl=(\d+)", told)}
 
 
 def flip_byte(path: Path, offset: int) -> None:
