@@ -17,6 +17,7 @@ from hansa.index.cells import (
 )
 from hansa.index.question import Question
 from hansa.index.words import fold, split_words
+from hansa.types import Box, Interval
 
 
 @given(st.integers(0, 60))
@@ -50,6 +51,32 @@ def test_pairs_of_one_record_are_never_denied(made, number, data):
     asked = {kind: text for kind, text in facets.items() if text}
     for group, keys in pairs_asked(question, asked, frozenset(GROUPS)):
         assert any(key in known for key in keys), group
+
+
+@given(st.integers(0, 60), st.integers(-2, 62), st.integers(0, 70))
+def test_a_narrow_question_meets_a_wide_record(made, begin, asked_from, years):
+    """A record over more years than cells, a question inside: their pair is never denied."""
+    year = 365 * 24 * 3_600_000
+    record = made.make_record(
+        1, interval=Interval(begin * year, (begin + years) * year), themes=("Health",)
+    )
+    low, high = max(begin, asked_from), min(begin + years, asked_from + 1)
+    if low > high:
+        return
+    question = Question(interval=Interval(low * year, high * year))
+    known = {key for _, key in pair_keys(record)}
+    for group, keys in pairs_asked(question, {"t": "health"}, frozenset(GROUPS)):
+        assert any(key in known for key in keys), group
+
+
+def test_a_narrow_box_meets_a_wide_one(made):
+    """The same of places: a country's record and a question in one of its cities."""
+    record = made.make_record(1, box=Box(-10_000_000, 36_000_000, 30_000_000, 60_000_000), themes=("Health",))  # fmt: skip
+    question = Question(box=Box(2_200_000, 48_800_000, 2_400_000, 48_900_000))
+    known = {key for _, key in pair_keys(record)}
+    asked = list(pairs_asked(question, {"t": "health"}, frozenset(GROUPS)))
+    assert asked
+    assert all(any(key in known for key in keys) for _, keys in asked)
 
 
 def test_pairs_of_different_records_are_told_apart(made):
