@@ -9,8 +9,9 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import aiohttp
 import msgspec
@@ -51,6 +52,8 @@ POLICIES = [
     Policy((Rule("permission", (Constraint("purpose", "eq", ("planning",)),)),), undecided)
     for undecided in ("ask", "deny")
 ]
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -263,36 +266,33 @@ def _together(items: list[Prepared]) -> bytes:
 
 async def run_bulk(bulks: list[Bulk], calls: int, seconds: float) -> Outcome:
     """Keep `calls` calls under way for some seconds, or until all are sent."""
-    outcome = Outcome(began_s=time.perf_counter())
-    waiting = iter(bulks)
-
-    async def worker() -> None:
-        while time.perf_counter() - outcome.began_s < seconds:
-            bulk = next(waiting, None)
-            if bulk is None:
-                return
-            await bulk.sender.send_bulk(bulk, outcome)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(calls):
-            group.create_task(worker())
-    return outcome
+    return await _keep_under_way(
+        bulks, lambda bulk, outcome: bulk.sender.send_bulk(bulk, outcome), calls, seconds
+    )
 
 
 async def run_closed(prepared: list[Prepared], in_flight: int, seconds: float) -> Outcome:
     """Keep `in_flight` transactions under way for some seconds, or until all are sent."""
+    return await _keep_under_way(
+        prepared, lambda item, outcome: item.sender.send(item, outcome), in_flight, seconds
+    )
+
+
+async def _keep_under_way(
+    items: Iterable[T], send: Callable[[T, Outcome], Awaitable[object]], count: int, seconds: float
+) -> Outcome:
     outcome = Outcome(began_s=time.perf_counter())
-    waiting = iter(prepared)
+    waiting = iter(items)
 
     async def worker() -> None:
         while time.perf_counter() - outcome.began_s < seconds:
             item = next(waiting, None)
             if item is None:
                 return
-            await item.sender.send(item, outcome)
+            await send(item, outcome)
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(in_flight):
+        for _ in range(count):
             group.create_task(worker())
     return outcome
 

@@ -136,8 +136,6 @@ class Spreading:
         self._context = context
         self._height_of = height_of
         self._members = _active_nodes(context.state)
-        self._roots: tuple[PublicKey, ...] = ()
-        self._others: list[PublicKey] = []
 
     def pass_on(
         self,
@@ -154,23 +152,16 @@ class Spreading:
             is_live: whether others may lack it.
         """
         header = certified.block.header
-        others = self._others if self._roots == header.super_nodes else None
         members = self._members
         if any(key[0] == ORGANISATION for key, _ in writes):
             self._members = _active_nodes(self._context.state)
             # Who is suspended by this block has to hear it too.
             members = sorted({*members, *self._members})
-            others = None
-        if others is None:
-            others = [key for key in members if key not in header.super_nodes]
-        # Remembered while neither members nor super nodes change.
-        self._roots = header.super_nodes if members == self._members else ()
-        self._others = others
         if not is_live:
             return
         tree = Tree(
             header.super_nodes,
-            others,
+            [key for key in members if key not in header.super_nodes],
             master=header.master,
             block=certified.certificate.vote.digest,
         )
