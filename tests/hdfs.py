@@ -6,6 +6,7 @@ import os
 import re
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
@@ -80,17 +81,33 @@ def is_whole(cluster: HdfsCluster, figures: dict) -> bool:
         for path in block_files(cluster, number)
         if "finalized" in path.parts and path.suffix != ".meta"
     )
-    blocks = _blocks_of_files(cluster)
-    return all(min(live, replicas[name]) >= REPLICATION for name, live in blocks.items())
+    return all(
+        min(block.live, replicas[block.name]) >= REPLICATION for block in blocks_of_files(cluster)
+    )
 
 
-def _blocks_of_files(cluster: HdfsCluster) -> dict[str, int]:
-    """Return name and live replicas of each block that a file has, as the NameNode's fsck tells them."""
-    query = urlencode({"ugi": SUPERUSER, "path": "/", "files": 1, "blocks": 1})
+class FileBlock(NamedTuple):
+    """A block of a file, as the NameNode tells it; a file has one unless it is longer than a block."""
+
+    path: str
+    name: str
+    bytes: int
+    live: int
+
+
+def blocks_of_files(cluster: HdfsCluster) -> list[FileBlock]:
+    """Return the blocks of all files, those being written too, as the NameNode's fsck tells them."""
+    query = urlencode({"ugi": SUPERUSER, "path": "/", "files": 1, "blocks": 1, "openforwrite": 1})
     with urlopen(f"{cluster.web.url}/fsck?{query}", timeout=30) as answer:
         told = answer.read().decode()
     assert "Status:" in told, told[:500]
-    return {name: int(live) for name, live in re.findall(r"(blk_\d+)_\d+ .*?Live_repl=(\d+)", told)}
+    blocks, path = [], ""
+    for line in told.splitlines():
+        if file := re.match(r"(/.*) \d+ bytes, ", line):
+            path = file[1]
+        if block := re.search(r"(blk_\d+)_\d+ len=(\d+) .*?Live_repl=(\d+)", line):
+            blocks.append(FileBlock(path, block[1], int(block[2]), int(block[3])))
+    return blocks
 
 
 def flip_byte(path: Path, offset: int) -> None:
