@@ -30,7 +30,7 @@ import numpy as np
 from index_corpus import CATALOGUE, real_records, resample
 from index_peers import Scan, Sqlite, nearest_peers
 
-from hansa.bootstrap import open_index_files
+from hansa.bootstrap.opening import open_index_files
 from hansa.index import IndexChange, IndexParameters, InformationIndex, Question
 from hansa.index.clusters import Clusters, cluster_anew
 from hansa.index.features import FEATURES

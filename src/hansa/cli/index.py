@@ -143,7 +143,7 @@ def _try(
     dump: "Dump", count: int, seed: int, asked: Path | None, picture: Path | None
 ) -> dict[str, Any]:
     """Return the report of one trial."""
-    from hansa.bootstrap import open_index_files  # noqa: PLC0415 - see the head
+    from hansa.bootstrap.opening import open_index_files  # noqa: PLC0415 - see the head
     from hansa.cli.trying.drawing import Drawing  # noqa: PLC0415
     from hansa.cli.trying.naive import NaiveScan  # noqa: PLC0415
     from hansa.cli.trying.picture import draw_picture  # noqa: PLC0415

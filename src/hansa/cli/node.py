@@ -38,7 +38,7 @@ def node() -> None:
 def start(acting: Acting, folder: Path, checkpoint: str) -> None:  # noqa: ARG001 - the frame gives it to all
     """Run the node in the foreground until SIGTERM or Ctrl-C."""
     # Heavy, and only this command needs it.
-    from hansa.bootstrap import run_node  # noqa: PLC0415
+    from hansa.bootstrap.running import run_node  # noqa: PLC0415
 
     _ask_for_passphrase(folder)
     raise SystemExit(run_node(folder, checkpoint))

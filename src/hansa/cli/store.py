@@ -313,7 +313,7 @@ def migrate(acting: Acting, folder: Path, url: str) -> None:
 
     Every object is read back from the new place and compared. The old store is left as it is.
     """
-    from hansa.bootstrap import migrate_store  # noqa: PLC0415 - brings the whole node
+    from hansa.bootstrap.opening import migrate_store  # noqa: PLC0415 - brings the whole node
     from hansa.node.config import load_config  # noqa: PLC0415
 
     old = load_config(folder).store.url

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-import hansa.bootstrap
+import hansa.bootstrap.running
 from hansa import rest
 from hansa.cli import node
 from hansa.cli.founding import Place, create_member, found_alliance, read_candidate
@@ -30,7 +30,7 @@ def test_start_runs_the_folder_and_leaves_with_its_code(
     """The command is the node's process."""
     ran: list[Path] = []
     monkeypatch.setattr(
-        hansa.bootstrap, "run_node", lambda folder, checkpoint: ran.append(folder) or 7
+        hansa.bootstrap.running, "run_node", lambda folder, checkpoint: ran.append(folder) or 7
     )
     folder = _node(tmp_path / "m", None)
     assert desk("node", "start", "--dir", folder).exit_code == 7

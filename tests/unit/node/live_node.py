@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "e2e"))
 
 from local_alliance import LocalAlliance, Member, problem
 
-from hansa.bootstrap import build_node
+from hansa.bootstrap.building import build_node
 from hansa.node.api.services import Services
 from hansa.node.daemon import Daemon
 
@@ -53,7 +53,7 @@ async def run_in_process(alliance: LocalAlliance) -> AsyncIterator[LiveNode]:
         async with asyncio.TaskGroup() as group:
             group.create_task(daemon.run())
             try:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     while not (member.folder / "node.json").exists():
                         await asyncio.sleep(0.01)
                 yield LiveNode(alliance, member, daemon, daemon.services)

@@ -5,25 +5,14 @@ from pathlib import Path
 
 import pytest
 from live_node import LocalAlliance
+from new_node import NODE
 
 from hansa.chain.genesis import validate_genesis
 from hansa.codec import encode
-from hansa.crypto.signing import SigningKey
 from hansa.errors import ConflictError, InvalidError
 from hansa.keyfile import certificate_public_key
-from hansa.node.folder import NewNode, install_genesis, prepare_node_folder
+from hansa.node.folder import install_genesis, prepare_node_folder
 from hansa.system import SystemEntropy
-
-NODE = NewNode(
-    organisation="transport",
-    title="Transport",
-    admin_name="Ada",
-    admin_key=SigningKey(b"a" * 32).public,
-    admin_encryption_key=b"e" * 32,
-    directory_key=b"d" * 32,
-    peer="127.0.0.1:0",
-    api="127.0.0.1:0",
-)
 
 
 def test_new_folder(tmp_path: Path) -> None:

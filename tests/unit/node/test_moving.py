@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from live_node import run_in_process
 
-from hansa.bootstrap import migrate_store
+from hansa.bootstrap.opening import migrate_store
 from hansa.errors import ConflictError, InvalidError, MissingError, UnavailableError
 from hansa.node.config import load_config
 from hansa.node.moving import _switched

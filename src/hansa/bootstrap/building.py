@@ -1,47 +1,29 @@
-"""The one place that joins config, stores, ledger, agreement, links and API into a node.
+"""The parts of a node opened one after the other and joined: config, stores, ledger, agreement, links, API."""
 
-    <folder>/  node.toml  genesis.hansa  node.key  directory.key  certificate.pem  lock  node.json
-               ledger/ (blocks, state, votes)  index/  table.mdb  node.mdb  journal/  store/  log/
-
-`node.folder` makes what a new node needs; `run_node` opens a folder and runs until stopped.
-"""
-
-import asyncio
 import contextlib
-import ctypes
-import gc
-import resource
-import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from hansa import limits
-from hansa.chain.blocks import CertifiedBlock, Header
-from hansa.chain.genesis import Genesis, decode_genesis
+from hansa.bootstrap.opening import check_identity, open_ledger, read_genesis
+from hansa.chain.blocks import CertifiedBlock
+from hansa.chain.genesis import decode_genesis
 from hansa.chain.snapshots import parse_checkpoint
 from hansa.chain.state import State
-from hansa.chain.validation import validate_block
 from hansa.consensus.messages import kind_of
 from hansa.consensus.replica import Replica
 from hansa.consensus.schedule import RECENT_BLOCKS
 from hansa.errors import (
     ConflictError,
-    CorruptError,
-    HansaError,
-    InvalidError,
-    MissingError,
     UnavailableError,
 )
-from hansa.index.files import IndexFiles
 from hansa.index.information_index import IndexParameters, InformationIndex
 from hansa.keyfile import (
     load_secret,
     load_signing_key,
 )
-from hansa.ledger.block_ledger import BlockLedger
-from hansa.ledger.durable import sync_folder
 from hansa.ledger.index_files import LocalIndexFiles
 from hansa.ledger.lock import FolderLock
 from hansa.ledger.vote_log import VoteLogFile
@@ -53,7 +35,6 @@ from hansa.node.catalogue import Catalogue
 from hansa.node.config import (
     CERTIFICATE_FILE,
     CONFIG_FILE,
-    GENESIS_FILE,
     KEY_FILE,
     READY_FILE,
     load_config,
@@ -62,14 +43,13 @@ from hansa.node.config import (
     split_address,
 )
 from hansa.node.custody import Custody
-from hansa.node.daemon import Daemon, ReadyRecord
+from hansa.node.daemon import Daemon
 from hansa.node.driver import Driver
 from hansa.node.exchange import Exchange
 from hansa.node.folder import DIRECTORY_KEY_FILE
 from hansa.node.health import HealthCheck
-from hansa.node.joining import take_snapshot
 from hansa.node.keeping import Keeper
-from hansa.node.moving import move_store, owner_line, store_place
+from hansa.node.moving import owner_line, store_place
 from hansa.node.observe import Metrics, close_log, open_log
 from hansa.node.outbox import DurableOutbox
 from hansa.node.parts import blocks_from
@@ -79,107 +59,12 @@ from hansa.node.statuses import Statuses, status_of
 from hansa.node.storework import StoreWork
 from hansa.rest import TransactionStatus
 from hansa.storage.journal import Journal
-from hansa.storage.migrate import MigrateReport
 from hansa.storage.opening import OpenedStore, open_chunks, open_store
-from hansa.storage.progress import Progress
 from hansa.storage.quota import Quota
 from hansa.storage.table import LmdbTable
 from hansa.storage.version_store import VersionStore
 from hansa.system import SystemClock, SystemEntropy, WorkerPool
 from hansa.types import Digest, Height, OrganisationName, PublicKey
-
-_PR_SET_DUMPABLE = 4
-COLLECT_GARBAGE_AFTER = (50_000, 20, 20)
-"""Most of what a node makes is freed by counting; a look at all of it pauses the node."""
-
-
-# --- a running node -----------------------------------------------------------------------------
-
-
-def run_node(folder: Path, checkpoint: str = "") -> int:
-    """Run the node of a folder until it is asked to stop; return the exit code.
-
-    Args:
-        folder: of the node.
-        checkpoint: HEIGHT:DIGEST, instead of the one in node.toml; matters to a node without blocks.
-
-    Raises:
-        HansaError: it cannot start, or a part failed.
-    """
-    if not __debug__:
-        raise InvalidError(
-            "A node does not run under python -O: its safety checks would be off.",
-            remedy="Start it without -O and without PYTHONOPTIMIZE.",
-        )
-    harden()
-    if (folder / CONFIG_FILE).exists() and not (folder / "ledger").exists():
-        asyncio.run(join_by_snapshot(folder, checkpoint))
-    with contextlib.ExitStack() as closing:
-        daemon = build_node(folder, closing)
-        # What is loaded now lives as long as the node: collecting garbage need not look at it.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*COLLECT_GARBAGE_AFTER)
-        daemon.on_listening = _tell_ready
-        asyncio.run(daemon.run())
-    return 0
-
-
-async def join_by_snapshot(folder: Path, checkpoint: str = "") -> None:
-    """Take a snapshot into a node's folder, if it has no ledger yet and a checkpoint is given.
-
-    The ledger is made beside its place and renamed when it is whole: a crash leaves none.
-
-    Raises:
-        InvalidError: the checkpoint is none.
-        UnavailableError: no node gave one in time.
-        HansaError: the folder is not as it must be, or the disk refused.
-    """
-    place, beside = folder / "ledger", folder / "ledger.joining"
-    text = checkpoint or load_config(folder).chain.checkpoint
-    if place.exists() or not text:
-        return
-    wanted = parse_checkpoint(text)
-    with contextlib.ExitStack() as closing:
-        builder = _Builder(folder, closing)
-        network = builder.make_joining_network()
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(network.run())
-            try:
-                state, blocks = await take_snapshot(
-                    network,
-                    builder.genesis,
-                    wanted,
-                    lambda text: builder.log.warning("snapshot-refused", why=text),
-                )
-            finally:
-                running.cancel()
-        shutil.rmtree(beside, ignore_errors=True)
-        ledger = BlockLedger(beside, alliance=builder.alliance)
-        try:
-            ledger.install(blocks, state.items())
-        finally:
-            ledger.close()
-        beside.rename(place)
-        sync_folder(folder)
-        builder.log.info("snapshot-taken", height=state.height, blocks=len(blocks))
-
-
-def _tell_ready(record: ReadyRecord) -> None:
-    """Say on standard error that the node answers: for whoever started it by hand."""
-    sys.stderr.write(
-        f"ready: node of {record.organisation}, listening on port {record.peer_port} for nodes"
-        f" and on port {record.api_port} for its users\n"
-    )
-    sys.stderr.flush()
-
-
-def harden() -> None:
-    """Switch core dumps off: memory holds copies and keys that must not reach a disk."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def build_node(folder: Path, closing: contextlib.ExitStack) -> Daemon:
@@ -192,10 +77,10 @@ def build_node(folder: Path, closing: contextlib.ExitStack) -> Daemon:
     Raises:
         HansaError: the folder, a key, the ledger, the store or a port is not as it must be.
     """
-    return _Builder(folder, closing).build()
+    return Builder(folder, closing).build()
 
 
-class _Builder:
+class Builder:
     """Opens one part after the other, each resting on those before."""
 
     def __init__(self, folder: Path, closing: contextlib.ExitStack) -> None:
@@ -205,7 +90,7 @@ class _Builder:
         closing.enter_context(FolderLock(folder))
         self.log = open_log(folder, self.config.log)
         closing.callback(close_log)
-        self.genesis_bytes = _read_genesis(folder)
+        self.genesis_bytes = read_genesis(folder)
         self.genesis = decode_genesis(self.genesis_bytes)
         self.alliance = self.genesis.digest()
         self.organisation = OrganisationName(self.config.organisation)
@@ -502,96 +387,3 @@ class _Builder:
         result = certified.block.results[place[1]]
         status = "committed" if result.accepted else "refused"
         return status_of(transaction, status, result.code, place[0])
-
-
-def migrate_store(folder: Path, url: str, progress: Progress) -> MigrateReport:
-    """Move a stopped node's store to another place; see `node.moving`.
-
-    Raises:
-        ConflictError: the node is running.
-        HansaError: as `move_store`; the node still uses its old store.
-    """
-    with FolderLock(folder):
-        return move_store(
-            folder, url, clock=SystemClock(), entropy=SystemEntropy(), progress=progress
-        )
-
-
-def open_index_files(folder: Path) -> IndexFiles:
-    """Return a folder of index files on the local disk, made if it is not there."""
-    return LocalIndexFiles(folder)
-
-
-def open_ledger(
-    folder: Path, genesis: Genesis, closing: contextlib.ExitStack
-) -> tuple[BlockLedger, State]:
-    """Open the ledger, replay what a crash left between block and state, return both.
-
-    Raises:
-        CorruptError: blocks and state contradict each other.
-    """
-    ledger = BlockLedger(folder, alliance=genesis.digest())
-    closing.callback(ledger.close)
-    state = State.at_genesis(genesis)
-    if ledger.height():
-        # The founding records are in no block: what blocks wrote lies over them.
-        items = dict(state.items()) | dict(ledger.state_items())
-        state = State.restored(genesis, items.items())
-    parent: Header | None = None
-    last = ledger.block(ledger.height()) if ledger.height() else None
-    if last is not None:
-        parent = last.block.header
-    if state.height != ledger.height() or (parent and state.root != parent.state_root):
-        raise CorruptError(
-            "The stored state is not the state of the last stored block.",
-            remedy="Keep the folder for a diagnosis, and let a fresh one catch up.",
-        )
-
-    def replay(certified: CertifiedBlock) -> Iterable[tuple[bytes, bytes | None]]:
-        nonlocal state, parent
-        execution = validate_block(state, certified.block, parent)
-        state, parent = state.advanced(execution), certified.block.header
-        return execution.writes
-
-    ledger.recover(replay)
-    return ledger, state
-
-
-def check_identity(genesis: Genesis, organisation: str, node_key: PublicKey) -> None:
-    """Check that the genesis and the node's key agree on who this is.
-
-    Raises:
-        InvalidError: the genesis names another key for this organisation.
-    """
-    for founder in genesis.organisations:
-        if founder.name == organisation and founder.node_key != node_key:
-            raise InvalidError(
-                f"The genesis names another node key for {organisation}.",
-                remedy="Use the genesis of this alliance and the folder made for it.",
-            )
-
-
-def _read_genesis(folder: Path) -> bytes:
-    try:
-        return (folder / GENESIS_FILE).read_bytes()
-    except FileNotFoundError as error:
-        raise MissingError(
-            f"{folder} has no {GENESIS_FILE}.",
-            remedy="Give it one: `hansa alliance join --dir MEMBER --genesis genesis.hansa`; the"
-            " founders make that file by `hansa alliance init`.",
-        ) from error
-
-
-def main(folder: str) -> int:
-    """Run a node from a command line: failures become a message and an exit code."""
-    try:
-        return run_node(Path(folder))
-    except HansaError as error:
-        sys.stderr.write(f"Error: {error.message}\n")
-        if error.remedy:
-            sys.stderr.write(f"  {error.remedy}\n")
-        return error.exit_code
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))

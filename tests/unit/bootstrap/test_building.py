@@ -1,40 +1,24 @@
-"""Tests of bootstrap: folders are made whole, and opened only if they are what they must be."""
+"""Tests of bootstrap.building: a folder is opened only if it is what it must be, by one node at a time."""
 
 import contextlib
 import dataclasses
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "node"))
 
-from local_alliance import LocalAlliance
+from live_node import LocalAlliance
+from new_node import NODE
 
-from hansa import bootstrap
-from hansa.bootstrap import (
-    build_node,
-    main,
-    run_node,
-)
+from hansa.bootstrap.building import build_node
+from hansa.bootstrap.running import main
 from hansa.codec import encode
-from hansa.crypto.signing import SigningKey
 from hansa.errors import ConflictError, DeniedError, InvalidError, MissingError
-from hansa.node.folder import NewNode, install_genesis, prepare_node_folder
+from hansa.node.folder import install_genesis, prepare_node_folder
 from hansa.node.server import make_context
 from hansa.system import SystemEntropy
-
-NODE = NewNode(
-    organisation="transport",
-    title="Transport",
-    admin_name="Ada",
-    admin_key=SigningKey(b"a" * 32).public,
-    admin_encryption_key=b"e" * 32,
-    directory_key=b"d" * 32,
-    peer="127.0.0.1:0",
-    api="127.0.0.1:0",
-)
 
 
 def open_once(folder: Path) -> None:
@@ -93,48 +77,3 @@ def test_passphrase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HANSA_PASSPHRASE", "correct horse")
     open_once(folder)
     make_context(folder / "certificate.pem", folder / "node.key", b"correct horse")
-
-
-def test_refuses_without_asserts(tmp_path: Path) -> None:
-    """Under python -O the safety checks would be off: the node does not run."""
-    assert callable(run_node)
-    done = subprocess.run(
-        [sys.executable, "-O", "-m", "hansa.bootstrap", str(tmp_path)],
-        capture_output=True,
-        check=False,
-        env={"PYTHONPATH": str(Path(__file__).parents[2] / "src"), "PATH": "/usr/bin:/bin"},
-    )
-    assert done.returncode == InvalidError.exit_code
-    assert b"python -O" in done.stderr
-
-
-def test_a_failure_is_said_with_its_remedy(monkeypatch, capsys) -> None:
-    """The message, what to do if there is something, and the exit code of its kind."""
-    for remedy, expected in (
-        ("Do this.", "Error: It is gone.\n  Do this.\n"),
-        ("", "Error: It is gone.\n"),
-    ):
-
-        def fail(_folder, remedy=remedy):
-            raise MissingError("It is gone.", remedy=remedy)
-
-        monkeypatch.setattr(bootstrap, "run_node", fail)
-        assert MissingError.exit_code == bootstrap.main("nowhere")
-        assert expected == capsys.readouterr().err
-
-
-def test_a_node_that_answers_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """One line on standard error, for whoever started it by hand."""
-
-    class Listening:
-        async def run(self) -> None:
-            self.on_listening(bootstrap.ReadyRecord(1, "water", 7400, 7401))
-
-    monkeypatch.setattr(bootstrap, "harden", lambda: None)
-    monkeypatch.setattr(bootstrap, "build_node", lambda *_: Listening())
-    assert bootstrap.run_node(tmp_path) == 0
-    told = capsys.readouterr().err
-    assert told.startswith("ready: node of water, listening on port 7400")
-    assert told.count("\n") == 1
