@@ -238,7 +238,7 @@ def test_a_namenode_that_restarts_is_waited_for(
     shell.ok("--profile", energy, "dataset", "get", dataset, "--output", tmp_path / "out")
     assert (tmp_path / "out" / "waiting.csv").read_text() == path.read_text()
     log = city.folder / "members" / "energy" / "node" / "log" / "node.log"
-    waits = [line for line in log.read_text().splitlines() if "store.waits" in line]
+    waits = [line for line in log.read_text().splitlines() if "store-waits" in line]
     assert "cannot be reached" in waits[0]
     assert "answers again" in waits[-1]
     cluster.wait_until_ready()

@@ -246,7 +246,7 @@ class Builder:
 
     def _tell_waiting(self, text: str) -> None:
         """Log what of the store is waited for; while the node starts its operator is told as well."""
-        self.log.warning("store.waits", why=text)
+        self.log.warning("store-waits", why=text)
         if not hasattr(self, "opened"):
             sys.stderr.write(f"{text}\n")
             sys.stderr.flush()
