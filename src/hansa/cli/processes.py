@@ -11,22 +11,12 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from hansa.cli.started import ProcessRecord, collect, find_started, record_of
 from hansa.errors import ConflictError, UnavailableError
 
 PROCESS_FILE = "process.json"
 STOP_S_MAX = 10
 START_LOG = "process.log"
-
-_children: dict[int, subprocess.Popen[bytes]] = {}
-"""Nodes this very process started: polled, so that one that ends leaves no zombie."""
-
-
-class ProcessRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which process was started for a folder."""
-
-    pid: int
-    started: float
-    """The operating system's start time of that pid, seconds: a reused pid has another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +70,7 @@ def _user_of(port: int) -> str:
 
 def find_process(folder: Path) -> psutil.Process | None:
     """Return the running process that was started for a node folder, or None."""
-    record = _read_record(folder)
-    if record is None:
-        return None
-    _poll(record.pid)
-    try:
-        process = psutil.Process(record.pid)
-        if abs(process.create_time() - record.started) > 1:
-            return None
-        return None if process.status() == psutil.STATUS_ZOMBIE else process
-    except psutil.NoSuchProcess:
-        return None
+    return find_started(_read_record(folder))
 
 
 def start_process(folder: Path, environment: dict[str, str]) -> int:
@@ -113,9 +93,7 @@ def start_process(folder: Path, environment: dict[str, str]) -> int:
             start_new_session=True,
             env=environment,
         )
-    _children[child.pid] = child
-    record = ProcessRecord(child.pid, psutil.Process(child.pid).create_time())
-    (folder / PROCESS_FILE).write_bytes(msgspec.json.encode(record))
+    (folder / PROCESS_FILE).write_bytes(msgspec.json.encode(record_of(child)))
     return child.pid
 
 
@@ -142,7 +120,7 @@ def stop_process(folder: Path) -> bool:
     except psutil.TimeoutExpired:
         process.kill()
         process.wait(STOP_S_MAX)
-    _poll(process.pid)
+    collect(process.pid)
     (folder / PROCESS_FILE).unlink(missing_ok=True)
     return True
 
@@ -158,7 +136,7 @@ def kill_process(folder: Path) -> int:
         raise UnavailableError(f"No node runs for {folder.name}.")
     process.send_signal(signal.SIGKILL)
     process.wait(STOP_S_MAX)
-    _poll(process.pid)
+    collect(process.pid)
     return process.pid
 
 
@@ -190,10 +168,3 @@ def _read_record(folder: Path) -> ProcessRecord | None:
         return msgspec.json.decode(data, type=ProcessRecord)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
-
-
-def _poll(pid: int) -> None:
-    """Collect a child of ours that ended."""
-    child = _children.get(pid)
-    if child is not None and child.poll() is not None:
-        del _children[pid]

@@ -50,6 +50,6 @@ def test_last_words(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_start_ends(tmp_path: Path) -> None:
     """A node folder without a config starts a process that ends and says why."""
     pid = processes.start_process(tmp_path, dict(os.environ))
-    processes._children[pid].wait(30)
+    psutil.Process(pid).wait(30)
     assert "node.toml" in processes.last_words(tmp_path)
     assert processes.find_process(tmp_path) is None

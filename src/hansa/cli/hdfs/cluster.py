@@ -29,20 +29,15 @@ from hansa.cli.hdfs.configuration import (
     namenode_command,
     write_configuration,
 )
-from hansa.cli.hdfs.daemons import (
-    DaemonRecord,
-    end_daemons,
-    find_daemon,
-    kill_daemon,
-    start_daemon,
-)
+from hansa.cli.hdfs.daemons import end_daemons, kill_daemon, start_daemon
 from hansa.cli.hdfs.jars import fetch_jars, find_java
 from hansa.cli.hdfs.namenode_web import NameNodeWeb
+from hansa.cli.started import ProcessRecord, find_started
 from hansa.errors import ConflictError, MissingError, UnavailableError
 
 STATE_FILE = "cluster.json"
 READY_S_MAX = 120
-_FORMAT_S_MAX = 120
+_COMMAND_S_MAX = 120
 _POLL_S = 0.1
 _PORT_MIN = 10_240
 
@@ -54,8 +49,8 @@ class ClusterState(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     rpc_port: int
     http_port: int
     replication: int
-    namenode: DaemonRecord | None = None
-    datanodes: list[DaemonRecord | None]
+    namenode: ProcessRecord | None = None
+    datanodes: list[ProcessRecord | None]
 
 
 class ClusterView(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +122,7 @@ class HdfsCluster:
 
     def is_running(self) -> bool:
         """Tell whether the NameNode's process runs."""
-        return self.exists() and find_daemon(self.state().namenode) is not None
+        return self.exists() and find_started(self.state().namenode) is not None
 
     def view(self) -> ClusterView:
         """Return the cluster as it is now."""
@@ -250,7 +245,7 @@ class HdfsCluster:
         found: dict[str, Any] = {}
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if find_daemon(self.state().namenode) is None:
+            if find_started(self.state().namenode) is None:
                 raise UnavailableError("The NameNode ended.", remedy=self._last_words("namenode"))
             with contextlib.suppress(OSError, ValueError):
                 found = self.web.figures()
@@ -272,18 +267,7 @@ class HdfsCluster:
             UnavailableError: it failed.
         """
         command = admin_command(find_java(), fetch_jars(), self.folder, *arguments)
-        done = subprocess.run(  # noqa: S603 - our own command
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            env=_environment(),
-            timeout=_FORMAT_S_MAX,
-            check=False,
-        )
-        if done.returncode:
-            raise UnavailableError("hdfs dfsadmin failed.", remedy=done.stderr[-1000:])
-        return done.stdout
+        return _run(command, "hdfs dfsadmin failed.")
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -317,25 +301,16 @@ class HdfsCluster:
 
     def _format(self, java: str, jars: Path) -> None:
         """Make the NameNode's folder; one whose making was cut short is made anew."""
-        done = subprocess.run(  # noqa: S603 - our own command
-            namenode_command(java, jars, self.folder, "-format", "-nonInteractive", "-force"),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            env=_environment(),
-            timeout=_FORMAT_S_MAX,
-            check=False,
-        )
-        if done.returncode:
-            raise UnavailableError("HDFS cannot be formatted.", remedy=done.stderr[-1000:])
+        words = ("-format", "-nonInteractive", "-force")
+        _run(namenode_command(java, jars, self.folder, *words), "HDFS cannot be formatted.")
 
-    def _start(self, name: str, command: list[str]) -> DaemonRecord:
+    def _start(self, name: str, command: list[str]) -> ProcessRecord:
         output = self.folder / "log" / f"{name}.out"
         return start_daemon(command, output, _environment(), tied=self._tied)
 
     def _start_datanode(self, java: str, jars: Path, number: int) -> None:
         state = self.state()
-        if find_daemon(state.datanodes[number]) is not None:
+        if find_started(state.datanodes[number]) is not None:
             return
         command = datanode_command(java, jars, self.folder, number)
         state.datanodes[number] = self._start(f"datanode-{number}", command)
@@ -357,7 +332,7 @@ class HdfsCluster:
 
     def _process(self, number: int | None) -> Any:
         state = self.state()
-        process = find_daemon(state.namenode if number is None else state.datanodes[number])
+        process = find_started(state.namenode if number is None else state.datanodes[number])
         if process is None:
             raise UnavailableError("That process does not run.")
         return process
@@ -376,6 +351,26 @@ class HdfsCluster:
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _run(command: list[str], failure: str) -> str:
+    """Run one of Hadoop's commands to its end; return what it printed.
+
+    Raises:
+        UnavailableError: it failed; the message is `failure`.
+    """
+    done = subprocess.run(  # noqa: S603 - our own command
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=_environment(),
+        timeout=_COMMAND_S_MAX,
+        check=False,
+    )
+    if done.returncode:
+        raise UnavailableError(failure, remedy=done.stderr[-1000:])
+    return done.stdout
 
 
 def _environment() -> dict[str, str]:

@@ -11,8 +11,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
 import psutil
+
+from hansa.cli.started import ProcessRecord, collect, find_started, record_of
 
 END_S_MAX = 10
 _TIE = """
@@ -22,21 +23,11 @@ if os.getppid() != int(sys.argv[1]):
     sys.exit(1)  # who started us ended before we were tied
 os.execv(sys.argv[2], sys.argv[2:])
 """
-_children: dict[int, subprocess.Popen[bytes]] = {}
-"""What this very process started: collected when it has ended."""
-
-
-class DaemonRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A process that was started."""
-
-    pid: int
-    started: float
-    """The operating system's start time of that pid, seconds: a pid used anew has another."""
 
 
 def start_daemon(
     command: list[str], output: Path, environment: dict[str, str], *, tied: bool
-) -> DaemonRecord:
+) -> ProcessRecord:
     """Start a process of its own session; return its record.
 
     Args:
@@ -57,27 +48,12 @@ def start_daemon(
             env=environment,
             cwd=output.parent,
         )
-    _children[child.pid] = child
-    return DaemonRecord(child.pid, psutil.Process(child.pid).create_time())
+    return record_of(child)
 
 
-def find_daemon(record: DaemonRecord | None) -> psutil.Process | None:
-    """Return the process of a record while it runs, else None."""
-    if record is None:
-        return None
-    _collect(record.pid)
-    try:
-        process = psutil.Process(record.pid)
-        if abs(process.create_time() - record.started) > 1:
-            return None
-        return None if process.status() == psutil.STATUS_ZOMBIE else process
-    except psutil.NoSuchProcess:
-        return None
-
-
-def end_daemons(records: Iterable[DaemonRecord | None]) -> None:
+def end_daemons(records: Iterable[ProcessRecord | None]) -> None:
     """Ask processes to end, all at once; kill those that take longer than END_S_MAX."""
-    running = [process for process in map(find_daemon, records) if process is not None]
+    running = [process for process in map(find_started, records) if process is not None]
     for process in running:
         _signal(process, kill=False)
     _, left = psutil.wait_procs(running, END_S_MAX)
@@ -85,16 +61,16 @@ def end_daemons(records: Iterable[DaemonRecord | None]) -> None:
         _signal(process, kill=True)
     psutil.wait_procs(left, END_S_MAX)
     for process in running:
-        _collect(process.pid)
+        collect(process.pid)
 
 
-def kill_daemon(record: DaemonRecord | None) -> None:
+def kill_daemon(record: ProcessRecord | None) -> None:
     """End a process by SIGKILL, as a power cut would."""
-    process = find_daemon(record)
+    process = find_started(record)
     if process is not None:
         _signal(process, kill=True)
         psutil.wait_procs([process], END_S_MAX)
-        _collect(process.pid)
+        collect(process.pid)
 
 
 def _signal(process: psutil.Process, *, kill: bool) -> None:
@@ -102,10 +78,3 @@ def _signal(process: psutil.Process, *, kill: bool) -> None:
         process.kill() if kill else process.terminate()
     except psutil.NoSuchProcess:
         return  # it ended by itself, which is what was wanted
-
-
-def _collect(pid: int) -> None:
-    """Collect a child of ours that ended."""
-    child = _children.get(pid)
-    if child is not None and child.poll() is not None:
-        del _children[pid]

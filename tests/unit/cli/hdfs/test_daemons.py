@@ -10,13 +10,8 @@ import psutil
 import pytest
 
 from hansa.cli.hdfs import daemons
-from hansa.cli.hdfs.daemons import (
-    DaemonRecord,
-    end_daemons,
-    find_daemon,
-    kill_daemon,
-    start_daemon,
-)
+from hansa.cli.hdfs.daemons import end_daemons, kill_daemon, start_daemon
+from hansa.cli.started import ProcessRecord, find_started
 
 SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
 STUBBORN = [
@@ -27,33 +22,21 @@ STUBBORN = [
 ]
 
 
-def _start(tmp_path: Path, command: list[str], *, tied: bool = False) -> DaemonRecord:
+def _start(tmp_path: Path, command: list[str], *, tied: bool = False) -> ProcessRecord:
     return start_daemon(command, tmp_path / "out", dict(os.environ), tied=tied)
-
-
-def test_found_by_pid_and_start_time(tmp_path: Path) -> None:
-    """A record finds its process, and never one that was given the same pid later."""
-    record = _start(tmp_path, SLEEP)
-    found = find_daemon(record)
-    assert found is not None
-    assert found.pid == record.pid
-    assert find_daemon(DaemonRecord(record.pid, record.started - 5)) is None
-    assert find_daemon(None) is None
-    end_daemons([record, None])
-    assert find_daemon(record) is None
 
 
 def test_what_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that ignores the request ends all the same, and soon."""
     monkeypatch.setattr(daemons, "END_S_MAX", 0.05)
     record = _start(tmp_path, STUBBORN)
-    process = find_daemon(record)
+    process = find_started(record)
     while (tmp_path / "out").read_bytes() != b"on\n":
         assert process.is_running()
     end_daemons([record])
     monkeypatch.setattr(daemons, "END_S_MAX", 10)
     kill_daemon(record)
-    assert find_daemon(record) is None
+    assert find_started(record) is None
 
 
 def test_killed_at_once(tmp_path: Path) -> None:
@@ -61,7 +44,7 @@ def test_killed_at_once(tmp_path: Path) -> None:
     record = _start(tmp_path, SLEEP)
     kill_daemon(record)
     kill_daemon(record)
-    assert find_daemon(record) is None
+    assert find_started(record) is None
 
 
 @pytest.mark.slow
