@@ -64,6 +64,8 @@ class IndexStats:
     """The index in figures."""
 
     height: Height
+    digest: Digest
+    """Of the same state as all the rest."""
     datasets: int
     registered: int
     clusters: tuple[ClusterView, ...]
@@ -252,10 +254,7 @@ class InformationIndex:
         """
         if self._is_damaged:
             raise _damaged()
-        state = state or self._state
-        head = encode((state.clusters.bandwidth_squared, state.registered, state.view.rows))
-        centres = state.clusters.centres.astype("<i4").tobytes()
-        return digest(INDEX_TAG, head, centres, rowsum.to_bytes(state.rows_sum))
+        return _digest_of(state or self._state)
 
     def stats(self) -> IndexStats:
         """Return figures about the index."""
@@ -277,6 +276,7 @@ class InformationIndex:
         order = sorted(np.flatnonzero(counts), key=lambda number: (-counts[number], number))
         return IndexStats(
             height=view.height,
+            digest=_digest_of(state),
             datasets=view.rows,
             registered=state.registered,
             clusters=tuple(
@@ -441,6 +441,12 @@ def _state_of(base: DataIndex) -> _State:
     """Return the state in which everything is on disk."""
     view = View(base.height, base, Additions(), 0, 0, Dead(), 0)
     return _State(view, base.clusters, base.registered, rowsum.from_bytes(base.rows_sum))
+
+
+def _digest_of(state: _State) -> Digest:
+    head = encode((state.clusters.bandwidth_squared, state.registered, state.view.rows))
+    centres = state.clusters.centres.astype("<i4").tobytes()
+    return digest(INDEX_TAG, head, centres, rowsum.to_bytes(state.rows_sum))
 
 
 def _at_height(state: _State, height: Height) -> _State:

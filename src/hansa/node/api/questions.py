@@ -146,7 +146,7 @@ async def index_stats(services: Given) -> IndexStats:
         stats = services.index.stats()
         return IndexStats(
             height=stats.height,
-            digest=services.index.digest().hex(),
+            digest=stats.digest.hex(),
             datasets=stats.datasets,
             clusters=len(stats.clusters),
             bandwidth=math.isqrt(stats.bandwidth_squared),
