@@ -10,6 +10,7 @@ MIB = 1024 * KIB
 # --- organisations, people, super nodes ---------------------------------------------------------
 ORGANISATIONS_MAX = 10_000
 SUPER_NODES_MAX = 31
+VOTE_WEIGHT_MAX = 1_000
 NAME_CHARACTERS_MAX = 32
 TITLE_CHARACTERS_MAX = 300
 USER_NAME_CHARACTERS_MAX = 100

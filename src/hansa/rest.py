@@ -15,6 +15,7 @@ is proved by a self-signed JSON Web Token (RFC 7519, EdDSA).
     GET  /v1/organisations                              → list[OrganisationView]
     GET  /v1/users?organisation=                        → list[UserView]
     GET  /v1/super-nodes                                → SuperNodesView
+    GET  /v1/super-nodes/preflight?vote=A,B|suspend=A  → PreflightView
     POST /v1/transactions                               Submission (octets) → 202 TransactionStatus
     POST /v1/transactions/bulk                          Submissions (octets) → 202 TransactionStatuses
     GET  /v1/transactions/{id}?wait_ms=                 → TransactionStatus (long poll until settled)
@@ -190,35 +191,6 @@ class UserView(_Json, frozen=True):
     roles: list[str]
     status: str
     """active or revoked."""
-
-
-class CandidateView(_Json, frozen=True):
-    """An organisation as a candidate for super node."""
-
-    organisation: str
-    votes: int
-    voters: list[str]
-    is_super_node: bool
-    is_next: bool
-    """Would be elected if the epoch ended now."""
-    owed: int = 0
-    """Blocks of this epoch that super nodes owed a vote and an acknowledgement for."""
-    acknowledged: int = 0
-    voted: int = 0
-    sits_out: bool = False
-    """Missed more than half of either: not elected for the next epoch."""
-
-
-class SuperNodesView(_Json, frozen=True):
-    """The present set and the tally."""
-
-    epoch: int
-    epoch_ends_at: int
-    """Last height of the epoch."""
-    seats: int
-    faults: int
-    quorum: int
-    candidates: list[CandidateView]
 
 
 # --- transactions and blocks --------------------------------------------------------------------

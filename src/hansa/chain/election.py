@@ -1,10 +1,11 @@
 """The election: approval votes of organisations, tallied at the end of each epoch (seed 3.3, DPoS).
 
-Upon the last block of an epoch: the r candidates with most approvals decide from the next height.
-One organisation has one vote for each candidate it names, whatever it owns. Of equals, one in the
-present set stays (no change without a reason), then the smaller SHA-256 of the node key decides.
-With fewer than r candidates that anyone approves, the old set stays. A node expelled on evidence
-(`evidence`) cannot be elected until its organisation is readmitted.
+Upon the last block of an epoch: the r candidates with most votes decide from the next height.
+An organisation has one vote for each candidate it names, of the weight that the genesis gives it: 1,
+unless stated, and never more than the cap. Who sits keeps the seat unless a challenger leads by `lead`
+votes (no change without a reason; with a lead of 1, of equals the sitting one stays); then the smaller
+SHA-256 of the node key decides. With fewer than r candidates that anyone approves, the old set stays. A
+node expelled on evidence (`evidence`) cannot be elected until its organisation is readmitted.
 
 No organisation has more than one node, so none can hold more than f of r ≥ 4 seats. With r = 1 there
 is nothing to divide. Who missed too many votes or erasures sits out the next epoch (`standing`), unless
@@ -27,6 +28,7 @@ class Standing:
     organisation: OrganisationName
     node_key: PublicKey
     votes: int
+    """Sum of the weights of those who approve of it."""
     voters: tuple[OrganisationName, ...]
     """Active organisations that approve of it, sorted."""
     is_super_node: bool
@@ -41,11 +43,16 @@ class Standing:
 def tally(state: Reads) -> tuple[Standing, ...]:
     """Return all organisations as they stand, the first first."""
     members = {item.name: item for item in state.organisations()}
+    rules = state.genesis.election_rules
+    weights = rules.counted()
     approvals: dict[str, list[OrganisationName]] = {name: [] for name in members}
+    votes: dict[str, int] = dict.fromkeys(members, 0)
     for vote in state.votes():
         if members[vote.organisation].status == "active":
+            weight = weights.get(vote.organisation, 1)
             for name in vote.candidates:
                 approvals[name].append(vote.organisation)
+                votes[name] += weight
     present = set(state.election.super_nodes)
     absent = sitting_out(state)
 
@@ -53,9 +60,11 @@ def tally(state: Reads) -> tuple[Standing, ...]:
         return _is_electable(item) and item.node_key not in absent
 
     def support(item: OrganisationRecord) -> tuple[int, bool, bytes]:
+        # Before a sitting one come only those who lead it: as many votes more as the genesis demands.
+        sits = item.node_key in present
         return (
-            -len(approvals[item.name]),
-            item.node_key not in present,
+            -(votes[item.name] + (rules.lead - 1 if sits else 0)),
+            not sits,
             hashlib.sha256(item.node_key).digest(),
         )
 
@@ -67,7 +76,7 @@ def tally(state: Reads) -> tuple[Standing, ...]:
         Standing(
             organisation=item.name,
             node_key=item.node_key,
-            votes=len(approvals[item.name]),
+            votes=votes[item.name],
             voters=tuple(approvals[item.name]),
             is_super_node=item.node_key in present,
             is_electable=is_electable(item),

@@ -4,6 +4,7 @@ import re
 from typing import Literal
 
 import msgspec
+from typing_extensions import override
 
 from hansa import limits
 from hansa.chain.transactions import Candidate
@@ -54,10 +55,37 @@ SMALL = Parameters(
 """For one machine: short epochs, short timeouts."""
 
 
-class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Block 0."""
+class VoteWeight(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """How much one founding organisation's vote for super nodes weighs."""
 
-    format: Literal[1]
+    organisation: OrganisationName
+    weight: int
+    """1 to VOTE_WEIGHT_MAX; counted up to the cap."""
+
+
+class ElectionRules(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """How votes for super nodes count, and when a seat changes hands. Ballots on members know no weights."""
+
+    weights: tuple[VoteWeight, ...] = ()
+    """Sorted by organisation; whoever is not named, or is admitted later, weighs 1."""
+    weight_cap: int = 1
+    """No vote weighs more than this, whatever `weights` says: 1 is one organisation, one vote."""
+    lead: int = 1
+    """By how many votes a challenger must lead a sitting super node to take its seat."""
+
+    def counted(self) -> dict[OrganisationName, int]:
+        """Return what the votes of those named weigh, from 1 to the cap; all others weigh 1."""
+        return {item.organisation: min(item.weight, self.weight_cap) for item in self.weights}
+
+
+PLAIN = ElectionRules()
+"""One organisation, one vote; of equals, who sits stays."""
+
+
+class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Block 0 of format 1: elections by plain rules."""
+
+    format: Literal[1, 2]
     name: str
     """Name of the alliance, for people."""
     time_ms: Millis
@@ -67,9 +95,25 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     super_nodes: tuple[OrganisationName, ...]
     """The founding set, sorted; elections replace it at the end of each epoch."""
 
+    @property
+    def election_rules(self) -> ElectionRules:
+        """How votes for super nodes count."""
+        return PLAIN
+
     def digest(self) -> Digest:
         """Return the alliance id, 32 bytes."""
         return digest(GENESIS_TAG, encode(self))
+
+
+class RuledGenesis(Genesis, frozen=True):
+    """Block 0 of format 2, which states its rules of election; with plain rules it is format 1."""
+
+    election: ElectionRules
+
+    @property
+    @override
+    def election_rules(self) -> ElectionRules:
+        return self.election
 
 
 def validate_candidate(candidate: Candidate) -> None:
@@ -153,14 +197,46 @@ def validate_genesis(genesis: Genesis) -> None:
         raise InvalidError(
             f"{genesis.parameters.super_nodes} founding super nodes are needed, not {len(chosen)}."
         )
+    if genesis.format != (2 if isinstance(genesis, RuledGenesis) else 1):
+        raise InvalidError(f"A genesis of this form is not of format {genesis.format}.")
+    if isinstance(genesis, RuledGenesis):
+        _validate_rules(genesis.election, names)
+
+
+def _validate_rules(rules: ElectionRules, founders: list[OrganisationName]) -> None:
+    if rules == PLAIN:
+        raise InvalidError("A genesis with plain rules of election is of format 1.")
+    for what, value in (("weight cap", rules.weight_cap), ("lead", rules.lead)):
+        if not 1 <= value <= limits.VOTE_WEIGHT_MAX:
+            raise InvalidError(f"The {what} must be from 1 to {limits.VOTE_WEIGHT_MAX}.")
+    named = [item.organisation for item in rules.weights]
+    if named != sorted(set(named)) or not set(named) <= set(founders):
+        raise InvalidError("Weights must be of founding organisations, sorted, each once.")
+    if any(not 1 <= item.weight <= limits.VOTE_WEIGHT_MAX for item in rules.weights):
+        raise InvalidError(f"A vote's weight must be from 1 to {limits.VOTE_WEIGHT_MAX}.")
+    if named and rules.weight_cap == 1:
+        raise InvalidError(
+            "Under a cap of 1 the weights have no effect.",
+            remedy="Raise the cap, or leave both out.",
+        )
+    counted = rules.counted()
+    weights = [counted.get(name, 1) for name in founders]
+    # Approval voting lets whoever has the majority choose every seat.
+    if len(founders) > 1 and 2 * max(weights) >= sum(weights):
+        raise InvalidError(
+            "One organisation's vote would weigh as much as all others' together.",
+            remedy="Lower the weight cap.",
+        )
 
 
 def decode_genesis(data: bytes) -> Genesis:
-    """Decode and check a genesis file.
+    """Decode and check a genesis file, of either format.
 
     Raises:
         InvalidError: malformed or inconsistent.
     """
-    genesis = decode(Genesis, data, bytes_max=64 * limits.MIB)
+    # The first byte is the array's length, the second the format; the strict decoding checks both.
+    kind = RuledGenesis if data[1:2] == b"\x02" else Genesis
+    genesis = decode(kind, data, bytes_max=64 * limits.MIB)
     validate_genesis(genesis)
     return genesis

@@ -243,7 +243,8 @@ def _ballot(
 def _costs_quorum(acting: Acting, target: OrganisationRecord) -> bool:
     """Tell whether too few of the present super nodes would be left to decide anything.
 
-    A suspended member's node votes no longer, but its seat counts until the epoch's end.
+    A suspended member's node votes no longer, but its seat counts until the epoch's end. A node that
+    was proved to lie may vote or not: nothing may come to depend on it.
     """
     seats = acting.draft.election.super_nodes
     if target.node_key not in seats:
@@ -251,7 +252,12 @@ def _costs_quorum(acting: Acting, target: OrganisationRecord) -> bool:
     voting = 0
     for key in seats:
         member = acting.draft.organisation_by_node_key(key)
-        voting += member is not None and member.status == "active" and key != target.node_key
+        voting += (
+            member is not None
+            and member.status == "active"
+            and not member.expelled_height
+            and key != target.node_key
+        )
     return voting < quorum_of(len(seats))
 
 

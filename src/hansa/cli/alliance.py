@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from hansa import rest
-from hansa.chain.genesis import FULL
+from hansa.chain.genesis import FULL, ElectionRules, VoteWeight
 from hansa.cli.acting import Acting, acting, warn_of_bare_keys
 from hansa.cli.founding import Place, complete_member, create_member, found_alliance, read_candidate
 from hansa.cli.show import print_fields, print_table
@@ -14,6 +14,7 @@ from hansa.client.profile import list_profiles, passphrase_from_environment, pro
 from hansa.codec import encode
 from hansa.errors import ConflictError
 from hansa.system import SystemClock, SystemEntropy
+from hansa.types import OrganisationName
 
 
 @click.group()
@@ -44,6 +45,23 @@ Example:
     help="Blocks of an epoch, a multiple of the super nodes; votes count at its end.",
 )
 @click.option(
+    "--lead",
+    type=int,
+    default=1,
+    show_default=True,
+    help="By how many votes a challenger must lead a sitting super node to take its seat.",
+)
+@click.option(
+    "--weight",
+    "weights",
+    multiple=True,
+    metavar="NAME=N",
+    help="A founder's vote for super nodes counts N times, up to --weight-cap; else once.",
+)
+@click.option(
+    "--weight-cap", type=int, default=1, show_default=True, help="No vote counts more than this."
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -58,6 +76,9 @@ def init(
     name: str,
     super_nodes: int,
     epoch_blocks: int,
+    lead: int,
+    weights: tuple[str, ...],
+    weight_cap: int,
     output: Path,
 ) -> None:
     """Make the genesis from the founders' candidate files (from `alliance join`)."""
@@ -65,7 +86,11 @@ def init(
         raise ConflictError(f"{output} exists.", remedy="Name another file with --output.")
     parameters = msgspec.structs.replace(FULL, super_nodes=super_nodes, epoch_blocks=epoch_blocks)
     genesis = found_alliance(
-        name, [read_candidate(path) for path in candidates], parameters, clock=SystemClock()
+        name,
+        [read_candidate(path) for path in candidates],
+        parameters,
+        clock=SystemClock(),
+        rules=ElectionRules(_weights(weights), weight_cap, lead),
     )
     output.write_bytes(encode(genesis))
     told = {
@@ -81,6 +106,17 @@ def init(
         click.echo(
             "Give every founder a copy; each runs `hansa alliance join --dir D --genesis …`."
         )
+
+
+def _weights(given: tuple[str, ...]) -> tuple[VoteWeight, ...]:
+    """Return NAME=N options, sorted by name; whether they make sense is the genesis' to say."""
+    found = []
+    for text in given:
+        name, _, number = text.partition("=")
+        if not number.isdecimal():
+            raise click.UsageError(f"--weight takes NAME=N, not {text!r}.")
+        found.append(VoteWeight(OrganisationName(name), int(number)))
+    return tuple(sorted(found, key=lambda item: item.organisation))
 
 
 @alliance.command(

@@ -16,8 +16,11 @@ from pathlib import Path
 
 from hansa.chain.genesis import (
     NAME_PATTERN,
+    PLAIN,
+    ElectionRules,
     Genesis,
     Parameters,
+    RuledGenesis,
     decode_genesis,
     validate_candidate,
     validate_genesis,
@@ -164,8 +167,11 @@ def found_alliance(
     parameters: Parameters,
     *,
     clock: Clock,
+    rules: ElectionRules = PLAIN,
 ) -> Genesis:
     """Return the genesis; the first r organisations by name are the founding super nodes.
+
+    With plain rules of election it is of format 1, else of format 2.
 
     Raises:
         InvalidError: too few organisations, or anything else that cannot be right.
@@ -182,13 +188,12 @@ def found_alliance(
             f"{len(ordered)} organisations cannot fill {r} seats of super nodes.",
             remedy="Add organisations, or choose fewer super nodes: 1, 4, 7, …",
         )
-    genesis = Genesis(
-        format=1,
-        name=name,
-        time_ms=Millis(clock.now_ms()),
-        parameters=parameters,
-        organisations=tuple(ordered),
-        super_nodes=tuple(candidate.name for candidate in ordered[:r]),
+    chosen = tuple(candidate.name for candidate in ordered[:r])
+    now = Millis(clock.now_ms())
+    genesis = (
+        Genesis(1, name, now, parameters, tuple(ordered), chosen)
+        if rules == PLAIN
+        else RuledGenesis(2, name, now, parameters, tuple(ordered), chosen, rules)
     )
     validate_genesis(genesis)
     return genesis

@@ -7,6 +7,7 @@ import click
 from hansa import rest
 from hansa.cli.acting import Acting, acting
 from hansa.cli.founding import read_candidate
+from hansa.cli.preflight import anyway_option, check_quorum
 from hansa.cli.show import print_table
 from hansa.cli.waiting import print_settled, wait_option
 
@@ -71,12 +72,16 @@ def admit(acting: Acting, candidate: Path, wait: bool) -> None:
 )
 @click.argument("name")
 @click.option("--reason", required=True, help="Public reason; it stays on the chain.")
+@anyway_option
 @wait_option
 @acting
-def suspend(acting: Acting, name: str, reason: str, wait: bool) -> None:
+def suspend(acting: Acting, name: str, reason: str, anyway: bool, wait: bool) -> None:
     """Cast the own organisation's ballot for suspending a member.
 
-    It is suspended once more than half of the other active organisations have voted for it.
+    It is suspended once more than half of the other active organisations have voted for it. Refused
+    where too few super nodes would be left, or are up as seen from the own node.
     """
+    if not anyway:
+        check_quorum(acting, suspend=name)
     status = acting.run(lambda client: client.suspend(name, reason, wait=wait))
     print_settled(acting, status, organisation=name)

@@ -166,6 +166,17 @@ def test_expulsion(alliance, kit) -> None:
     assert liar not in alliance.state.super_nodes()
 
 
+def test_no_quorum_rests_on_a_liar(alliance, kit) -> None:
+    """With an expelled node in the set no other is suspended; the liar itself may be, and then too."""
+    assert "" == alliance.act("transport", submit(double_vote(alliance, kit)))
+    other = SuspendOrganisation("environment", "reason")
+    assert "costs-quorum" == alliance.act("health", other)
+    for name in kit.NAMES[1:4]:
+        assert "" == alliance.act(name, SuspendOrganisation("energy", "it lied"))
+    assert "suspended" == alliance.state.organisation("energy").status
+    assert "costs-quorum" == alliance.act("health", other)
+
+
 def test_what_does_not_expel(alliance, kit) -> None:
     """A pair that proves nothing, or that speaks of no member."""
     honest = DoubleVote(vote(alliance, kit, ONE), vote(alliance, kit, OTHER, round=1))

@@ -3,7 +3,18 @@
 import msgspec
 import pytest
 
-from hansa.chain.genesis import FULL, SMALL, decode_genesis, validate_genesis, validate_parameters
+from hansa.chain.genesis import (
+    FULL,
+    PLAIN,
+    SMALL,
+    ElectionRules,
+    Genesis,
+    RuledGenesis,
+    VoteWeight,
+    decode_genesis,
+    validate_genesis,
+    validate_parameters,
+)
 from hansa.codec import encode
 from hansa.errors import InvalidError
 
@@ -97,3 +108,61 @@ def test_malformed_candidates(alliance, change: dict) -> None:
     )
     with pytest.raises(InvalidError):
         validate_genesis(genesis)
+
+
+WEIGHED = ElectionRules((VoteWeight("energy", 3), VoteWeight("safety", 9)), weight_cap=2, lead=3)
+
+
+def ruled(genesis: Genesis, rules: ElectionRules) -> RuledGenesis:
+    """Return a genesis of format 2."""
+    fields = {name: getattr(genesis, name) for name in genesis.__struct_fields__}
+    return RuledGenesis(**{**fields, "format": 2, "election": rules})
+
+
+def test_rules_of_election(alliance, golden) -> None:
+    """Format 2 states them and has its own golden digest; format 1 is read as ever, by plain rules."""
+    genesis = ruled(alliance.genesis, WEIGHED)
+    assert golden["genesis with rules"] == genesis.digest().hex()
+    assert genesis == decode_genesis(encode(genesis))
+    assert (WEIGHED, {"energy": 2, "safety": 2}) == (
+        genesis.election_rules,
+        genesis.election_rules.counted(),
+    )
+    old = decode_genesis(encode(alliance.genesis))
+    assert (Genesis, PLAIN) == (type(old), old.election_rules)
+    for data in (encode(genesis)[:-1], encode(genesis).replace(b"\x97\x02", b"\x97\x01", 1)):
+        with pytest.raises(InvalidError):
+            decode_genesis(data)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"weight_cap": 0},
+        {"weight_cap": 1_001},
+        {"weight_cap": 1},
+        {"lead": 0},
+        {"lead": 1_001},
+        {"weights": (VoteWeight("energy", 0),)},
+        {"weights": (VoteWeight("energy", 1_001),)},
+        {"weights": (VoteWeight("water", 2),)},
+        {"weights": WEIGHED.weights[::-1]},
+        {"weights": (WEIGHED.weights[0],) * 2},
+        {"weights": (VoteWeight("energy", 5),), "weight_cap": 5},
+    ],
+)
+def test_rules_that_make_no_sense(alliance, change: dict) -> None:
+    """Out of range, unsorted, of nobody, without effect, or one organisation as heavy as the rest."""
+    validate_genesis(ruled(alliance.genesis, WEIGHED))
+    with pytest.raises(InvalidError):
+        validate_genesis(ruled(alliance.genesis, msgspec.structs.replace(WEIGHED, **change)))
+
+
+def test_a_format_says_what_it_is(alliance) -> None:
+    """Plain rules have one form, format 1, so that one alliance has one id."""
+    with pytest.raises(InvalidError):
+        validate_genesis(ruled(alliance.genesis, PLAIN))
+    with pytest.raises(InvalidError):
+        validate_genesis(msgspec.structs.replace(alliance.genesis, format=2))
+    with pytest.raises(InvalidError):
+        validate_genesis(msgspec.structs.replace(ruled(alliance.genesis, WEIGHED), format=1))

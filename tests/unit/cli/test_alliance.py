@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hansa import rest
+from hansa.chain.genesis import decode_genesis
 from hansa.client.profile import list_profiles
 from tests.unit.cli.conftest import Desk
 
@@ -114,3 +115,21 @@ def test_status(desk: Desk) -> None:
     for word in ("City", "safety (round 0)", "health, safety", "no"):
         assert word in text
     assert desk.json("alliance", "status")["height"] == 9
+
+
+def test_rules_of_election(desk: Desk, tmp_path: Path) -> None:
+    """Weights, their cap and the lead stand in the genesis; what makes no sense is refused."""
+    founders = [_join(desk, tmp_path / name, name) for name in ("parks", "roads", "water")]
+    output = tmp_path / "g"
+    words = ("alliance", "init", "--name", "City", "--super-nodes", "1", "-o", output, *founders)
+    assert desk(*words, "--weight", "water").exit_code == 2
+    refused = desk(*words, "--weight", "water=3")
+    assert refused.exit_code == 3
+    assert "have no effect" in refused.stderr
+    assert desk(*words, "--weight", "water=3", "--weight-cap", "3").exit_code == 3
+    assert not output.exists()
+    desk.json(
+        *words, "--weight", "water=3", "--weight", "roads=2", "--weight-cap", "2", "--lead", "2"
+    )
+    rules = decode_genesis(output.read_bytes()).election_rules
+    assert ({"roads": 2, "water": 2}, 2) == (rules.counted(), rules.lead)

@@ -9,6 +9,7 @@ import hansa
 from hansa.chain.blocks import faults_of, quorum_of
 from hansa.codec import encode
 from hansa.errors import MissingError
+from hansa.node import preflight
 from hansa.node.api import views
 from hansa.node.api.services import Given
 from hansa.node.standstill import explain
@@ -19,9 +20,9 @@ from hansa.rest import (
     ProgressView,
     SealingKeys,
     SealingKeyView,
-    SuperNodesView,
     UserView,
 )
+from hansa.rest_election import PreflightView, SuperNodesView
 from hansa.types import Height, OrganisationName, PublicKey
 
 
@@ -147,7 +148,38 @@ def super_nodes(services: Given) -> SuperNodesView:
         faults=faults_of(seats),
         quorum=quorum_of(seats),
         candidates=views.candidate_views(state),
+        lead=services.genesis.election_rules.lead,
     )
 
 
-HANDLERS = [status, progress, sealing_keys, organisations, users, super_nodes]
+@get("/super-nodes/preflight", sync_to_thread=False)
+def super_nodes_preflight(
+    services: Given, vote: FromQuery[str] = "", suspend: FromQuery[str] = ""
+) -> PreflightView:
+    """Tell what the own organisation's vote, or the suspension of a member, would do to the quorum.
+
+    A vote is names with commas between; without either, it is looked at as withdrawn.
+    """
+    state = services.state()
+    reached = services.peers.connected() | {services.key.public}
+    if suspend:
+        found = preflight.suspending(state, OrganisationName(suspend), reached)
+    else:
+        names = tuple(OrganisationName(name) for name in vote.split(",") if name)
+        found = preflight.voting(state, services.organisation, names, reached)
+    names_of = views.names_by_node_key(state)
+    return PreflightView(
+        would_decide=sorted(names_of[key] for key in found.deciding),
+        objections=list(found.objections),
+    )
+
+
+HANDLERS = [
+    status,
+    progress,
+    sealing_keys,
+    organisations,
+    users,
+    super_nodes,
+    super_nodes_preflight,
+]

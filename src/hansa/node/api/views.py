@@ -13,7 +13,6 @@ from hansa.node.api.services import Services
 from hansa.rest import (
     BlockDetail,
     BlockSummary,
-    CandidateView,
     DatasetView,
     ErasureView,
     FindingView,
@@ -23,6 +22,7 @@ from hansa.rest import (
     UserView,
     VersionView,
 )
+from hansa.rest_election import CandidateView
 from hansa.types import Digest, Height, Millis, PublicKey
 
 MICRO = 1_000_000
@@ -92,7 +92,7 @@ def organisation_views(state: State) -> list[OrganisationView]:
 
 def candidate_views(state: State) -> list[CandidateView]:
     """Return the tally of votes for people, the first first."""
-    owed = state.standing
+    owed, weights = state.standing, state.genesis.election_rules.counted()
     done = {entry.node_key: entry for entry in owed.entries}
     return [
         CandidateView(
@@ -105,6 +105,7 @@ def candidate_views(state: State) -> list[CandidateView]:
             acknowledged=done[standing.node_key].acknowledged if standing.node_key in done else 0,
             voted=done[standing.node_key].voted if standing.node_key in done else 0,
             sits_out=standing.sits_out,
+            weight=weights.get(standing.organisation, 1),
         )
         for standing in tally(state)
     ]

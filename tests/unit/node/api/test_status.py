@@ -6,9 +6,9 @@ from hansa.rest import (
     OrganisationView,
     ProgressView,
     SealingKeys,
-    SuperNodesView,
     UserView,
 )
+from hansa.rest_election import PreflightView, SuperNodesView
 
 
 async def test_status(live) -> None:
@@ -43,6 +43,19 @@ async def test_super_nodes(live) -> None:
     await live.submit(VoteSuperNodes((live.member.name,)))
     after = await live.get("/v1/super-nodes", SuperNodesView)
     assert [live.member.name] == after.candidates[0].voters
+
+
+async def test_preflight(live) -> None:
+    """A vote is looked at without being cast; a suspension of the only one would stop all."""
+    path, name = "/v1/super-nodes/preflight", live.member.name
+    voted = await live.get(f"{path}?vote={name}", PreflightView)
+    assert ([name], []) == (voted.would_decide, voted.objections)
+    (objection,) = (await live.get(f"{path}?suspend={name}", PreflightView)).objections
+    assert f"{name} (suspended)" in objection
+    found = await live.refused("GET", f"{path}?vote=nobody")
+    assert (404, "missing") == (found["status"], found["code"])
+    after = await live.get("/v1/super-nodes", SuperNodesView)
+    assert ([], 1) == (after.candidates[0].voters, after.lead)
 
 
 async def test_progress(live) -> None:
