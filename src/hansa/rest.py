@@ -240,6 +240,8 @@ class ErasureView(_Json, frozen=True):
     copies: int
     recorded_at: int
     """Height of the block that carries it; 0 if not yet on the chain."""
+    recorded_ms: int = 0
+    """Time of that block; 0 if the node has it no more."""
 
 
 class TransactionDetail(_Json, frozen=True):
@@ -260,7 +262,11 @@ class TransactionDetail(_Json, frozen=True):
     request_ids: list[str]
     erasures: list[ErasureView]
     not_acknowledged: list[str]
-    """Super nodes of that round from whom no erasure is on the chain."""
+    """Super nodes of that round from whom no erasure is on the chain; none where that is not kept."""
+    acknowledgements_kept: bool = True
+    """False where the node has thrown away, or never had, blocks that may hold acknowledgements."""
+    acknowledgements_end: int = 0
+    """Last height whose block may carry one: who is wanting after it never will be there."""
 
 
 class BlockSummary(_Json, frozen=True):

@@ -43,15 +43,29 @@ def show(acting: Acting, transaction: str) -> None:
         print_fields(_flat(operation))
     click.echo()
     print_table(
-        ("copies erased by", "copies", "outcome", "on the chain at"),
+        ("copies erased by", "copies", "outcome", "on the chain at", "time (UTC)"),
         (
-            (item.organisation, item.copies, item.outcome, item.recorded_at or "not yet")
+            (
+                item.organisation,
+                item.copies,
+                item.outcome,
+                item.recorded_at or "not yet",
+                time_text(item.recorded_ms) if item.recorded_ms else "",
+            )
             for item in detail.erasures
         ),
-        none="No erasure of its copies is known yet.",
+        none="No erasure of its copies is known here.",
     )
+    if not detail.acknowledgements_kept:
+        click.echo(
+            f"What blocks up to {detail.acknowledgements_end} said of the others is no longer kept on"
+            " this node. Ask one that has all blocks."
+        )
     if detail.not_acknowledged:
-        click.echo(f"Not yet acknowledged by: {', '.join(detail.not_acknowledged)}")
+        click.echo(
+            f"Not acknowledged by: {', '.join(detail.not_acknowledged)}"
+            f" (a block up to {detail.acknowledgements_end} may carry it)"
+        )
 
 
 def _flat(value: Mapping[str, object], within: str = "") -> Iterator[tuple[str, object]]:

@@ -44,7 +44,7 @@ async def block(services: Given, height: FromPath[int]) -> BlockDetail:
                 f"There is no block {height} here.",
                 remedy=f"This node has blocks 1 to {services.ledger.height()}.",
             )
-        return views.block_detail(services.state(), certified)
+        return views.block_detail(services.state(), certified, services.ledger.block)
 
     return await services.workers.run(build)
 

@@ -209,7 +209,7 @@ async def detail(services: Given, transaction: FromPath[str]) -> TransactionDeta
     def build() -> TransactionDetail:
         height, index = locate(services, digest)
         certified = _block_at(services, height)
-        return views.transaction_detail(services.state(), certified, index)
+        return views.transaction_detail(services.state(), certified, index, services.ledger.block)
 
     return await services.workers.run(build)
 

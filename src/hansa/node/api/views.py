@@ -2,13 +2,14 @@
 
 import msgspec
 
-from hansa.chain.blocks import CertifiedBlock, Erasure
+from hansa.chain.blocks import CertifiedBlock, Erasure, Header
 from hansa.chain.election import tally
 from hansa.chain.findings import Finding
 from hansa.chain.records import DatasetRecord, OrganisationRecord, RequestRecord, UserRecord
 from hansa.chain.state import State
 from hansa.chain.transactions import RegisterDataset, RequestAccess, derive_id
 from hansa.errors import InvalidError
+from hansa.node.api.acknowledged import Acknowledged, BlockAt, acknowledged, erasure_views
 from hansa.node.api.services import Services
 from hansa.rest import (
     BlockDetail,
@@ -151,8 +152,24 @@ def operation_view(operation: msgspec.Struct) -> dict[str, object]:
     return {"operation": type(operation).__name__, **fields}
 
 
-def transaction_detail(state: State, certified: CertifiedBlock, index: int) -> TransactionDetail:
-    """Return one transaction of a block for people."""
+def transaction_detail(
+    state: State, certified: CertifiedBlock, index: int, block_at: BlockAt
+) -> TransactionDetail:
+    """Return one transaction of a block for people, with what is known of its copies' erasure."""
+    found = acknowledged(state, certified, block_at)
+    erasures = erasure_views(
+        found, certified.block.header.height, names_by_node_key(state), block_at
+    )
+    return _transaction_detail(state, certified, index, found, erasures)
+
+
+def _transaction_detail(
+    state: State,
+    certified: CertifiedBlock,
+    index: int,
+    found: Acknowledged,
+    erasures: list[ErasureView],
+) -> TransactionDetail:
     block = certified.block
     transaction, result = block.transactions[index], block.results[index]
     digest, body = transaction.digest(), transaction.body
@@ -162,10 +179,7 @@ def transaction_detail(state: State, certified: CertifiedBlock, index: int) -> T
         for number, operation in enumerate(body.operations)
         if result.accepted
     ]
-    acknowledged = erasure_views(state, certified)
     names = names_by_node_key(state)
-    done = {view.organisation for view in acknowledged if view.outcome == "committed"}
-    expected = [names.get(key, key.hex()) for key in block.header.super_nodes]
     return TransactionDetail(
         transaction=digest.hex(),
         height=block.header.height,
@@ -179,26 +193,11 @@ def transaction_detail(state: State, certified: CertifiedBlock, index: int) -> T
         operations=[operation_view(operation) for operation in body.operations],
         dataset_ids=[made_id for item, made_id in made if isinstance(item, RegisterDataset)],
         request_ids=[made_id for item, made_id in made if isinstance(item, RequestAccess)],
-        erasures=acknowledged,
-        not_acknowledged=[name for name in expected if name not in done],
+        erasures=erasures,
+        not_acknowledged=[names.get(key, key.hex()) for key in found.wanting],
+        acknowledgements_kept=found.is_kept,
+        acknowledgements_end=found.last_height,
     )
-
-
-def erasure_views(state: State, certified: CertifiedBlock) -> list[ErasureView]:
-    """Return who acknowledged that the copies of a block's height are gone."""
-    height = certified.block.header.height
-    names = names_by_node_key(state)
-    return [
-        ErasureView(
-            organisation=names.get(entry.super_node, entry.super_node.hex()),
-            height=height,
-            round=entry.round,
-            outcome=entry.outcome,
-            copies=entry.copies,
-            recorded_at=entry.recorded_height,
-        )
-        for entry in state.erasures(height)
-    ]
 
 
 def block_summary(names: dict[PublicKey, str], certified: CertifiedBlock) -> BlockSummary:
@@ -217,10 +216,12 @@ def block_summary(names: dict[PublicKey, str], certified: CertifiedBlock) -> Blo
     )
 
 
-def block_detail(state: State, certified: CertifiedBlock) -> BlockDetail:
+def block_detail(state: State, certified: CertifiedBlock, block_at: BlockAt) -> BlockDetail:
     """Return a block for people."""
     block, header = certified.block, certified.block.header
     names = names_by_node_key(state)
+    found = acknowledged(state, certified, block_at)
+    acknowledgements = erasure_views(found, header.height, names, block_at)
 
     def named(keys: tuple[PublicKey, ...]) -> list[str]:
         return sorted(names.get(key, key.hex()) for key in keys)
@@ -233,9 +234,10 @@ def block_detail(state: State, certified: CertifiedBlock) -> BlockDetail:
         next_super_nodes=named(header.next_super_nodes),
         signers=named(tuple(part.voter for part in certified.certificate.signatures)),
         transactions=[
-            transaction_detail(state, certified, index) for index in range(len(block.transactions))
+            _transaction_detail(state, certified, index, found, acknowledgements)
+            for index in range(len(block.transactions))
         ],
-        erasures=[erasure_view(names, erasure, header.height) for erasure in block.erasures],
+        erasures=[erasure_view(names, erasure, header) for erasure in block.erasures],
         findings=[finding_view(names, finding, header.parent) for finding in block.findings],
     )
 
@@ -253,15 +255,16 @@ def finding_view(names: dict[PublicKey, str], finding: Finding, parent: Digest) 
     )
 
 
-def erasure_view(names: dict[PublicKey, str], erasure: Erasure, recorded_at: int) -> ErasureView:
-    """Return an acknowledgement as a block carries it."""
+def erasure_view(names: dict[PublicKey, str], erasure: Erasure, header: Header) -> ErasureView:
+    """Return an acknowledgement as the block of this header carries it."""
     return ErasureView(
         organisation=names.get(erasure.super_node, erasure.super_node.hex()),
         height=erasure.height,
         round=erasure.round,
         outcome=erasure.outcome,
         copies=erasure.copies,
-        recorded_at=recorded_at,
+        recorded_at=header.height,
+        recorded_ms=header.time_ms,
     )
 
 

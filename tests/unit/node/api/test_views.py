@@ -1,5 +1,7 @@
 """Tests of node.api.views."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from hansa.chain.blocks import Erasure
@@ -77,5 +79,8 @@ def test_descriptions_and_acknowledgements_for_people() -> None:
     assert [f"{(b't' * 32).hex()}: reseal"] == told.rejected
     assert not views.finding_view({}, finding, bytes(32)).is_settled
     erasure = Erasure(bytes(32), 3, 1, "failed", bytes(32), 2, b"", PublicKey(b"k" * 32), b"")
-    assert "energy" == views.erasure_view({erasure.super_node: "energy"}, erasure, 5).organisation
-    assert (b"k" * 32).hex() == views.erasure_view({}, erasure, 5).organisation
+    header = SimpleNamespace(height=5, time_ms=7)
+    assert (
+        "energy" == views.erasure_view({erasure.super_node: "energy"}, erasure, header).organisation
+    )
+    assert (b"k" * 32).hex() == views.erasure_view({}, erasure, header).organisation
