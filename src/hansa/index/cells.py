@@ -8,6 +8,7 @@ two things that are there, but nowhere together, are refused without a read.
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import product
 from unicodedata import ucd_3_2_0 as frozen
 
@@ -52,6 +53,33 @@ def bare(word: str) -> str:
 def key_of(kind: str, text: str) -> bytes:
     """Return the key of a word (w), strong word (W), theme (t), format (f), owner (o), title (n)."""
     return kind.encode() + text.encode("utf-8", "surrogatepass")
+
+
+@lru_cache(maxsize=1_024)
+def facet_asked(kind: str, text: str) -> tuple[str, bytes]:
+    """Return a theme (t), format (f), owner (o) or title (n) as it stands in keys, and its digest.
+
+    What questions ask for comes again and again.
+    """
+    plain = text if kind == "o" else fold(text)
+    return plain, digest_of(key_of(kind, plain))
+
+
+def digests_asked(question: Question) -> list[bytes]:
+    """Return the digests of the keys that a row must have, but for beginnings of words; each once."""
+    found = [digest_of(key_of("w", bare(word))) for word in question.words]
+    for phrase in question.phrases:
+        found += [digest_of(key_of("w", bare(word))) for word in phrase]
+    if question.dataset is not None:
+        found.append(digest_of(b"i" + question.dataset))
+    if question.title and fold(question.title):
+        found.append(digest_of(key_of("n", fold(question.title))))
+    for kind, text in (("o", question.owner), ("t", question.theme), ("f", question.format)):
+        if text:
+            plain, digest = facet_asked(kind, text)
+            if plain:
+                found.append(digest)
+    return found if len(found) < 2 else list(dict.fromkeys(found))
 
 
 def strong_words(record: IndexRecord) -> set[str]:
@@ -127,17 +155,18 @@ def pairs_asked(
         years = _years(question.interval)
         if years != [_WIDE]:
             values["y"] = [*years, _WIDE]
-    box = question.bounds
-    if box is not None:
+    if question.box is not None or question.near is not None:
+        box = question.bounds
+        assert box is not None
         degrees = _degrees(box)
         if degrees != [_WIDE]:
             values["p"] = [*degrees, _WIDE]
     if len(values) < 2:
         return
     for group in GROUPS:
-        if group in groups and group[0] in values and group[1] in values:
-            asked = product(values[group[0]], values[group[1]])
-            yield group, [_pair(group, one, two) for one, two in asked]
+        one, two = values.get(group[0]), values.get(group[1])
+        if one is not None and two is not None and group in groups:
+            yield group, [_pair(group, *both) for both in product(one, two)]
 
 
 def _pair(group: str, one: bytes, two: bytes) -> bytes:

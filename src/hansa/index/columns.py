@@ -6,7 +6,7 @@ are read a stretch at a time, so that the data index may exceed memory.
 """
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +20,8 @@ Reader = Callable[[int, int], bytes]
 """Reads so many bytes at an offset: reader(offset, length)."""
 Rows = npt.NDArray[Any]
 """Row numbers, rising."""
+Fields = dict[str, npt.NDArray[Any]]
+"""Values by the name of their field."""
 
 
 class CountingReader:
@@ -88,7 +90,7 @@ class Column:
         self._dtype = dtype
         self._count = entry.count
         self._room = room
-        self._kept: npt.NDArray[Any] | None = None
+        self._kept: Fields | None = None
         self._size = entry.count * dtype.itemsize
         self._spent = 0
         stretches = -(-entry.count // STRETCH)
@@ -101,21 +103,61 @@ class Column:
         """Return how many rows it has."""
         return self._count
 
+    @property
+    def is_kept(self) -> bool:
+        """Tell whether it is in memory: then rows may be asked for in any order, without a read."""
+        return self._kept is not None
+
     def whole(self, read: Reader) -> npt.NDArray[Any] | None:
-        """Return the column if it is in memory or there is room for it, else None."""
-        if self._kept is None and self._room.take(self._size):
-            parts = self._read(0, self._count, read)
-            self._kept = parts
-        return self._kept
+        """Return a column of one field if it is in memory or there is room for it, else None."""
+        assert self._dtype.names is None
+        kept = self._keep(read)
+        return None if kept is None else kept[""]
+
+    def whole_fields(self, read: Reader) -> Fields | None:
+        """Return a column's fields by name if they are in memory or there is room, else None."""
+        assert self._dtype.names is not None
+        return self._keep(read)
 
     def gather(self, rows: Rows, read: Reader) -> npt.NDArray[Any]:
-        """Return the values of some rows, (n,); `rows` rise."""
-        kept = self._kept
-        if kept is None and (8 * len(rows) > self._count or self._spent > self._size):
-            # What was read piece by piece has cost a whole column: keep it.
-            kept = self.whole(read)
-        if kept is not None:
-            return kept[rows]
+        """Return the values of some rows, (n,); they rise, unless the column is kept."""
+        kept = self._kept_for(len(rows), read)
+        if kept is None:
+            return self._gather(rows, read)
+        if self._dtype.names is None:
+            return kept[""].take(rows, axis=0)
+        found = np.empty(len(rows), dtype=self._dtype)
+        for name in self._dtype.names:
+            found[name] = kept[name].take(rows, axis=0)
+        return found
+
+    def gather_fields(self, rows: Rows, read: Reader, fields: Sequence[str]) -> Fields:
+        """Return some fields of some rows, (n, …) each; rows as `gather` wants them."""
+        kept = self._kept_for(len(rows), read)
+        if kept is None:
+            found = self._gather(rows, read)
+            return {name: found[name] for name in fields}
+        return {name: kept[name].take(rows, axis=0) for name in fields}
+
+    def _keep(self, read: Reader) -> Fields | None:
+        """Keep the column if there is room: fields apart, since a question asks for one or two."""
+        if self._kept is None and self._room.take(self._size):
+            data = self._read(0, self._count, read)
+            names = self._dtype.names
+            self._kept = (
+                {"": data}
+                if names is None
+                else {name: np.ascontiguousarray(data[name]) for name in names}
+            )
+        return self._kept
+
+    def _kept_for(self, count: int, read: Reader) -> Fields | None:
+        # What was read piece by piece has cost a whole column: keep it.
+        if self._kept is None and (8 * count > self._count or self._spent > self._size):
+            return self._keep(read)
+        return self._kept
+
+    def _gather(self, rows: Rows, read: Reader) -> npt.NDArray[Any]:
         found = np.empty(len(rows), dtype=self._dtype)
         numbers = rows.tolist()
         start = 0
@@ -131,8 +173,8 @@ class Column:
 
     def slice(self, first: int, last: int, read: Reader) -> npt.NDArray[Any]:
         """Return the rows from `first` to before `last`."""
-        if self._kept is not None:
-            return self._kept[first:last]
+        if self._kept is not None and self._dtype.names is None:
+            return self._kept[""][first:last]
         low = first // STRETCH * STRETCH
         high = min(self._count, -(-last // STRETCH) * STRETCH)
         return self._read(low, high, read)[first - low : last - low]

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from hansa import limits
 from hansa.codec import decode
 from hansa.errors import InvalidError
+from hansa.index.cell_lists import CellLists
 from hansa.index.cells import digest_of
 from hansa.index.cluster_index import ClusterIndex
 from hansa.index.clusters import Clusters
@@ -24,6 +25,7 @@ from hansa.index.features import FEATURES
 from hansa.index.files import IndexFile
 from hansa.index.filters import KeyFilter, PageFilter
 from hansa.index.pages import CLUSTER, COLUMNS, PAGE, Row
+from hansa.index.question import Question
 from hansa.index.records import IndexRecord
 from hansa.index.regions import Places, Times
 from hansa.index.terms import Block, Terms
@@ -71,6 +73,7 @@ class DataIndex:
             entry.name: Column(entry, COLUMNS[entry.name], self._room) for entry in footer.columns
         }
         self._facet_names: dict[int, tuple[str, ...]] = {}
+        self._cell_lists: CellLists | None = None
 
     @property
     def read(self) -> Reader:
@@ -118,6 +121,24 @@ class DataIndex:
                 raise corrupt()
             found.append(_record.decode(data))
         return found
+
+    def cell_lists(self, read: Reader) -> CellLists | None:
+        """Return the rows by cells of place and time, or None without room for the cells."""
+        if self._cell_lists is None:
+            cells = self.column("cells").whole_fields(read)
+            if cells is not None:
+                rows = self.column("cell_rows")
+                # Asked in many small pieces: better at hand, if there is room.
+                rows.whole(read)
+                self._cell_lists = CellLists(cells, rows, self.rows, self._room)
+        return self._cell_lists
+
+    def at_hand(self, question: Question, digests: Sequence[bytes]) -> bool:
+        """Tell whether a question that asks for some keys is answered from memory, without a read."""
+        if question.prefixes or question.phrases or not self.terms.at_hand(digests):
+            return False
+        has_cells = question.box or question.near or question.interval
+        return not has_cells or (self._cell_lists is not None and self.column("where").is_kept)
 
     def facet_name(self, number: int, read: Reader) -> str:
         """Return kind and value of a facet."""

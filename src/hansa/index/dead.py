@@ -3,6 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from hansa.index.bits import Words, words_of
+
 _FIRST = 64
 
 
@@ -13,6 +15,7 @@ class Dead:
         self._rows = np.zeros(_FIRST, dtype=np.uint32)
         self._place: dict[int, int] = {}
         self._sorted: tuple[int, npt.NDArray[np.uint32]] = (0, self._rows[:0])
+        self._bits: tuple[int, Words] = (-1, np.zeros(0, dtype=np.uint64))
 
     @property
     def count(self) -> int:
@@ -37,4 +40,11 @@ class Dead:
         known = self._sorted
         if known[0] != count:
             known = self._sorted = (count, np.sort(self._rows[:count]))
+        return known[1]
+
+    def bits(self, count: int, rows: int) -> Words:
+        """Return the first `count` of them as bits, one for each of the file's rows."""
+        known = self._bits
+        if known[0] != count:
+            known = self._bits = (count, words_of(self.rows(count), rows))
         return known[1]

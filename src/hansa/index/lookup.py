@@ -19,7 +19,9 @@ import numpy.typing as npt
 from hansa import limits
 from hansa.errors import MissingError
 from hansa.index.additions import Additions
-from hansa.index.cells import facets_of
+from hansa.index.bits import Rows
+from hansa.index.cell_lists import NO_ROWS
+from hansa.index.cells import digests_asked, facets_of
 from hansa.index.columns import CountingReader
 from hansa.index.data_index import DataIndex
 from hansa.index.dead import Dead
@@ -34,12 +36,13 @@ from hansa.index.question import (
     Refusal,
     validate_question,
 )
-from hansa.index.selecting import NO_ROWS, Rows, Selecting, Selection
+from hansa.index.selecting import Selecting, Selection, is_few
 from hansa.types import DatasetId, Height
 
 _FACETS = {"t": "theme", "f": "format", "o": "owner"}
 _NO_FACETS: Mapping[str, Mapping[str, int]] = {"theme": {}, "format": {}, "owner": {}}
-_PROBE_ROWS = 1_024
+_PROBE_ROWS = 64
+Scores = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +67,8 @@ class View:
         return (self.base.rows if self.base else 0) - self.dead_count + self.living_added
 
 
-@dataclass(frozen=True, slots=True)
-class _Hit:
-    """A matching row, before its record is read: of the file, or of the additions."""
-
-    score: int
-    dataset: bytes
-    row: int
-    is_added: bool
+_Hit = tuple[int, bytes, int, bool]
+"""A matching row before its record is read: score, dataset, row, whether it is an addition."""
 
 
 def ask(
@@ -95,7 +92,8 @@ def ask(
     absent = view.base.discriminant.absent(question) if view.base is not None else ""
     if absent and question.like is None and not view.added:
         return _refused(view, absent, clock_us() - start)
-    return _Asking(view, question, Cost(clock_us, start), absent).answer(explain=explain)
+    asking = _Asking(view, question, Cost(clock_us, start), absent, digests_asked(question))
+    return asking.answer(explain=explain)
 
 
 def find(view: View, question: Question) -> Found:
@@ -105,11 +103,14 @@ def find(view: View, question: Question) -> Found:
         InvalidError, MissingError, CorruptError: as `ask`.
     """
     validate_question(question)
-    absent = view.base.discriminant.absent(question) if view.base is not None else ""
+    base, absent, digests = view.base, "", digests_asked(question)
+    # The discriminant table saves reads; where there are none to save, lists answer sooner.
+    if base is not None and not (digests and base.at_hand(question, digests)):
+        absent = base.discriminant.absent(question)
     if absent and question.like is None and not view.added:
         return Found(view.height, 0, ())
-    hits, total = _Asking(view, question, Cost(_no_clock, 0), absent).found()
-    return Found(view.height, total, tuple((hit.score, hit.dataset) for hit in hits))
+    hits, total = _Asking(view, question, Cost(_no_clock, 0), absent, digests).found()
+    return Found(view.height, total, tuple([hit[:2] for hit in hits]))
 
 
 def _no_clock() -> int:
@@ -161,8 +162,11 @@ def _refused(view: View, absent: str, spent_us: int) -> Answer:
 class _Asking:
     """One question on its way."""
 
-    def __init__(self, view: View, question: Question, cost: Cost, absent: str) -> None:
-        """Take what the discriminant table said of the rows on disk."""
+    def __init__(
+        self, view: View, question: Question, cost: Cost, absent: str, digests: Sequence[bytes]
+    ) -> None:
+        """Take what the discriminant table said of the rows on disk, and the keys asked for."""
+        self._digests = digests
         self._absent = absent
         self._view = view
         self._question = question
@@ -183,8 +187,7 @@ class _Asking:
             hits, total = [], 0
             if view.base is not None and not self._absent:
                 hits, total, _ = self._from_file(view.base)
-            hits += [self._added_hit(number) for number in added]
-            hits.sort(key=self._order)
+            hits = self._with_added(hits, added)
             total += len(added)
         return hits[question.offset : question.offset + question.limit], total
 
@@ -203,8 +206,7 @@ class _Asking:
         total, selection = 0, Selection(NO_ROWS)
         if view.base is not None and not absent:
             hits, total, selection = self._from_file(view.base)
-        hits += [self._added_hit(number) for number in added]
-        hits.sort(key=self._order)
+        hits = self._with_added(hits, added)
         facets = _NO_FACETS
         if question.counts and (total or added):
             facets = self._count(selection if total else Selection(NO_ROWS), added)
@@ -215,11 +217,19 @@ class _Asking:
         )  # fmt: skip
         return Answer(view.height, total + len(added), matches, facets, told)
 
-    def _order(self, hit: _Hit) -> tuple[int, bytes]:
-        return (hit.score if self._features is not None else -hit.score), hit.dataset
+    def _with_added(self, hits: list[_Hit], added: Sequence[int]) -> list[_Hit]:
+        """Return hits of the file, which are in order, and of additions, in order."""
+        if not added:
+            return hits
+        sign = 1 if self._features is not None else -1
+        both = hits + [self._added_hit(number) for number in added]
+        both.sort(key=lambda hit: (sign * hit[0], hit[1]))
+        return both
 
     def _added(self) -> list[int]:
         view, question = self._view, self._question
+        if not view.added:
+            return []
         found = view.additions.select(question, view.added, view.height)
         self._cost.examined += len(found)
         if question.like is not None:
@@ -234,7 +244,7 @@ class _Asking:
             (score,) = additions.distances(self._features, [number])
         else:
             score = additions.score(self._question, number)
-        return _Hit(score, additions.rows[number].record.dataset, number, is_added=True)
+        return score, additions.rows[number].record.dataset, number, True
 
     # --- from the file ----------------------------------------------------------------------------
 
@@ -242,10 +252,12 @@ class _Asking:
         return self._view.dead.rows(self._view.dead_count)
 
     def _from_file(self, base: DataIndex) -> tuple[list[_Hit], int, Selection]:
-        """Return the best hits of the file, how many match, and all that match."""
+        """Return the best hits of the file in order, how many match, and all that match."""
         assert self._reader is not None
-        question = self._question
-        selecting = Selecting(base, question, self._dead(), self._reader)
+        view, question = self._view, self._question
+        selecting = Selecting(
+            base, question, self._digests, (view.dead, view.dead_count), self._reader
+        )
         found = selecting.select()
         if found is None:
             found = Selection(np.delete(np.arange(base.rows, dtype=np.uint32), self._dead()))
@@ -259,47 +271,61 @@ class _Asking:
         best = question.offset + question.limit
         if not total:
             return [], 0, found
-        if self._features is None and not question.words and not question.prefixes:
-            return self._hits(base, self._first(base, found, best), None), total, found
-        rows = found.as_rows()
         if self._features is not None:
+            rows = found.as_rows()
             self._cost.examined += len(rows)
             scores = measure(base, rows, self._features, self._reader)
-            sign = 1
-        else:
-            scores = selecting.scores(rows)
-            sign = -1
-        ranks = base.column("rank").gather(rows, self._reader)
-        keys = (sign * scores << 32) + ranks
+            return self._best(base, rows, scores, best), total, found
+        if not question.words and not question.prefixes:
+            return self._hits(base, self._first(base, found, best), None), total, found
+        strongest = selecting.strongest(found)
+        if strongest is not None and (strongest.count >= best or strongest.count == total):
+            rows = self._first(base, strongest, best)
+            scores = np.full(len(rows), 3 * len(question.words))
+            return self._hits(base, rows, scores), total, found
+        rows = found.as_rows()
+        return self._best(base, rows, -selecting.scores(rows), best), total, found
+
+    def _best(self, base: DataIndex, rows: Rows, scores: Scores, best: int) -> list[_Hit]:
+        """Return the rows with the smallest scores, ties by id, in order; scores without their sign."""
+        assert self._reader is not None
+        keys = (scores << 32) + base.column("rank").gather(rows, self._reader)
         if best < len(rows):
             chosen = np.argpartition(keys, best)[:best]
-            rows, scores = rows[chosen], scores[chosen]
-        return self._hits(base, rows, scores), total, found
+            rows, scores, keys = rows[chosen], scores[chosen], keys[chosen]
+        order = keys.argsort()
+        return self._hits(base, rows[order], np.abs(scores[order]))
 
     def _first(self, base: DataIndex, found: Selection, best: int) -> Rows:
         """Return the first rows in the order of ids."""
         assert self._reader is not None
-        if found.bits is not None:
+        if found.bits is not None and best < found.count and not is_few(found.count, base.rows):
             order = base.column("order").whole(self._reader)
             if order is not None:
                 return _probe(order, found, best)
         rows = found.as_rows()
-        if best >= len(rows):
-            return rows
         ranks = base.column("rank").gather(rows, self._reader)
-        return rows[np.argpartition(ranks, best)[:best]]
+        if best < len(rows):
+            chosen = np.argpartition(ranks, best)[:best]
+            rows, ranks = rows[chosen], ranks[chosen]
+        ordered: Rows = rows[ranks.argsort()]
+        return ordered
 
-    def _hits(self, base: DataIndex, rows: Rows, scores: npt.NDArray[Any] | None) -> list[_Hit]:
+    def _hits(self, base: DataIndex, rows: Rows, scores: Scores | None) -> list[_Hit]:
+        """Return hits in the order of rows."""
         assert self._reader is not None
-        numbers = rows.tolist()
-        points = [0] * len(numbers) if scores is None else scores.tolist()
-        order = np.argsort(rows, kind="stable")
-        names = np.empty((len(numbers), 16), dtype=np.uint8)
-        names[order] = base.column("names").gather(rows[order], self._reader)["dataset"]
-        return [
-            _Hit(score, name.tobytes(), row, is_added=False)
-            for score, name, row in zip(points, names, numbers, strict=True)
-        ]
+        column = base.column("names")
+        if column.is_kept:
+            names = column.gather_fields(rows, self._reader, ("dataset",))["dataset"]
+        else:
+            order = rows.argsort()
+            found = column.gather_fields(rows[order], self._reader, ("dataset",))
+            names = np.empty((len(rows), 16), dtype=np.uint8)
+            names[order] = found["dataset"]
+        data = names.tobytes()
+        ids = [data[start : start + 16] for start in range(0, len(data), 16)]
+        points = [0] * len(ids) if scores is None else scores.tolist()
+        return list(zip(points, ids, rows.tolist(), [False] * len(ids), strict=True))
 
     def _nearest(self, added: Sequence[int], *, explain: bool) -> Answer:
         view, question = self._view, self._question
@@ -314,7 +340,7 @@ class _Asking:
         """Return the nearest in order, and the pages looked at; no row that cannot be among them."""
         view, question, features = self._view, self._question, self._features
         assert features is not None
-        hits = [self._added_hit(number) for number in added]
+        hits: list[_Hit] = []
         self._cost.examined += len(added)
         looked = np.zeros(0, dtype=np.int64)
         if view.base is not None:
@@ -327,20 +353,19 @@ class _Asking:
             found = find_nearest(view.base, features, best, out, self._reader)
             self._cost.examined += found.examined
             looked = found.pages
-            hits += self._hits(view.base, found.rows, found.distances)
-        hits.sort(key=self._order)
-        return hits, looked
+            hits = self._hits(view.base, found.rows, found.distances)
+        return self._with_added(hits, added), looked
 
     # --- what is shown ----------------------------------------------------------------------------
 
     def _matches(self, hits: Sequence[_Hit]) -> tuple[Match, ...]:
         base, rows = self._view.base, self._view.additions.rows
-        on_disk = [hit.row for hit in hits if not hit.is_added]
+        on_disk = [row for _, _, row, is_added in hits if not is_added]
         read = iter(base.records(on_disk, self._reader) if base else ())
         found: list[Match] = []
-        for hit in hits:
-            record = rows[hit.row].record if hit.is_added else next(read)
-            found.append(Match(record.dataset, record.version, hit.score, record))
+        for score, _, row, is_added in hits:
+            record = rows[row].record if is_added else next(read)
+            found.append(Match(record.dataset, record.version, score, record))
         return tuple(found)
 
     def _count(self, selection: Selection, added: Sequence[int]) -> dict[str, dict[str, int]]:
@@ -356,7 +381,8 @@ class _Asking:
 def _probe(order: npt.NDArray[np.uint32], found: Selection, best: int) -> Rows:
     """Return the first selected rows in an order, looking at ever longer stretches of it."""
     parts: list[Rows] = []
-    start, step, left = 0, _PROBE_ROWS, best
+    # So many hold enough of them on average; what is missing comes with the next stretches.
+    start, step, left = 0, _PROBE_ROWS + best * len(order) // found.count, best
     while left > 0 and start < len(order):
         rows = order[start : start + step]
         hits = rows[found.has(rows)][:left]
@@ -370,7 +396,7 @@ def _count_rows(
     base: DataIndex, rows: Rows, reader: CountingReader, counters: dict[str, Counter[str]]
 ) -> None:
     """Add to the counters how many of some rows have each facet."""
-    facets = base.column("facets").gather(rows, reader)
+    facets = base.column("facets").gather_fields(rows, reader, ("start", "count"))
     counts = facets["count"].astype(np.int64)
     starts = facets["start"].astype(np.int64)
     shifts = np.repeat(starts - np.concatenate(([0], np.cumsum(counts)[:-1])), counts)

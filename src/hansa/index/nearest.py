@@ -1,27 +1,28 @@
-"""Find the nearest rows exactly: pages by rising lower bound until none can hold a nearer row.
+"""Find the nearest rows exactly: pages and leaves by lower bound until none can hold a nearer row.
 
-Upon a point: the ball of each cluster bounds the distance of its rows from below; the pages of the
-nearest cluster give a first answer; then every page whose cluster's ball and own box of features do not
-exclude it is looked at, nearest first. Equal distances are ordered by id, so a page that may tie is
-still looked at.
+Upon a point: the pages whose boxes of features lie nearest give a first answer; every other page that
+its box does not exclude is parted into leaves of 16 rows, and those are looked at whose own boxes do
+not exclude them. Equal distances are ordered by id, so what may tie is still looked at.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hansa.index.bits import Rows, is_in
+from hansa.index.cluster_index import Point, Squares, bound_boxes
 from hansa.index.columns import Reader
 from hansa.index.data_index import DataIndex
-from hansa.index.mean_shift import SCALE
-from hansa.index.selecting import Rows, is_in
+from hansa.index.pages import ROWS_PER_LEAF
 
 _FIRST_PAGES = 2
-_PAGES_AT_ONCE = 16
-_NEVER = np.int64(1) << 62
-Keys = npt.NDArray[np.int64]
+_PAGES_AT_ONCE = 64
+"""Of the pages that are left, as many at first, then ever more: each look may rule out the others."""
+_NEVER = 1 << 30
+Numbers = npt.NDArray[np.int64]
+_STEPS = np.arange(ROWS_PER_LEAF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +30,18 @@ class Nearest:
     """What was found."""
 
     rows: Rows
-    distances: npt.NDArray[np.int64]
+    distances: Numbers
     """Squared, (n,)."""
-    pages: npt.NDArray[np.int64]
+    pages: Numbers
     """Pages looked at, rising."""
     examined: int
-    """Rows on them."""
+    """Rows on them that were measured."""
 
 
-def measure(
-    base: DataIndex, rows: Rows, features: Sequence[int], read: Reader
-) -> npt.NDArray[np.int64]:
+def measure(base: DataIndex, rows: Rows, features: Sequence[int], read: Reader) -> Numbers:
     """Return the squared distance of the features of some rows, (n,)."""
-    return _squares(base.column("features").gather(rows, read), features)
+    point = np.array(features, dtype=np.int16)
+    return _measure(base, rows, point, read).astype(np.int64)
 
 
 def find_nearest(
@@ -56,93 +56,83 @@ def find_nearest(
         out: rows that do not count, rising.
         read: the reader.
     """
-    index = base.cluster_index
-    search = _Search(base, features, best, out, read)
+    search = _Search(base, np.array(features, dtype=np.int16), best, out, read)
     if not base.rows:
         return search.found()
-    balls = index.ball_bounds(features) // (SCALE * SCALE)
-    entries = index.entries
-    nearest = int(balls.argmin())
-    first, count = int(entries["first_page"][nearest]), int(entries["pages"][nearest])
-    boxes = index.box_bounds(features, np.arange(first, first + count))
-    search.look(first + np.argsort(boxes, kind="stable")[:_FIRST_PAGES])
-    left = np.flatnonzero(balls <= search.reach)
-    pages = _ranges(entries["first_page"][left], entries["pages"][left])
-    fresh = np.ones(base.pages, dtype=np.bool_)
-    fresh[search.pages] = False
-    pages = pages[fresh[pages]]
-    bounds = index.box_bounds(features, pages)
-    order = np.argsort(bounds, kind="stable")
-    for start in range(0, len(order), _PAGES_AT_ONCE):
-        part = order[start : start + _PAGES_AT_ONCE]
-        part = part[bounds[part] <= search.reach]
-        if not len(part):
-            break
-        search.look(pages[part])
+    bounds = base.cluster_index.box_bounds(search.point)
+    count = min(len(bounds), _FIRST_PAGES + best // ROWS_PER_LEAF)
+    first = np.argpartition(bounds, count - 1)[:count]
+    first.sort()
+    search.look(first)
+    bounds[first] = np.inf
+    left = (bounds <= search.reach).nonzero()[0]
+    step = _PAGES_AT_ONCE
+    if len(left) > step:
+        left = left[bounds[left].argsort(kind="stable")]
+    while len(left):
+        part, left = left[:step], left[step:]
+        part.sort()
+        search.look(part)
+        left = left[bounds[left] <= search.reach]
+        step *= 4
     return search.found()
 
 
 class _Search:
     """The nearest rows so far."""
 
-    def __init__(
-        self, base: DataIndex, features: Sequence[int], best: int, out: Rows, read: Reader
-    ) -> None:
+    def __init__(self, base: DataIndex, point: Point, best: int, out: Rows, read: Reader) -> None:
+        self.point = point
+        self.reach = _NEVER
+        """Distance beyond which no row can be among the nearest."""
         self._base = base
-        self._features = features
         self._best = best
         self._out = out
         self._read = read
-        self._rows: Rows = np.zeros(0, dtype=np.uint32)
-        self._keys: Keys = np.zeros(0, dtype=np.int64)
-        self.pages: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
-        self.examined = 0
+        self._rows: Numbers = np.zeros(0, dtype=np.int64)
+        self._squares: Squares = np.zeros(0, dtype=np.float32)
+        self._pages: list[Numbers] = []
+        self._examined = 0
 
-    @property
-    def reach(self) -> int:
-        """Return the distance beyond which no row can be among the nearest."""
-        return int(self._keys.max() >> 32) if len(self._keys) == self._best else int(_NEVER)
-
-    def look(self, pages: npt.NDArray[np.int64]) -> None:
-        """Take the rows of some pages in."""
-        pages = np.sort(pages)
-        rows = self._base.cluster_index.rows_of_pages(pages)
-        self.pages = np.concatenate((self.pages, pages))
-        self.examined += len(rows)
-        squares = measure(self._base, rows, self._features, self._read)
-        near = squares <= self.reach
+    def look(self, pages: Numbers) -> None:
+        """Take the rows of some pages in, which rise."""
+        self._pages.append(pages)
+        base, reach = self._base, self.reach
+        numbers, firsts, counts = base.cluster_index.leaves_of(pages)
+        if reach < _NEVER:
+            # The boxes of leaves pay where there is something to compare with.
+            boxes = base.column("leaves").gather_fields(numbers, self._read, ("low", "high"))
+            near = bound_boxes(boxes["low"], boxes["high"], self.point) <= reach
+            firsts, counts = firsts[near], counts[near]
+        rows = (firsts[:, None] + _STEPS)[counts[:, None] > _STEPS]
+        self._examined += len(rows)
+        squares = _measure(base, rows, self.point, self._read)
+        near = squares <= reach
         if len(self._out):
             near &= ~is_in(rows, self._out)
-        rows, squares = rows[near], squares[near]
-        if len(rows) > 4 * self._best:
+        self._rows = np.concatenate((self._rows, rows[near]))
+        self._squares = np.concatenate((self._squares, squares[near]))
+        if len(self._rows) > self._best:
             # Of many rows only those as near as the k-th can stay; ties are kept for the ids.
-            worst = np.partition(squares, self._best - 1)[self._best - 1]
-            close = squares <= worst
-            rows, squares = rows[close], squares[close]
-        ranks = self._base.column("rank").gather(rows, self._read)
-        keys = np.concatenate((self._keys, (squares << 32) + ranks))
-        rows = np.concatenate((self._rows, rows))
-        if len(keys) > self._best:
-            chosen = np.argpartition(keys, self._best - 1)[: self._best]
-            keys, rows = keys[chosen], rows[chosen]
-        self._keys, self._rows = keys, rows
+            self.reach = int(np.partition(self._squares, self._best - 1)[self._best - 1])
+            close = self._squares <= self.reach
+            self._rows, self._squares = self._rows[close], self._squares[close]
+        elif len(self._rows) == self._best:
+            self.reach = int(self._squares.max())
 
     def found(self) -> Nearest:
         """Return the nearest in order."""
-        order = np.argsort(self._keys)
-        distances = self._keys[order] >> 32
-        return Nearest(self._rows[order], distances, np.sort(self.pages), self.examined)
+        order = self._rows.argsort()
+        rows = self._rows[order].astype(np.uint32)
+        distances = self._squares[order].astype(np.int64)
+        ranks = self._base.column("rank").gather(rows, self._read)
+        best = ((distances << 32) + ranks).argsort()[: self._best]
+        pages = np.sort(np.concatenate(self._pages)) if self._pages else order[:0]
+        return Nearest(rows[best], distances[best], pages, self._examined)
 
 
-def _squares(table: npt.NDArray[Any], features: Sequence[int]) -> npt.NDArray[np.int64]:
-    away = (table - np.array(features, dtype=np.int16)).astype(np.int32)
-    return np.asarray(np.einsum("ij,ij->i", away, away), dtype=np.int64)
-
-
-def _ranges(firsts: npt.NDArray[Any], counts: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Return the numbers from each first, so many each, side by side."""
-    sizes = counts.astype(np.int64)
-    shifts = np.repeat(
-        firsts.astype(np.int64) - np.concatenate(([0], np.cumsum(sizes)[:-1])), sizes
-    )
-    return np.asarray(shifts + np.arange(len(shifts)), dtype=np.int64)
+def _measure(base: DataIndex, rows: npt.NDArray[np.integer], point: Point, read: Reader) -> Squares:
+    """Return squared distances, exact in single precision: integers below 2^24."""
+    away = (base.column("features").gather(rows, read) - point).astype(np.float32)
+    squares: Squares = np.einsum("ij,ij->i", away, away)
+    return squares

@@ -8,6 +8,7 @@ lies on one page and bounds are narrow.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,8 @@ from hansa.index.records import IndexRecord
 from hansa.types import Digest
 
 ROWS_PER_PAGE = 256
+ROWS_PER_LEAF = 16
+"""A page is parted further, for nearness alone."""
 DAY_MS = 86_400_000
 NOWHERE = (1 << 31) - 1
 """Bounds of a page without boxes or intervals are inside out: from this to minus this."""
@@ -40,10 +43,9 @@ CLUSTER = np.dtype(
         ("pages", "<u4"),
         ("first", "<u4"),
         ("rows", "<u4"),
-        ("radius", "<u4"),
     ]
 )
-"""number: its place among the centres; radius: no row is further, in 1/256, rounded up."""
+"""number: its place among the centres."""
 NAMES = np.dtype([("dataset", "u1", (16,)), ("digest", "u1", (32,))])
 WHERE = np.dtype([("flags", "u1"), ("box", "<i4", (4,)), ("interval", "<i8", (2,))])
 HAS_BOX, HAS_INTERVAL = 1, 2
@@ -52,6 +54,7 @@ PLACE = np.dtype([("offset", "<u8"), ("length", "<u4"), ("checksum", "<u4")])
 RANK = np.dtype("<u4")
 FACETS = np.dtype([("start", "<u4"), ("count", "<u4")])
 CELL = np.dtype([("code", "<u8"), ("start", "<u8")])
+LEAF = np.dtype([("low", "i1", (FEATURES,)), ("high", "i1", (FEATURES,))])
 COLUMNS = {
     "names": NAMES,
     "where": WHERE,
@@ -64,6 +67,7 @@ COLUMNS = {
     "facet_names": PLACE,
     "cells": CELL,
     "cell_rows": RANK,
+    "leaves": LEAF,
 }
 """rank: a row's place in the order of ids; order: the row at each place; cells: of place and time."""
 
@@ -82,7 +86,7 @@ def arrange(features: npt.NDArray[np.int8], clusters: npt.NDArray[np.int64]) -> 
     """Return rows (n,) cluster by cluster, near ones on one page.
 
     A cluster is halved at the feature in which its rows differ most, at a multiple of a page, until
-    what is left is a page. Ties keep the given order.
+    what is left is a page, and so on to leaves. Ties keep the given order.
     """
     order = np.argsort(clusters, kind="stable")
     bounds = np.flatnonzero(np.diff(clusters[order], prepend=-1, append=-1))
@@ -90,15 +94,54 @@ def arrange(features: npt.NDArray[np.int8], clusters: npt.NDArray[np.int64]) -> 
         stack = [(int(start), int(end))]
         while stack:
             low, high = stack.pop()
-            pages = -(-(high - low) // ROWS_PER_PAGE)
-            if pages < 2:
+            step = ROWS_PER_PAGE if high - low > ROWS_PER_PAGE else ROWS_PER_LEAF
+            parts = -(-(high - low) // step)
+            if parts < 2:
                 continue
-            part = features[order[low:high]].astype(np.int16)
-            widest = int((part.max(axis=0) - part.min(axis=0)).argmax())
-            order[low:high] = order[low:high][np.argsort(part[:, widest], kind="stable")]
-            middle = low + pages // 2 * ROWS_PER_PAGE
+            rows = order[low:high]
+            part = features[rows]
+            column = part[:, _widest(part)]
+            order[low:high] = rows[column.argsort(kind="stable")]
+            middle = low + parts // 2 * step
             stack += [(low, middle), (middle, high)]
     return order
+
+
+def _widest(part: npt.NDArray[np.int8]) -> int:
+    """Return the feature that varies most, the first of equals."""
+    # Integers below 2^53: the same on every machine. n² times the variance.
+    wide = part.astype(np.int64)
+    sums = wide.sum(axis=0)
+    return int((len(part) * np.einsum("ij,ij->j", wide, wide) - sums * sums).argmax())
+
+
+def bound_leaves(
+    pages: npt.NDArray[np.void], features: npt.NDArray[np.int8]
+) -> npt.NDArray[np.void]:
+    """Return the bounds of the leaves of pages, (leaves,) of `LEAF`; each page begins a leaf."""
+    starts = leaf_rows(pages["first"], pages["rows"])
+    leaves = np.zeros(len(starts), dtype=LEAF)
+    if len(starts):
+        leaves["low"] = np.minimum.reduceat(features, starts, axis=0)
+        leaves["high"] = np.maximum.reduceat(features, starts, axis=0)
+    return leaves
+
+
+def leaf_rows(firsts: npt.NDArray[Any], rows: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Return the first row of each leaf of pages, given by first row and number of rows."""
+    counts = -(-rows.astype(np.int64) // ROWS_PER_LEAF)
+    return ranges(firsts, counts, ROWS_PER_LEAF)
+
+
+def ranges(
+    firsts: npt.NDArray[Any], counts: npt.NDArray[Any], step: int = 1
+) -> npt.NDArray[np.int64]:
+    """Return the numbers from each first in steps, so many each, side by side."""
+    sizes = counts.astype(np.int64)
+    ends = np.cumsum(sizes)
+    total = int(ends[-1]) if len(ends) else 0
+    shifts = np.repeat(firsts.astype(np.int64) - step * (ends - sizes), sizes)
+    return np.asarray(shifts + step * np.arange(total), dtype=np.int64)
 
 
 def bound_pages(

@@ -1,78 +1,106 @@
 """Select rows of the data index: lists and bit sets of row numbers, joined smallest first, exactly.
 
-A selection is a rising array of row numbers or, where every second cache line would be touched anyway,
-a set of bits with one bit for each row. Place and time go by cells to candidates, or, when few rows
-are left, straight to their columns; either way each row's own box and interval decide.
+A selection is a rising array of row numbers or, while many are left, a set of bits with one bit for
+each row. Place and time go by cells to candidates (`cell_lists`), or, when few rows are left, straight
+to their columns; either way each row's own box and interval decide.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hansa.index.additions import has_phrase, keys_asked
+from hansa.index.additions import has_phrase
+from hansa.index.bits import Mask, Rows, Words, count_rows, distinct, has_rows, is_in, rows_of
+from hansa.index.cell_lists import NO_ROWS, CellLists, Ranges
 from hansa.index.cells import bare, digest_of, key_of
 from hansa.index.columns import Reader
 from hansa.index.data_index import DataIndex
+from hansa.index.dead import Dead
 from hansa.index.pages import HAS_BOX, HAS_INTERVAL
 from hansa.index.question import Circle, Question
 from hansa.index.regions import code_runs, interval_runs, runs_of
 from hansa.index.terms import Term
 from hansa.types import Box
 
-Rows = npt.NDArray[np.uint32]
-Bits = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_]
-NO_ROWS: Rows = np.zeros(0, dtype=np.uint32)
 _DENSE = 64
 """A list with more than one row in so many is joined as bits."""
+_ASKED_AS_BITS = 256
+"""One with more than one row in so many is asked as bits whether it has some rows."""
 _RUNS_MAX = 2_048
-_FEW = 2_048
+_FEW = 4_096
 """So many rows are looked at sooner than cells of place and time."""
 _RECORDS_AT_ONCE = 512
 
 
-@dataclass(frozen=True, slots=True)
 class Selection:
-    """Rows that match: an array of them, or bits."""
+    """Rows that match: a rising array of them, or bits. Never changes."""
 
-    rows: Rows | None
-    bits: Bits | None = None
+    __slots__ = ("_count", "bits", "rows")
+
+    def __init__(self, rows: Rows | None, bits: Words | None = None, count: int = -1) -> None:
+        """Take rows, or bits and, if it is known, how many they are."""
+        self.rows = rows
+        self.bits = bits
+        self._count = len(rows) if rows is not None else count
 
     @property
     def count(self) -> int:
         """Return how many rows are selected."""
-        if self.rows is not None:
-            return len(self.rows)
-        assert self.bits is not None
-        return int(np.bitwise_count(self.bits).sum(dtype=np.int64))
+        if self._count < 0:
+            assert self.bits is not None
+            self._count = count_rows(self.bits)
+        return self._count
 
     def as_rows(self) -> Rows:
         """Return the rows, rising."""
         if self.rows is not None:
             return self.rows
         assert self.bits is not None
-        return np.flatnonzero(np.unpackbits(self.bits, bitorder="little")).astype(np.uint32)
+        return rows_of(self.bits)
 
     def has(self, rows: npt.NDArray[Any]) -> Mask:
         """Return which of some rows are selected, (n,)."""
         if self.bits is not None:
-            shifted = self.bits[rows >> 3] >> (rows & 7).astype(np.uint8)
-            return np.asarray(shifted & 1 > 0, dtype=np.bool_)
+            return has_rows(self.bits, rows)
         assert self.rows is not None
         return is_in(rows, self.rows)
+
+
+def is_few(count: int, rows: int) -> bool:
+    """Tell whether so many of a file's rows are better held, and put in order, one by one.
+
+    The first by id are found among n chosen rows in about n steps; or by going through all in the
+    order of ids until enough are met, in about rows / n steps, each some times cheaper.
+    """
+    return count * count <= 8 * rows
 
 
 class Selecting:
     """Answers one question's parts from one file."""
 
-    def __init__(self, base: DataIndex, question: Question, dead: Rows, read: Reader) -> None:
-        """Take what is asked, and the rows that are dead at the question's height, rising."""
+    def __init__(
+        self,
+        base: DataIndex,
+        question: Question,
+        digests: Sequence[bytes],
+        dead: tuple[Dead, int],
+        read: Reader,
+    ) -> None:
+        """Take what is asked.
+
+        Args:
+            base: the file.
+            question: what is asked.
+            digests: of it, what `cells.digests_asked` gives.
+            dead: rows of the file that ended, and how many had at the question's height.
+            read: the reader.
+        """
         self._base = base
         self._question = question
-        self._dead = dead
+        self._digests = digests
+        self._dead, self._dead_count = dead
         self._read = read
         self.examined = 0
         """Rows whose columns or records were looked at."""
@@ -90,44 +118,45 @@ class Selecting:
             found = self._with_phrases(found.as_rows())
         return found
 
-    def _terms(self) -> list[Term] | None:
-        """Return the terms asked for, rarest first, or None if one does not exist."""
-        terms: list[Term] = []
-        for key in dict.fromkeys(keys_asked(self._question)):
-            term = self._base.terms.find(digest_of(key), self._read)
-            if term is None:
-                return None
-            terms.append(term)
-        return sorted(terms, key=lambda term: term.count)
+    # --- terms ------------------------------------------------------------------------------------
 
     def _join_terms(self) -> Selection | None:
-        terms = self._terms()
-        if terms is None:
-            return Selection(NO_ROWS)
+        terms: list[Term] = []
+        for digest in self._digests:
+            term = self._base.terms.find(digest, self._read)
+            if term is None:
+                return Selection(NO_ROWS)
+            terms.append(term)
+        if len(terms) > 1:
+            terms.sort(key=_count_of)
         found: Selection | None = None
         for term in terms:
-            if found is not None and not found.count:
+            found = self._join_term(found, term)
+            if not found.count:
                 break
-            if self._is_dense(term.count):
-                bits = self._base.terms.bits(term, self._base.rows, self._read)
-                if found is None:
-                    found = Selection(None, bits)
-                elif found.bits is not None:
-                    found = self._lightened(found.bits & bits)
-                else:
-                    rows = found.as_rows()
-                    found = Selection(rows[Selection(None, bits).has(rows)])
-            else:
-                found = self._join(found, self._base.terms.rows(term, self._read))
         return found
 
-    def _is_dense(self, count: int) -> bool:
-        return count * _DENSE > self._base.rows
+    def _join_term(self, found: Selection | None, term: Term) -> Selection:
+        """Return those found that have a term; it is asked as bits if its rows are many."""
+        base = self._base
+        if found is None:
+            if term.count * _DENSE > base.rows:
+                return Selection(None, base.terms.bits(term, base.rows, self._read), term.count)
+            return Selection(base.terms.rows(term, self._read))
+        if found.rows is not None:
+            return Selection(found.rows[self._has_term(term, found.rows)])
+        assert found.bits is not None
+        if term.count * _ASKED_AS_BITS <= base.rows:
+            return self._join(found, base.terms.rows(term, self._read))
+        bits = found.bits & base.terms.bits(term, base.rows, self._read)
+        both = Selection(None, bits)
+        return Selection(rows_of(bits)) if is_few(both.count, base.rows) else both
 
-    def _lightened(self, bits: Bits) -> Selection:
-        """Return bits as rows if they are few."""
-        found = Selection(None, bits)
-        return found if self._is_dense(found.count) else Selection(found.as_rows())
+    def _has_term(self, term: Term, rows: Rows) -> Mask:
+        terms = self._base.terms
+        if term.count * _ASKED_AS_BITS > self._base.rows:
+            return has_rows(terms.bits(term, self._base.rows, self._read), rows)
+        return is_in(rows, terms.rows(term, self._read))
 
     def _join(self, found: Selection | None, rows: Rows) -> Selection:
         if found is None:
@@ -140,59 +169,51 @@ class Selecting:
 
     def _by_place_and_time(self, found: Selection | None) -> Selection | None:
         question = self._question
-        boxes = question.boxes
-        if not boxes and question.interval is None:
+        if question.box is None and question.near is None and question.interval is None:
             return found
         if found is not None and found.count <= _FEW:
             rows = found.as_rows()
             return Selection(rows[self._covers(rows)])
-        runs = [list(code_runs(box)) for box in boxes if runs_of(box) <= _RUNS_MAX]
-        if question.interval is not None:
-            runs.append(list(interval_runs(question.interval)))
+        best: Ranges | None = None
         left = self._base.rows if found is None else found.count
-        best: list[tuple[int, int]] | None = None
-        for part in runs:
-            spans = self._spans(part)
-            if spans is None:
-                break
-            size = sum(end - start for start, end in spans)
-            if size < left:
-                best, left = spans, size
+        lists = self._base.cell_lists(self._read)
+        if lists is not None:
+            for runs in self._runs_asked():
+                ranges = lists.ranges(runs)
+                if ranges.size < left:
+                    best, left = ranges, ranges.size
         if best is not None:
-            rows = self._rows_of(best)
-            rows = rows if found is None else rows[found.has(rows)]
+            assert lists is not None
+            rows = self._candidates(lists, best, found)
         elif found is None:
             rows = self._rows_of_pages()
         else:
             rows = found.as_rows()
         return Selection(rows[self._covers(rows)])
 
-    def _spans(self, runs: Sequence[tuple[int, int]]) -> list[tuple[int, int]] | None:
-        """Return which stretches of the cells' rows belong to runs of codes; None without room."""
-        cells = self._base.column("cells").whole(self._read)
-        if cells is None:
-            return None
-        codes, starts = cells["code"], cells["start"]
-        bounds = np.array(runs, dtype=np.uint64)
-        low = codes.searchsorted(bounds[:, 0])
-        high = codes.searchsorted(bounds[:, 1], side="right")
-        some = np.flatnonzero(high > low)
-        total = self._base.column("cell_rows").count
-        return [
-            (int(starts[low[at]]), int(starts[high[at]]) if high[at] < len(codes) else total)
-            for at in some.tolist()
-        ]
+    def _runs_asked(self) -> Iterator[Sequence[tuple[int, int]]]:
+        """Yield the runs of cells of each part of place and time that can be asked by cells."""
+        for box in self._question.boxes:
+            if runs_of(box) <= _RUNS_MAX:
+                yield list(code_runs(box))
+        if self._question.interval is not None:
+            yield list(interval_runs(self._question.interval))
 
-    def _rows_of(self, spans: Sequence[tuple[int, int]]) -> Rows:
-        column = self._base.column("cell_rows")
-        parts = [column.slice(start, end, self._read) for start, end in spans]
-        if not parts:
-            return NO_ROWS
-        # A row is listed on several cells. Sorting beats a set of hashes by far.
-        rows = np.sort(np.concatenate(parts))
-        distinct = np.ones(len(rows), dtype=np.bool_)
-        distinct[1:] = rows[1:] != rows[:-1]
-        return np.asarray(rows[distinct], dtype=np.uint32)
+    def _candidates(self, lists: CellLists, ranges: Ranges, found: Selection | None) -> Rows:
+        """Return the rows on some cells that are found already."""
+        rows, bits = lists.candidates(ranges, self._read)
+        if found is not None:
+            rows = rows[found.has(rows)]
+        if bits is not None:
+            if found is None:
+                more = rows_of(bits)
+            elif found.bits is not None:
+                more = rows_of(bits & found.bits)
+            else:
+                assert found.rows is not None
+                more = found.rows[has_rows(bits, found.rows)]
+            rows = np.concatenate((rows, more))
+        return distinct(rows)
 
     def _rows_of_pages(self) -> Rows:
         """Return the rows of all pages whose bounds allow a match."""
@@ -207,19 +228,20 @@ class Selecting:
         """Return which rows cover the place and time asked for, by their own box and interval."""
         self.examined += len(rows)
         question = self._question
-        where = self._base.column("where").gather(rows, self._read)
-        mask = np.ones(len(rows), dtype=np.bool_)
-        near = question.near
-        if question.box is not None or near is not None:
-            mask &= where["flags"] & HAS_BOX > 0
+        near, interval = question.near, question.interval
+        has_place = question.box is not None or near is not None
+        fields = ["flags", *["box"] * has_place, *["interval"] * (interval is not None)]
+        where = self._base.column("where").gather_fields(rows, self._read, fields)
+        needed = (HAS_BOX if has_place else 0) | (HAS_INTERVAL if interval is not None else 0)
+        mask = np.asarray(where["flags"] & needed == needed, dtype=np.bool_)
+        if has_place:
             west, south, east, north = where["box"].T
             for box in question.boxes:
                 mask &= (west <= box.east) & (east >= box.west)
                 mask &= (south <= box.north) & (north >= box.south)
-        if question.interval is not None:
+        if interval is not None:
             start, end = where["interval"].T
-            mask &= where["flags"] & HAS_INTERVAL > 0
-            mask &= (start <= question.interval.end_ms) & (end >= question.interval.start_ms)
+            mask &= (start <= interval.end_ms) & (end >= interval.start_ms)
         if near is not None and mask.any():
             mask[mask] = _near(near, where["box"][mask])
         return mask
@@ -227,14 +249,13 @@ class Selecting:
     # --- what is left -----------------------------------------------------------------------------
 
     def _without_dead(self, found: Selection | None) -> Selection | None:
-        if not len(self._dead) or found is None:
+        if not self._dead_count or found is None or not found.count:
             return found
         if found.bits is not None:
-            bits = np.unpackbits(found.bits, bitorder="little")
-            bits[self._dead] = 0
-            return Selection(None, np.packbits(bits, bitorder="little"))
+            dead = self._dead.bits(self._dead_count, self._base.rows)
+            return Selection(None, found.bits & ~dead)
         assert found.rows is not None
-        return Selection(found.rows[~is_in(found.rows, self._dead)])
+        return Selection(found.rows[~is_in(found.rows, self._dead.rows(self._dead_count))])
 
     def _with_phrases(self, rows: Rows) -> Selection:
         kept: list[int] = []
@@ -246,31 +267,43 @@ class Selecting:
                     kept.append(row)
         return Selection(np.array(kept, dtype=np.uint32))
 
+    def strongest(self, found: Selection) -> Selection | None:
+        """Return those found that match every word as well as can be; None if that is not known.
+
+        If they are enough for what is shown, the others need no score.
+        """
+        if self._question.prefixes:
+            return None
+        for word in self._question.words:
+            term = self._strong(word)
+            if term is None:
+                return Selection(NO_ROWS)
+            found = self._join_term(found, term)
+        return found
+
     def scores(self, rows: Rows) -> npt.NDArray[np.int64]:
         """Return how well the words asked for match some rows that match, (n,)."""
         question = self._question
         points = np.full(len(rows), len(question.words) + len(question.prefixes), dtype=np.int64)
         for word in question.words:
-            term = self._base.terms.find(digest_of(key_of("W", bare(word))), self._read)
+            term = self._strong(word)
             if term is not None:
-                points[is_in(rows, self._base.terms.rows(term, self._read))] += 2
+                points[self._has_term(term, rows)] += 2
         for prefix in question.prefixes:
             strong = self._base.terms.rows_from(bare(prefix), self._read, strong=True)
             points[is_in(rows, strong)] += 2
         return points
 
+    def _strong(self, word: str) -> Term | None:
+        return self._base.terms.find(digest_of(key_of("W", bare(word))), self._read)
 
-def is_in(rows: npt.NDArray[Any], members: Rows) -> Mask:
-    """Return which rows are among rising members, (n,)."""
-    if not len(members):
-        return np.zeros(len(rows), dtype=np.bool_)
-    at = members.searchsorted(rows)
-    at[at == len(members)] = len(members) - 1
-    return np.asarray(members[at] == rows, dtype=np.bool_)
+
+def _count_of(term: Term) -> int:
+    return term.count
 
 
 def _near(circle: Circle, boxes: npt.NDArray[np.int32]) -> Mask:
     """Return which boxes (n, 4) a circle meets; each distinct box is measured once."""
-    distinct, inverse = np.unique(boxes, axis=0, return_inverse=True)
-    found = np.array([circle.meets(Box(*sides)) for sides in distinct.tolist()], dtype=np.bool_)
+    distinct_boxes, inverse = np.unique(boxes, axis=0, return_inverse=True)
+    found = np.array([circle.meets(Box(*sides)) for sides in distinct_boxes.tolist()], np.bool_)
     return found[inverse.reshape(-1)]

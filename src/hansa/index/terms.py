@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hansa.codec import encode
+from hansa.index.bits import Words, words_of
 from hansa.index.columns import Reader, Room, corrupt
 
 Rows = npt.NDArray[np.uint32]
-Bits = npt.NDArray[np.uint8]
 _BUCKET_ENTRIES = 16
 _WORDS_PER_BLOCK = 64
 _ENTRY_BYTES = 32
@@ -164,7 +164,7 @@ class Terms:
         self._room = room
         self._kept: dict[bytes, Rows] = {}
         self._known: dict[bytes, Term | None] = {}
-        self._bits: dict[bytes, Bits] = {}
+        self._bits: dict[bytes, Words] = {}
         self._words: _WordDirectory | None = None
 
     def find(self, digest: bytes, read: Reader) -> Term | None:
@@ -195,6 +195,10 @@ class Terms:
         self._known[digest] = term
         return term
 
+    def at_hand(self, digests: Sequence[bytes]) -> bool:
+        """Tell whether all of some keys are known and their rows in memory: no read is needed."""
+        return all(digest in self._kept or digest in self._bits for digest in digests)
+
     def rows(self, term: Term | None, read: Reader) -> Rows:
         """Return the rows of a term, rising."""
         if term is None:
@@ -211,14 +215,12 @@ class Terms:
         self._keep(term.digest, rows)
         return rows
 
-    def bits(self, term: Term, count: int, read: Reader) -> Bits:
+    def bits(self, term: Term, count: int, read: Reader) -> Words:
         """Return the rows of a term as bits, one for each of `count` rows."""
         kept = self._bits.get(term.digest)
         if kept is not None:
             return kept
-        marks = np.zeros(count, dtype=np.bool_)
-        marks[self.rows(term, read)] = True
-        bits = np.packbits(marks, bitorder="little")
+        bits = words_of(self.rows(term, read), count)
         if self._room.take(bits.nbytes):
             self._bits[term.digest] = bits
         return bits

@@ -31,7 +31,7 @@ from hansa.index.cells import (
     stem_keys,
     strong_words,
 )
-from hansa.index.cluster_index import measure_radius, pack_words
+from hansa.index.cluster_index import pack_words
 from hansa.index.clusters import Clusters, tell_facets, tell_words
 from hansa.index.columns import ColumnEntry, check_stretches
 from hansa.index.features import FEATURES
@@ -46,6 +46,7 @@ from hansa.index.pages import (
     WHERE,
     Row,
     arrange,
+    bound_leaves,
     bound_pages,
 )
 from hansa.index.records import IndexRecord
@@ -54,7 +55,7 @@ from hansa.index.terms import Block, TermsEntry, TermsWriter
 from hansa.index.words import fold
 from hansa.types import Height
 
-MAGIC = b"HANSAIX2"
+MAGIC = b"HANSAIX3"
 TAIL_BYTES = 4 + 32 + len(MAGIC)
 NAMES_PER_BLOCK = 64
 _RECORDS_PER_PART = 4_096
@@ -67,7 +68,7 @@ _NONE = np.zeros(0, dtype=np.uint32)
 class Footer(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Everything about a data index file but its rows."""
 
-    format: Literal[2]
+    format: Literal[3]
     height: Height
     """The rows are those at this height."""
     registered: int
@@ -202,6 +203,7 @@ class _Writing:
         names, where = self._names(), self._where()
         pages = bound_pages(self._labels, where, self._features)
         yield from self._fixed_columns(names, where, places)
+        yield self._column("leaves", bound_leaves(pages, self._features))
         yield from self._facet_columns(gathered)
         yield from self._cell_columns(where)
         terms: TermsEntry | None = None
@@ -224,7 +226,7 @@ class _Writing:
         entries, words = self._describe_clusters(pages, gathered)
         footer = encode(
             Footer(
-                format=2,
+                format=3,
                 bandwidth_squared=self._clusters.bandwidth_squared,
                 centres=self._clusters.centres.astype("<i4").tobytes(),
                 rows=len(self._rows),
@@ -419,9 +421,6 @@ class _Writing:
                 len(of_cluster),
                 low,
                 high - low,
-                measure_radius(
-                    self._features[low:high].astype(np.int64), self._clusters.centres[number]
-                ),
             )
             facets = tell_facets([row.record for row in self._rows[low:high]])
             words.append(tell_words(gathered.telling[low:high], gathered.everywhere) + facets)

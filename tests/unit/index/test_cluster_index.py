@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from hansa.index import IndexChange, IndexParameters, InformationIndex, MemoryIndexFiles
-from hansa.index.cluster_index import measure_radius, pack_words
-from hansa.index.mean_shift import SCALE
+from hansa.index.cluster_index import bound_boxes, pack_words
 
 
 @pytest.fixture(scope="module")
@@ -17,20 +16,25 @@ def base(made):
 
 
 def test_no_row_is_nearer_than_its_bounds(made, base):
-    """Ball and box bounds are lower bounds, so nearness is exact."""
+    """The bounds of pages and leaves are lower bounds, so nearness is exact."""
     index = base.cluster_index
     features = base.column("features").slice(0, base.rows, base.read).astype(np.int64)
     rows = np.arange(base.rows, dtype=np.uint32)
-    clusters, pages = index.cluster_of(rows), index.page_of(rows)
+    pages = index.page_of(rows)
+    numbers, firsts, counts = index.leaves_of(np.arange(base.pages))
+    assert list(range(base.column("leaves").count)) == numbers.tolist()
+    assert base.rows == counts.sum()
+    boxes = base.column("leaves").slice(0, len(numbers), base.read)
     for number in range(900, 940):
         point = made.make_record(number).features
         away = features - np.array(point)
         squares = (away * away).sum(axis=1)
-        balls = index.ball_bounds(point) // (SCALE * SCALE)
-        boxes = index.box_bounds(point, np.arange(base.pages))
-        assert (balls[clusters] <= squares).all()
-        assert (boxes[pages] <= squares).all()
-    assert (index.box_bounds((127,) * 20, np.arange(base.pages)) > 0).all()
+        place = np.array(point, dtype=np.int16)
+        leaves = bound_boxes(boxes["low"], boxes["high"], place)
+        assert (index.box_bounds(place)[pages] <= squares).all()
+        assert (leaves[np.repeat(numbers, counts)] <= squares).all()
+        assert (index.box_bounds(place)[pages[firsts]] <= leaves).all()
+    assert (index.box_bounds(np.full(20, 127, dtype=np.int16)) > 0).all()
 
 
 def test_rows_pages_and_clusters_belong_together(base):
@@ -53,9 +57,3 @@ def test_labels_and_words_are_for_people(base):
     assert all(index.words())
     assert index.memory_bytes > 0
     assert pack_words([["a"], []]) == pack_words((("a",), ()))
-
-
-def test_radius_holds_every_row():
-    """The radius is rounded up."""
-    features = np.array([[3, 4], [0, 1]], dtype=np.int64)
-    assert 5 * SCALE <= measure_radius(features, np.zeros(2, dtype=np.int64)) <= 5 * SCALE + 1

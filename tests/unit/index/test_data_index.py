@@ -57,7 +57,7 @@ def test_find_by_id(records, contents):
 def test_facets_have_names(contents):
     """Kind and value of each facet are read by its number."""
     index = DataIndex(MemoryIndexFile(contents))
-    count = index.column("facet_values").slice(0, 50, index.read).max() + 1
+    count = index.column("facet_values").slice(0, COUNT, index.read).max() + 1
     names = {index.facet_name(number, index.read) for number in range(int(count))}
     assert "oalpha" in names
     assert {"t", "f", "o"} == {name[0] for name in names}

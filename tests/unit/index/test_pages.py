@@ -10,11 +10,14 @@ from hansa.index.pages import (
     HAS_BOX,
     HAS_INTERVAL,
     NOWHERE,
+    ROWS_PER_LEAF,
     ROWS_PER_PAGE,
     WHERE,
     arrange,
+    bound_leaves,
     bound_pages,
     clip_day,
+    leaf_rows,
 )
 
 
@@ -33,6 +36,12 @@ def test_bounds_hold_every_row(count, clusters, seed):
     where["interval"] = draw.integers(-(1 << 60), 1 << 60, (count, 1)) + np.array([0, 9])
     pages = bound_pages(labels, where, features)
     assert count == pages["rows"].sum()
+    leaves, starts = bound_leaves(pages, features), leaf_rows(pages["first"], pages["rows"])
+    assert set(pages["first"].tolist()) <= set(starts.tolist())
+    for leaf, low, high in zip(leaves, starts, np.append(starts[1:], count), strict=False):
+        assert 1 <= high - low <= ROWS_PER_LEAF
+        assert (features[low:high] >= leaf["low"]).all()
+        assert (features[low:high] <= leaf["high"]).all()
     for page in pages:
         rows = slice(page["first"], page["first"] + page["rows"])
         assert 1 <= page["rows"] <= ROWS_PER_PAGE
@@ -64,4 +73,4 @@ def test_columns_have_fixed_forms():
     sizes = {name: dtype.itemsize for name, dtype in COLUMNS.items()}
     assert {"names": 48, "where": 33, "features": 20, "records": 16, "rank": 4, "order": 4,
             "facets": 8, "facet_values": 4, "facet_names": 16, "cells": 16,
-            "cell_rows": 4} == sizes  # fmt: skip
+            "cell_rows": 4, "leaves": 40} == sizes  # fmt: skip
