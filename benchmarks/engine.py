@@ -11,10 +11,8 @@ the version is attested and bound; `restore` verifies every chunk and every file
 synced and read back before it gets its name, as `hansa dataset fetch` does.
 """
 
-import argparse
-import json
+import gc
 import os
-import random
 import sys
 import threading
 import time
@@ -22,18 +20,20 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from statistics import median
+from typing import TYPE_CHECKING
 
+import msgspec
 import repository
 from blake3 import blake3
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from hansa import limits
-from hansa.client.output import Output
 from hansa.client.sources import collect
 from hansa.data.layout import ContentLayout, Window
 from hansa.data.pipeline import Ingest, UploadChunk
 from hansa.data.stream import SourceFile
+
+if TYPE_CHECKING:
+    import argparse
 
 CLUSTER = 7
 THREADS = min(8, os.cpu_count() or 1)
@@ -46,6 +46,7 @@ def _age_s() -> float:
     return float(Path("/proc/uptime").read_text().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
 
 
+gc.freeze()  # What is imported stays: it is not looked through again and again.
 START_S = _age_s()
 """From the start of the process until everything is imported."""
 
@@ -53,14 +54,14 @@ START_S = _age_s()
 # --- in -----------------------------------------------------------------------------------------
 
 
-def ingest(options: argparse.Namespace) -> dict[str, object]:
+def ingest(options: "argparse.Namespace") -> dict[str, object]:
     """Publish a folder's files."""
     os.chdir(options.folder.parent)
     sources = collect([options.folder.name])
     return _publish(options, sources.files())
 
 
-def stream(options: argparse.Namespace) -> dict[str, object]:
+def stream(options: "argparse.Namespace") -> dict[str, object]:
     """Publish one file of incompressible bytes that is never on the disk."""
     size = options.mib << 20
     return _publish(options, [SourceFile("stream.bin", size, lambda: _Noise(size))])
@@ -70,6 +71,12 @@ class _Noise:
     """Incompressible bytes from a seed: the key stream of a cipher, which costs next to nothing."""
 
     def __init__(self, size: int) -> None:
+        from cryptography.hazmat.primitives.ciphers import (  # noqa: PLC0415 - seldom
+            Cipher,
+            algorithms,
+            modes,
+        )
+
         self._left = size
         self._cipher = Cipher(algorithms.AES(bytes(16)), modes.CTR(bytes(16))).encryptor()
 
@@ -79,7 +86,7 @@ class _Noise:
         return data
 
 
-def _publish(options: argparse.Namespace, files: Iterable[SourceFile]) -> dict[str, object]:
+def _publish(options: "argparse.Namespace", files: Iterable[SourceFile]) -> dict[str, object]:
     opened = repository.Repository.open(options.repository)
     ready = time.perf_counter()
     with ThreadPoolExecutor(THREADS) as workers, ThreadPoolExecutor(THREADS) as senders:
@@ -130,7 +137,7 @@ def _upload(
 # --- out ----------------------------------------------------------------------------------------
 
 
-def restore(options: argparse.Namespace) -> dict[str, object]:
+def restore(options: "argparse.Namespace") -> dict[str, object]:
     """Bring all files of a version back."""
     opened = repository.Repository.open(options.repository)
     version = opened.named(options.name)
@@ -138,6 +145,8 @@ def restore(options: argparse.Namespace) -> dict[str, object]:
     layout = ContentLayout(contents)
     ready = time.perf_counter()
     if options.durable:
+        from hansa.client.output import Output  # noqa: PLC0415 - the other way needs none of it
+
         target = Output(options.output, version.root, contents, overwrite=False)
         target.prepare()
         for window, pieces in _fetch(opened, version, layout):
@@ -197,8 +206,11 @@ def _write_plainly(
         assert state.digest() == entry.digest, f"{entry.name} is not as published"
 
 
-def ranges(options: argparse.Namespace) -> dict[str, object]:
+def ranges(options: "argparse.Namespace") -> dict[str, object]:
     """Read ranges at random places, one at a time; each chunk they touch is verified."""
+    import random  # noqa: PLC0415 - only here
+    from statistics import median  # noqa: PLC0415
+
     opened = repository.Repository.open(options.repository)
     version = opened.named(options.name)
     began = time.perf_counter()
@@ -231,7 +243,7 @@ def ranges(options: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def delete(options: argparse.Namespace) -> dict[str, object]:
+def delete(options: "argparse.Namespace") -> dict[str, object]:
     """Let a version live no longer, and collect: once to condemn, and once when the grace is over."""
     freed = 0
     leased_ms = 2 * limits.UPLOAD_LEASE_MS
@@ -249,6 +261,8 @@ WORK = {"ingest": ingest, "stream": stream, "restore": restore, "ranges": ranges
 
 def main() -> int:
     """Parse the options, work, print."""
+    import argparse  # noqa: PLC0415 - after the clock was read
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("work", choices=WORK)
     parser.add_argument("repository", type=Path)
@@ -262,7 +276,7 @@ def main() -> int:
     options.output = options.folder
     told = WORK[options.work](options)
     told["start_s"] = round(START_S, 3)
-    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
     return 0
 
 

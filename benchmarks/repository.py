@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -28,14 +28,15 @@ from hansa.data.manifest import (
 from hansa.data.pipeline import Ingest
 from hansa.ports import Store
 from hansa.storage.chunk_store import ChunkStore
-from hansa.storage.collect import CollectReport, collect
 from hansa.storage.journal import Journal
 from hansa.storage.local import LocalStore
-from hansa.storage.marking import ChainView
 from hansa.storage.table import open_table
 from hansa.storage.version_store import VersionStore
 from hansa.system import SystemClock, SystemEntropy
 from hansa.types import ChunkId, DatasetId, Millis
+
+if TYPE_CHECKING:
+    from hansa.storage.collect import CollectReport
 
 LEASE_MS = 60_000
 PROFILE = "profile.json"
@@ -207,8 +208,11 @@ class Repository:
         """Let a version live no longer; its data key goes with its manifest, when that is collected."""
         self.versions.unbind(bytes.fromhex(self.named(name).root))
 
-    def collect(self) -> CollectReport:
+    def collect(self) -> "CollectReport":
         """Run one collection; what is bound here stands for the versions that live on the chain."""
+        from hansa.storage.collect import collect  # noqa: PLC0415 - only where it is used
+        from hansa.storage.marking import ChainView  # noqa: PLC0415
+
         living = {root: row.version for root, row in self.versions.versions()}
         view = ChainView(1, self.clock.now_ms(), living)
         return collect(self.versions, self, lambda: view, self.clock)

@@ -1,6 +1,5 @@
 """Hansa's engine as a tool among the peers: the same methods, so that all are driven alike."""
 
-import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +7,6 @@ from pathlib import Path
 from machine import hansa_environment
 from peers import NAMES, SETTINGS, Command, Peer, find_peers
 
-ENGINE = Path(__file__).with_name("engine.py")
 PROFILES = {"hansa": "md5+sha1", "hansa blake3": "blake3"}
 
 
@@ -24,7 +22,7 @@ class Hansa:
     def start(self, folder: Path) -> None:
         """Name the repository; the first operation makes it."""
         self.repository = folder / "repository"
-        self.environment = {**os.environ, **hansa_environment(folder)}
+        self.environment = hansa_environment(folder)
 
     def saving(self, source: Path, name: str) -> list[Command]:
         """Return what publishes a folder."""
@@ -52,7 +50,7 @@ class Hansa:
         return [self._words("delete", name)]
 
     def _words(self, work: str, name: str, *rest: str) -> Command:
-        return [sys.executable, str(ENGINE), work, str(self.repository), name, *rest]
+        return [sys.executable, "-P", "-m", "engine", work, str(self.repository), name, *rest]
 
 
 Tool = Hansa | Peer

@@ -6,10 +6,12 @@ Each port states idempotence, order, durability and which errors are permanent.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from hansa.chain.blocks import CertifiedBlock
 from hansa.types import Height, Millis
+
+if TYPE_CHECKING:  # blocks bring the signatures; who only stores needs neither
+    from hansa.chain.blocks import CertifiedBlock
 
 T = TypeVar("T")
 
@@ -143,7 +145,7 @@ class Ledger(Protocol):
         ...
 
     def append(
-        self, certified: CertifiedBlock, writes: Iterable[tuple[bytes, bytes | None]]
+        self, certified: "CertifiedBlock", writes: Iterable[tuple[bytes, bytes | None]]
     ) -> None:
         """Make a block and its state changes durable: the block synced first, then state and height.
 
@@ -152,7 +154,7 @@ class Ledger(Protocol):
         """
         ...
 
-    def block(self, height: Height) -> CertifiedBlock | None:
+    def block(self, height: Height) -> "CertifiedBlock | None":
         """Return the block at a height, or None."""
         ...
 

@@ -1,6 +1,5 @@
 """The only clock, entropy and worker pool of a running program; everything else is handed these."""
 
-import asyncio
 import os
 import secrets
 import time
@@ -47,6 +46,9 @@ class WorkerPool:
 
     async def run(self, function: Callable[..., T], *arguments: object) -> T:
         """Run `function(*arguments)` in the pool; a cancel leaves it running to its end."""
+        # Imported by whoever runs a loop; who has none pays for none.
+        import asyncio  # noqa: PLC0415
+
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
     def close(self) -> None:

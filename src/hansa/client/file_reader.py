@@ -11,17 +11,22 @@ from contextlib import suppress
 from pathlib import Path
 
 from hansa import limits
-from hansa.client.walk import Stamp, explained, refuse_special, stamp_of
+from hansa.client.walk import Stamp, explain, explained, refuse_special, stamp_of
 from hansa.errors import ConflictError
 
 _ZEROS = bytes(limits.MIB)
 _SPARSE_BYTES_MIN = limits.MIB
+SMALL_BYTES_MAX = limits.CHUNK_BYTES_MAX
+"""Up to so many bytes a file is read at once (`read_small`)."""
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+assert SMALL_BYTES_MAX < _SPARSE_BYTES_MIN
 
 
 class FileReader:
     """Reads one file, over its holes, and judges before and after whether it stayed the same."""
 
-    def __init__(self, path: Path, stamp: Stamp, count: Callable[[int], object]) -> None:
+    def __init__(self, path: str | Path, stamp: Stamp, count: Callable[[int], object]) -> None:
         """Open the file.
 
         Args:
@@ -114,14 +119,51 @@ class FileReader:
             self._descriptor = -1
 
 
-def open_plain(path: Path) -> int:
+def read_small(path: str | Path, stamp: Stamp, place: memoryview) -> int:
+    """Read a whole file at once, judged as `FileReader` does, in the fewest calls; return its bytes.
+
+    Args:
+        path: where it lies.
+        stamp: as it was found; at most SMALL_BYTES_MAX bytes.
+        place: room for one byte more than it has: so its end is seen.
+
+    Raises:
+        ConflictError: it is not what was found, or did not stay so.
+        InvalidError: it is no plain file any more.
+    """
+    size = stamp[2]
+    assert size < len(place)
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except OSError as error:
+        raise explain(error, path) from error
+    try:
+        try:
+            filled = os.readv(descriptor, (place[: size + 1],))
+            while filled < size and (more := os.readv(descriptor, (place[filled : size + 1],))):
+                filled += more
+        finally:
+            # Judged once, afterwards: what has its stamp now had it all the while, and is a plain file.
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise refuse_special(path, status)
+        if filled != size or stamp_of(status) != stamp:
+            raise _changed(path)
+    except OSError as error:
+        raise explain(error, path) from error
+    finally:
+        os.close(descriptor)
+    return size
+
+
+def open_plain(path: str | Path) -> int:
     """Open a file for reading, and nothing that could block; return its descriptor.
 
     Raises:
         InvalidError: it is no plain file any more.
     """
     with explained(path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        descriptor = os.open(path, _FLAGS)
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
@@ -129,7 +171,7 @@ def open_plain(path: Path) -> int:
     return descriptor
 
 
-def _changed(path: Path) -> ConflictError:
+def _changed(path: str | Path) -> ConflictError:
     return ConflictError(
         f"{path} changed while it was read; nothing was registered.",
         remedy="Publish it again when nobody writes to it, publish a copy, or pipe it into '-'.",

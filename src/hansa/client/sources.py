@@ -12,32 +12,31 @@ path below it (publishing "." leaves the folder's name out), standard input unde
 import os
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from hansa import limits
-from hansa.client.describe import Sniffed
-from hansa.client.file_reader import FileReader, open_plain
-from hansa.client.sniff import SNIFF_BYTES_MAX, SNIFF_FILES_MAX, join_sniffed, sniff_file
+from hansa.client.file_reader import SMALL_BYTES_MAX, FileReader, open_plain, read_small
 from hansa.client.walk import Stamp, explained, walk
 from hansa.data.manifest import validate_names
 from hansa.data.stream import SourceFile
 from hansa.errors import InvalidError
+
+if TYPE_CHECKING:
+    from hansa.client.describe import Sniffed
 
 STANDARD_INPUT = "-"
 STANDARD_INPUT_NAME = "stdin"
 _STAMP_WORDS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """One file to publish, as it was when it was found."""
 
     name: str
     """Name in the version."""
-    path: Path | None
+    path: str | None
     """None for standard input."""
     stamp: Stamp = (0, 0, 0, 0)
     """Must still hold when it is opened and when it was read."""
@@ -58,14 +57,14 @@ class Catalogue:
         self._roots = array("L")
         self._stamps = array("Q")
         self._order = array("L")
-        self._paths: list[Path | None] = []
+        self._paths: list[str | None] = []
 
     def __len__(self) -> int:
         return len(self._names)
 
     def add_root(self, path: Path | None) -> None:
         """Begin with a path that was named; None for standard input."""
-        self._paths.append(path)
+        self._paths.append(None if path is None else str(path))
 
     def add(self, name: str, tail: str, stamp: Stamp) -> None:
         """Add a file of the last root.
@@ -91,13 +90,14 @@ class Catalogue:
         """
         validate_names(self._names)
         names = self._names
-        self._order = array("L", sorted(range(len(names)), key=lambda at: names[at].encode()))
+        # In the order of code points, which is that of their bytes in UTF-8.
+        self._order = array("L", sorted(range(len(names)), key=names.__getitem__))
 
     def __getitem__(self, place: int) -> Source:
         """Return the source at a place of the order."""
         at = self._order[place]
         name, tail, root = self._names[at], self._tails[at], self._paths[self._roots[at]]
-        path = root / name[-tail:] if root is not None and tail else root
+        path = _join(root, name[-tail:]) if root is not None and tail else root
         stamp = self._stamps[at * _STAMP_WORDS : (at + 1) * _STAMP_WORDS]
         return Source(name, path, (stamp[0], stamp[1], stamp[2], stamp[3]))
 
@@ -123,8 +123,16 @@ class Sources:
         self._head = b""
         self._open: FileReader | None = None
 
-    def sniff(self) -> Sniffed:
+    def sniff(self) -> "Sniffed":
         """Return what the files tell of themselves; reads the head of standard input, once."""
+        # The readers of many formats, which reading the files themselves does not need.
+        from hansa.client.sniff import (  # noqa: PLC0415
+            SNIFF_BYTES_MAX,
+            SNIFF_FILES_MAX,
+            join_sniffed,
+            sniff_file,
+        )
+
         parts = []
         for place in range(min(len(self.found), SNIFF_FILES_MAX)):
             source = self.found[place]
@@ -148,7 +156,10 @@ class Sources:
         for source in self.found:
             # Standard input may be of any size: it gets chunks of its own.
             hint = limits.CHUNK_BYTES_MAX if source.path is None else source.size
-            yield SourceFile(source.name, hint, partial(self._reader, source))
+            fill = None
+            if source.path is not None and hint < SMALL_BYTES_MAX:
+                fill = partial(self._fill, source.path, source.stamp)
+            yield SourceFile(source.name, hint, partial(self._reader, source), fill)
 
     def close(self) -> None:
         """Close the file that was being read, if publishing ended early."""
@@ -162,6 +173,11 @@ class Sources:
             return _StreamReader(self, self._standard_input, self._head)
         self._open = FileReader(source.path, source.stamp, self.count)
         return self._open
+
+    def _fill(self, path: str, stamp: Stamp, place: memoryview) -> int:
+        read = read_small(path, stamp, place)
+        self.bytes_read += read
+        return read
 
     def count(self, read: int) -> None:
         """Note that so many bytes were read."""
@@ -236,6 +252,13 @@ def collect(
 def _read_at(descriptor: int, offset: int, length: int) -> bytes:
     """Return bytes of an open file, fewer at its end; one that shrank since tells nothing more."""
     return os.pread(descriptor, length, offset)
+
+
+def _join(root: str, tail: str) -> str:
+    """Return a path below a root that `str` made of a path; faster than paths are joined."""
+    if root == ".":
+        return tail
+    return root + tail if root.endswith("/") else f"{root}/{tail}"
 
 
 def _base_name(path: Path) -> str:

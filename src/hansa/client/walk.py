@@ -10,6 +10,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from hansa import limits
 from hansa.errors import (
@@ -24,8 +25,7 @@ Stamp = tuple[int, int, int, int]
 """Device, inode, size and time of the last change: while they hold, the contents do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """One plain file."""
 
     tail: str
@@ -90,21 +90,17 @@ class _Folder:
 
 def _list(path: Path, tail: str, inside: list[_Folder], *, follow_links: bool) -> Iterator[Found]:
     """Yield the files of one folder, and note the folders in it: one listing is open at a time."""
-    with explained(path):
-        listing = os.scandir(path)
-    with listing:
-        while True:
-            with explained(path):
-                entry = next(listing, None)
-            if entry is None:
-                return
+    with explained(path), os.scandir(path) as listing:
+        for entry in listing:
             if entry.is_symlink() and not follow_links:
                 raise InvalidError(
                     f"{entry.path} is a symbolic link.",
                     remedy="Remove it, or have links followed: --follow-links.",
                 )
-            with explained(Path(entry.path)):
+            try:
                 status = entry.stat()
+            except OSError as error:
+                raise explain(error, entry.path) from error
             if stat.S_ISDIR(status.st_mode):
                 inside.append(_Folder(tail + entry.name, _identity(status)))
             else:
@@ -128,8 +124,9 @@ def _check_file(path: str | Path, status: os.stat_result) -> Stamp:
     """
     if not stat.S_ISREG(status.st_mode):
         raise refuse_special(path, status)
-    if not os.access(path, os.R_OK):
-        raise explain(PermissionError(), Path(path))
+    # What everybody may read needs no question; if a finer rule forbids it, opening it tells.
+    if status.st_mode & _READ_BITS != _READ_BITS and not os.access(path, os.R_OK):
+        raise explain(PermissionError(), path)
     return stamp_of(status)
 
 
@@ -142,6 +139,7 @@ def refuse_special(path: str | Path, status: os.stat_result) -> InvalidError:
     )
 
 
+_READ_BITS = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
@@ -153,7 +151,7 @@ _KINDS = {
 class explained:  # noqa: N801 - reads as a word in `with`
     """Turns the system's errors about a path into ours."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: str | Path | None) -> None:
         self._path = path
 
     def __enter__(self) -> None:
@@ -164,7 +162,7 @@ class explained:  # noqa: N801 - reads as a word in `with`
             raise explain(error, self._path) from error
 
 
-def explain(error: OSError, path: Path | None) -> HansaError:
+def explain(error: OSError, path: str | Path | None) -> HansaError:
     """Return what a failure of the file system means to a person."""
     what = str(path) if path is not None else "Standard input"
     make: Callable[..., HansaError] = UnavailableError

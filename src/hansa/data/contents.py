@@ -35,6 +35,12 @@ from hansa.types import ChunkId
 
 _UNWRITABLE = re.compile("[\x00-\x1f\ud800-\udfff]")
 """Control characters, and halves of pairs that no UTF-8 has."""
+_DOUBTFUL = re.compile("[\x00-\x09\x0b-\x1f\ud800-\udfff\\\\]")
+"""In names that stand in lines: those, and what separates names elsewhere."""
+_DOUBTFUL_PARTS = [
+    before + part + after for part in ("", ".", "..") for before in "/\n" for after in "/\n"
+]
+_UTF8_BYTES_MAX = 4
 
 
 class _Value(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -232,30 +238,54 @@ def validate_names(names: list[str]) -> None:
     """
     if len(names) > limits.FILES_PER_VERSION_MAX:
         raise InvalidError(f"A version holds at most {limits.FILES_PER_VERSION_MAX} files.")
-    folders: set[str] = set()
-    for name in names:
-        parts = name.split("/")
-        # A backslash separates where a reader's system says so: look through both eyes.
-        pieces = name.replace("\\", "/").split("/")
-        if (
-            "" in parts
-            or "." in parts
-            or ".." in pieces
-            or _UNWRITABLE.search(name)
-            or len(name.encode("utf-8", "replace")) > limits.FILE_NAME_BYTES_MAX
-        ):
-            raise InvalidError(
-                f"{name[:200]!r} cannot be a file's name in a version.",
-                remedy="Use a relative path without '..', control characters or invalid UTF-8.",
-            )
-        while len(parts) > 1:
-            parts.pop()
-            folders.add("/".join(parts))
+    if not _are_plain(names):
+        for name in names:
+            _validate_name(name)
     if len(set(names)) != len(names):
         raise InvalidError("Two files of a version have the same name.")
-    for name in names:
+    # Of few folders, however many files lie in them.
+    folders = {name.rpartition("/")[0] for name in names}
+    for folder in list(folders):
+        above = folder.rpartition("/")[0]
+        while above and above not in folders:
+            folders.add(above)
+            above = above.rpartition("/")[0]
+    for name in () if folders.isdisjoint(names) else names:
         if name in folders:
             raise InvalidError(f"{name[:200]!r} is both a file and a folder.")
+
+
+def _are_plain(names: list[str]) -> bool:
+    """Tell whether all names are sound at a glance; if not, each must be looked at."""
+    joined = "\n".join(("", *names, ""))
+    return (
+        joined.count("\n") == len(names) + 1
+        and max(map(len, names), default=0) <= limits.FILE_NAME_BYTES_MAX // _UTF8_BYTES_MAX
+        and not _DOUBTFUL.search(joined)
+        and not any(part in joined for part in _DOUBTFUL_PARTS)
+    )
+
+
+def _validate_name(name: str) -> None:
+    """Check one name.
+
+    Raises:
+        InvalidError: nobody could write it safely.
+    """
+    parts = name.split("/")
+    # A backslash separates where a reader's system says so: look through both eyes.
+    pieces = name.replace("\\", "/").split("/")
+    if (
+        "" in parts
+        or "." in parts
+        or ".." in pieces
+        or _UNWRITABLE.search(name)
+        or len(name.encode("utf-8", "replace")) > limits.FILE_NAME_BYTES_MAX
+    ):
+        raise InvalidError(
+            f"{name[:200]!r} cannot be a file's name in a version.",
+            remedy="Use a relative path without '..', control characters or invalid UTF-8.",
+        )
 
 
 def _validate_dictionaries(contents: Contents, count: int, places: int) -> int:

@@ -18,6 +18,8 @@ _NORMAL_BYTES = 46 * KIB
 _READ_BYTES = 4 * MIB
 """How much is read at a time, and the memory that chunks of one reading share."""
 _READ_BYTES_MIN = MIB // 2
+_PLACES_KEPT = 10
+"""As many as a pipeline has in use at once."""
 
 
 class Reader(Protocol):
@@ -37,7 +39,7 @@ class Filler(Protocol):
 
 
 class Partitioner:
-    """Cuts streams with one organisation's seed; holds no stream state, so it may be shared."""
+    """Cuts streams with one organisation's seed, one at a time."""
 
     def __init__(self, seed: int) -> None:
         """Take the chunker seed from the organisation's `DedupKeys`, 1 to 2^63 − 1."""
@@ -45,6 +47,7 @@ class Partitioner:
         self._chunker = FastCDC(
             _NORMAL_BYTES, min_size=CHUNK_BYTES_MIN, max_size=CHUNK_BYTES_MAX, seed=seed
         )
+        self._places = _Places()
 
     def partition(
         self, stream: Reader | Filler, size_hint: int = _READ_BYTES
@@ -64,7 +67,7 @@ class Partitioner:
         size = min(_READ_BYTES, max(_READ_BYTES_MIN, size_hint + 1))
         rest = memoryview(b"")
         while True:
-            buffer = memoryview(bytearray(len(rest) + size))
+            buffer = self._places.take(len(rest) + size)
             buffer[: len(rest)] = rest
             filled, ended = _fill_up(fill, buffer, len(rest))
             pending = buffer[:filled].toreadonly()
@@ -79,6 +82,37 @@ class Partitioner:
             if ended:
                 assert not rest
                 return
+
+
+class _Places:
+    """Large places to read into, used again once nobody holds a view of them.
+
+    Fresh memory costs more than filling it: the system clears it page by page.
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[bytearray] = []
+
+    def take(self, size: int) -> memoryview:
+        """Return a place of `size` bytes, with anything in it."""
+        if size < _READ_BYTES:
+            return memoryview(bytearray(size))
+        for place in self._kept:
+            if len(place) >= size and _is_free(place):
+                return memoryview(place)[:size]
+        made = bytearray(max(size, _READ_BYTES + CHUNK_BYTES_MAX))
+        if len(self._kept) < _PLACES_KEPT:
+            self._kept.append(made)
+        return memoryview(made)[:size]
+
+
+def _is_free(place: bytearray) -> bool:
+    """Tell whether no view of some bytes is left: while there is one, their length is fixed."""
+    try:
+        place.append(place.pop())
+    except BufferError:
+        return False
+    return True
 
 
 def as_filler(stream: Reader | Filler) -> Filler:

@@ -8,7 +8,7 @@ windows under way and one batch of sealed chunks, besides the manifest's own lis
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Protocol
@@ -25,6 +25,7 @@ from hansa.data.known import Dictionary, KnownChunk
 from hansa.data.manifest import Contents, Directory, DirectoryEntry
 from hansa.data.partition import Partitioner
 from hansa.data.stream import SourceFile, Stream, group
+from hansa.errors import HansaError
 from hansa.types import ChunkId
 
 _WINDOW_BYTES = 4 * limits.MIB
@@ -156,7 +157,7 @@ class Ingest:
         """Yield new chunks, sealed, in order."""
         named: tuple[Window, Iterable[ChunkId]] | None = None
         sealing: deque[Iterator[UploadChunk]] = deque()
-        with closing(self._windows(files)) as windows:
+        with closing(self._read_ahead(self._windows(files))) as windows:
             for window in chain(windows, (None,)):
                 # The next window's ids are under way while those of the last one are used.
                 following = None if window is None else (window, self._each(self._name, window))
@@ -165,6 +166,25 @@ class Ingest:
                 named = following
                 while len(sealing) > (0 if window is None else _WINDOWS_SEALING_MAX):
                     yield from sealing.popleft()
+
+    def _read_ahead(self, windows: Generator[Window, None, None]) -> Generator[Window, None, None]:
+        """Yield windows; a worker reads and cuts the next one while the last one is used."""
+        is_over = False
+
+        def read(_: None) -> Window | None:
+            return None if is_over else next(windows, None)
+
+        coming = iter(self._spread(read, (None,)))
+        try:
+            while (window := next(coming)) is not None:
+                coming = iter(self._spread(read, (None,)))
+                yield window
+        finally:
+            is_over = True
+            # What a worker reads just now must end before its file can be closed; how, nobody asks.
+            with suppress(HansaError, OSError):
+                next(coming, None)
+            windows.close()
 
     def _windows(self, files: Iterable[SourceFile]) -> Generator[Window, None, None]:
         """Yield plain chunks, some _WINDOW_BYTES at a time."""

@@ -6,6 +6,7 @@ that it meets its duplicates whatever lies around it.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from blake3 import blake3
 
@@ -16,8 +17,7 @@ Note = Callable[[str, int, bytes], None]
 """note(name, size, digest): told of each file as it ends."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
+class SourceFile(NamedTuple):
     """One file to publish."""
 
     name: str
@@ -26,6 +26,9 @@ class SourceFile:
     """Bytes expected; only steers how files are grouped and read."""
     open: Callable[[], Reader | Filler]
     """Called once, when its turn comes; what it returns is closed if it has `close`."""
+    fill: Callable[[memoryview], int] | None = None
+    """Called instead where there is room for more than `size_hint` bytes: writes the whole file to the
+    start of a place and returns its bytes. For files of which there may be many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +74,26 @@ class Stream:
 
     def readinto(self, place: memoryview, /) -> int:
         """Write up to len(place) bytes of the run; 0 at its end."""
+        done = 0
         while True:
             if self._current is None or self._fill is None:
-                self._current = next(self._files, None)
-                if self._current is None:
-                    return 0
-                self._reader = self._current.open()
+                file = next(self._files, None)
+                if file is None:
+                    return done
+                if file.fill is not None and file.size_hint < len(place) - done:
+                    whole = place[done:]
+                    count = file.fill(whole)
+                    self._note(file.name, count, blake3(whole[:count]).digest())
+                    done += count
+                    continue
+                self._reader = file.open()
                 self._fill = as_filler(self._reader)
-                self._digest, self._size = blake3(), 0
-            count = self._fill.readinto(place)
+                self._current, self._digest, self._size = file, blake3(), 0
+            count = self._fill.readinto(place[done:])
             if count:
-                self._digest.update(place[:count])
+                self._digest.update(place[done : done + count])
                 self._size += count
-                return count
+                return done + count
             name = self._current.name
             self.close()
             self._note(name, self._size, self._digest.digest())

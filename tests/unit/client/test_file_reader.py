@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hansa.client import file_reader as module
-from hansa.client.file_reader import FileReader, open_plain
+from hansa.client.file_reader import SMALL_BYTES_MAX, FileReader, open_plain, read_small
 from hansa.client.walk import stamp_of
 from hansa.data.partition import as_filler
 from hansa.errors import ConflictError, InvalidError, MissingError
@@ -178,3 +178,92 @@ def test_ending_early_judges_nothing(tmp_path):
     _grow(path)
     reader.close()
     reader.close()
+
+
+@pytest.fixture(name="is_closed")
+def _is_closed(tmp_path, monkeypatch):
+    """Tells whether the test's file was opened, and then closed."""
+    opened, closed, real_open, real_close = [], [], os.open, os.close
+
+    def opening(path, *rest, **more):
+        descriptor = real_open(path, *rest, **more)
+        if path == tmp_path / "f":
+            opened.append(descriptor)
+        return descriptor
+
+    def closing(descriptor):
+        closed.append(descriptor)
+        real_close(descriptor)
+
+    monkeypatch.setattr(module.os, "open", opening)
+    monkeypatch.setattr(module.os, "close", closing)
+    return lambda: bool(opened) and set(opened) <= set(closed)
+
+
+@pytest.mark.parametrize("size", [0, 1, 4_096, SMALL_BYTES_MAX])
+def test_a_small_file_is_read_at_once(tmp_path, is_closed, size):
+    """Every byte, to the start of its place; what lies behind is nobody's, and nothing stays open."""
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(size))
+    place = bytearray(b"x" * (size + 100))
+    assert size == read_small(path, stamp_of(path.stat()), memoryview(place))
+    assert path.read_bytes() == place[:size]
+    assert place[size + 1 :] == b"x" * 99
+    assert is_closed()
+
+
+@pytest.mark.parametrize("change", [_grow, _rewrite, _cut, _replace])
+def test_a_small_file_that_changed_before_it_was_read(tmp_path, is_closed, change):
+    """Refused, and closed."""
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(5_000))
+    stamp = stamp_of(path.stat())
+    change(path)
+    with pytest.raises(ConflictError, match="changed"):
+        read_small(path, stamp, memoryview(bytearray(6_000)))
+    assert is_closed()
+
+
+@pytest.mark.parametrize("change", [_grow, _rewrite, _cut])
+@pytest.mark.parametrize("is_before", [True, False])
+def test_a_small_file_that_changes_while_it_is_read(tmp_path, monkeypatch, change, is_before):
+    """Refused, whether the change came just before the bytes were read or just after."""
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(5_000))
+    stamp, real = stamp_of(path.stat()), os.readv
+
+    def readv(descriptor, places):
+        if is_before:
+            change(path)
+        read = real(descriptor, places)
+        if not is_before:
+            change(path)
+        return read
+
+    monkeypatch.setattr(module.os, "readv", readv)
+    with pytest.raises(ConflictError, match="changed"):
+        read_small(path, stamp, memoryview(bytearray(6_000)))
+
+
+def test_a_small_file_in_short_answers(tmp_path, monkeypatch):
+    """What the system gives piece by piece is put together."""
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(5_000))
+    real = os.readv
+    monkeypatch.setattr(module.os, "readv", lambda fd, places: real(fd, (places[0][:700],)))
+    place = bytearray(6_000)
+    assert 5_000 == read_small(path, stamp_of(path.stat()), memoryview(place))
+    assert path.read_bytes() == place[:5_000]
+
+
+def test_a_small_file_that_became_a_pipe(tmp_path):
+    """Told as what it is, and nothing waits for a writer; so is one that is gone."""
+    path = tmp_path / "f"
+    path.write_bytes(b"text")
+    stamp = stamp_of(path.stat())
+    path.unlink()
+    with pytest.raises(MissingError):
+        read_small(path, stamp, memoryview(bytearray(10)))
+    os.mkfifo(path)
+    with pytest.raises(InvalidError, match="pipe"):
+        read_small(path, stamp, memoryview(bytearray(10)))

@@ -165,5 +165,5 @@ def test_memory_for_many_files(tmp_path):
     used, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert used / 3_000 < 300
-    assert found[2_999].path == tmp_path / "folder" / "00002999.csv"
+    assert found[2_999].path == str(tmp_path / "folder" / "00002999.csv")
     assert found.bytes_total == 30_000

@@ -140,10 +140,14 @@ def test_links_that_multiply_come_to_an_end(tmp_path, monkeypatch):
 
 
 def test_what_may_not_be_read(tmp_path, monkeypatch):
-    """A file or a folder without the right to read it is named."""
+    """A file or a folder without the right to read it is named; where all may read, nobody asks."""
+    (tmp_path / "public-secret").write_bytes(b"x")
+    (tmp_path / "public-secret").chmod(0o644)
+    assert [found.tail for found in walk(tmp_path)] == ["public-secret"]
     (tmp_path / "secret").write_bytes(b"x")
+    (tmp_path / "secret").chmod(0o640)
     monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("secret"))
-    with pytest.raises(DeniedError, match="secret"):
+    with pytest.raises(DeniedError, match="/secret"):
         list(walk(tmp_path))
 
 

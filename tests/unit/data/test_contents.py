@@ -3,7 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.data.contents import ContentChunk, Contents, FileEntry, validate_contents
+from hansa.data.contents import (
+    ContentChunk,
+    Contents,
+    FileEntry,
+    validate_contents,
+    validate_names,
+)
 from hansa.errors import InvalidError
 
 
@@ -35,3 +41,40 @@ def test_a_version_is_written_in_one_way(sequence, chunks) -> None:
         assert not is_sound
     else:
         assert is_sound
+
+
+def _is_refused_one_by_one(names: list[str]) -> bool:
+    """Tell by the plainest reading of the rules."""
+    folders = {
+        "/".join(parts[:depth])
+        for parts in (name.split("/") for name in names)
+        for depth in range(1, len(parts))
+    }
+    return (
+        any(
+            {"", "."} & set(name.split("/"))
+            or ".." in name.replace("\\", "/").split("/")
+            or any(ord(sign) < 32 or 0xD800 <= ord(sign) < 0xE000 for sign in name)
+            or len(name.encode("utf-8", "replace")) > 4_096
+            for name in names
+        )
+        or len(set(names)) < len(names)
+        or not folders.isdisjoint(names)
+    )
+
+
+@given(
+    st.lists(
+        st.text("ab./é", min_size=1, max_size=7) | st.text("a./\\\n\x1f\ud800", max_size=6),
+        max_size=5,
+    )
+    | st.integers(1_000, 4_100).map(lambda length: ["é" * (length // 2), "a" * length])
+)
+def test_names_are_judged_at_once_as_one_by_one(names) -> None:
+    """What is sound at a glance, and what must be looked at."""
+    try:
+        validate_names(names)
+    except InvalidError:
+        assert _is_refused_one_by_one(names)
+    else:
+        assert not _is_refused_one_by_one(names)

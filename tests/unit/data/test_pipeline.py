@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
@@ -18,7 +19,7 @@ from hansa.data.layout import ContentLayout
 from hansa.data.partition import Partitioner
 from hansa.data.pipeline import Ingest
 from hansa.data.stream import SourceFile
-from hansa.errors import InvalidError
+from hansa.errors import ConflictError, InvalidError
 from hansa.limits import CHUNK_BYTES_MAX, LOOKUP_DIGESTS_MAX, MIB, UPLOAD_BATCH_BYTES_MAX
 from hansa.testing.doubles import SeededEntropy
 from hansa.testing.versions import DEDUP_KEYS, build_version
@@ -347,10 +348,9 @@ class Made:
     def readinto(self, place, /):
         count = min(len(place), self.left)
         self.left -= count
-        if self.noisy > 0:
-            place[:count] = os.urandom(count)
-            self.noisy -= count
-        return count  # The place was zeros.
+        place[:count] = os.urandom(count) if self.noisy > 0 else bytes(count)
+        self.noisy -= count
+        return count
 
 
 def peak_of(files):
@@ -386,3 +386,60 @@ def test_many_tiny_files_take_little_memory():
     peak, counters = peak_of(files)
     assert counters.files == 40_000
     assert peak < 40_000 * 500 + 8 * MIB
+
+
+def test_reading_ahead_ends_before_its_file_is_closed():
+    """Whoever stops midway waits for the reading that a worker is at: no file is closed under it."""
+    went_in, may_go_on, events = threading.Event(), threading.Event(), []
+
+    class Slow(io.BytesIO):
+        def readinto(self, place, /):
+            if self.tell() >= 8 * MIB:
+                went_in.set()
+                assert may_go_on.wait(20)
+            count = super().readinto(place)
+            events.append("read")
+            return count
+
+        def close(self):
+            events.append("closed")
+            super().close()
+
+    data = noise(20 * MIB, "slow")
+    with ThreadPoolExecutor(2) as pool:
+        ingest = Ingest(
+            DEDUP_KEYS, lambda ids: [None] * len(ids), os.urandom, profile="blake3", spread=pool.map
+        )
+        windows = ingest._read_ahead(
+            ingest._windows([SourceFile("f", len(data), lambda: Slow(data))])
+        )
+        next(windows)
+        assert went_in.wait(20)
+        pool.submit(may_go_on.set)
+        windows.close()
+    assert "closed" == events[-1]
+    assert 1 == events.count("closed")
+
+
+@pytest.mark.parametrize("spread", ["in turn", "by workers"])
+def test_a_reading_ahead_that_fails_is_told(spread):
+    """At the place where its bytes would have come."""
+
+    class Failing(io.BytesIO):
+        def readinto(self, place, /):
+            if self.tell() > 12 * MIB:
+                raise ConflictError("changed")
+            return super().readinto(place)
+
+    source = SourceFile("f", 20 * MIB, lambda: Failing(noise(20 * MIB, "f")))
+    with ThreadPoolExecutor(2) as pool:
+        ingest = Ingest(
+            DEDUP_KEYS,
+            lambda ids: [None] * len(ids),
+            os.urandom,
+            profile="blake3",
+            spread=map if spread == "in turn" else pool.map,
+        )
+        with pytest.raises(ConflictError, match="changed"):
+            list(ingest.batches([source]))
+    assert ingest.counters.chunks > 0

@@ -32,11 +32,28 @@ def test_large_files_stand_alone():
     assert list(group([])) == []
 
 
-@given(st.lists(st.binary(max_size=300), max_size=12), st.integers(1, 200))
-def test_a_stream_is_its_files_joined(contents, size):
+def filled(name, data):
+    """Return a file that can be had at once, too."""
+
+    def fill(place):
+        assert len(place) > len(data)
+        place[: len(data)] = data
+        return len(data)
+
+    return SourceFile(name, len(data), lambda: io.BytesIO(data), fill)
+
+
+@given(
+    st.lists(st.binary(max_size=300), max_size=12),
+    st.integers(1, 2_000),
+    st.sets(st.integers(0, 11)),
+)
+def test_a_stream_is_its_files_joined(contents, size, at_once):
     """However it is read; name, size and digest of each file are noted in order."""
     noted = []
-    files = [source(str(at), data) for at, data in enumerate(contents)]
+    files = [
+        (filled if at in at_once else source)(str(at), data) for at, data in enumerate(contents)
+    ]
     stream = Stream(iter(files), lambda *note: noted.append(note))
     assert drain(stream, size) == b"".join(contents)
     assert noted == [
