@@ -5,7 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hansa import bootstrap, rest_store
+from hansa import rest_store
+from hansa.bootstrap import opening
 from hansa.node import config
 from hansa.node.config import Listen, NodeConfig
 from hansa.rest_store import StoreJob, StoreJobRequest
@@ -153,7 +154,7 @@ def test_migrate(desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         asked.append((folder, url))
         return report
 
-    monkeypatch.setattr(bootstrap, "migrate_store", move)
+    monkeypatch.setattr(opening, "migrate_store", move)
     done = desk("store", "migrate", tmp_path, "--to", "file:///there")
     assert asked == [(tmp_path, "file:///there")]
     assert "file:store" in done.stdout
