@@ -14,15 +14,16 @@ def render(report: dict[str, Any]) -> str:
         f" {report['load_after']} after. Times are the middle of the questions, each the best of three, in µs;"
         " ratios are the peer's time over Hansa's, question by question.",
         "",
-        "| descriptions | clusters | bytes of memory each | file MB | build CPU s | facets µs | scan × | SQLite × "
+        "| descriptions | clusters | bytes of memory each | file MB | build CPU s | peak memory of the run MB | facets µs | scan × | SQLite × "
         "| words µs | FTS5 × | nearest 10 µs | BallTree × | FAISS flat × | uniform points µs | addition µs |",
-        "|" + "---|" * 15,
+        "|" + "---|" * 16,
     ]
     for size, told in sizes.items():
         near, uniform = told["nearest"]["of the data"], told["nearest"]["uniform random"]
         cells = (
             f"{int(size):,}", told["clusters"], told["bytes_per_description"],
             round(told["file_bytes"] / 1e6), told["build_cpu_s"],
+            round(told["peak_bytes"] / 1e6),
             told["facets"]["hansa_us"], told["facets"]["scan_ratio"], told["facets"]["sqlite_ratio"],
             told["words"]["hansa_us"], told["words"]["fts5_ratio"], near["hansa_us"],
             near["BallTree_ratio"], near.get("FAISS flat_ratio", "not there"), uniform["hansa_us"],
@@ -49,7 +50,42 @@ def render(report: dict[str, Any]) -> str:
         for part in (told["facets"], told["words"], *told["nearest"].values())
     )
     lines += ["", f"Answers that differ from a peer's: {wrong}."]
+    if report.get("clustering"):
+        lines += ["", *_clustering(report["clustering"])]
     return "\n".join(lines)
+
+
+def _clustering(told: dict[str, Any]) -> list[str]:
+    """Return the table of mean shift, and what is said below it."""
+    lines = [
+        "| points | how | bandwidth CPU s | mean shift CPU s | wall s | clusters | scikit-learn CPU s | times faster "
+        "| adjusted Rand index |",
+        "|" + "---|" * 9,
+    ]
+    for part in told["exact"]:
+        done, agreed = part["peer_is_done"], part["peer_ari_with_exact"]
+        peer = f"{part['peer_cpu_s']:.0f}" if done else f"stopped at {part['peer_cpu_s']:.0f}"
+        times = f"{'' if done else 'over '}{part['times_faster']:.1f}"
+        agreement = "" if agreed is None else f"{agreed:.4f} (scikit-learn with exact)"
+        lines.append(_row(part, "every point a seed: exact", peer, times, agreement))
+    agreement = f"{told['crowds']['ari_with_exact']:.4f} (crowds with exact)"
+    lines.append(_row(told["crowds"], "crowds first", "", "", agreement))
+    lines.append(_row(told["million"], "crowds first", "", "", ""))
+    added = told["additions"]
+    lines += [
+        "",
+        f"One addition joins or founds a cluster in {added['cpu_us_p50']:.0f} µs (median; 99th of 100:"
+        f" {added['cpu_us_p99']:.0f} µs).",
+    ]
+    return lines
+
+
+def _row(part: dict[str, Any], how: str, peer: str, times: str, agreement: str) -> str:
+    cells = (
+        f"{part['points']:,}", how, f"{part['bandwidth_cpu_s']:.1f}", f"{part['cpu_s']:.1f}",
+        f"{part['wall_s']:.1f}", part["clusters"], peer, times, agreement,
+    )  # fmt: skip
+    return "| " + " | ".join(map(str, cells)) + " |"
 
 
 def draw(report: dict[str, Any]) -> str:

@@ -63,6 +63,7 @@ _DENSE_ROWS = 1 << 16
 _SMALL = 1 << 15
 """Bytes that an index may spend on each group of filters however few rows it has."""
 _NONE = np.zeros(0, dtype=np.uint32)
+_PAIRS_AT_ONCE = 1 << 20
 
 
 class Footer(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -444,19 +445,25 @@ def _renumber(words: Sequence[str], numbers: dict[str, int]) -> npt.NDArray[np.u
 def _lists_of(
     pairs: "array[int]", numbers: npt.NDArray[np.uint64] | None, count: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
-    """Return where each term's rows start (count + 1,) and all rows, by term, rising."""
-    values = np.frombuffer(pairs, dtype=np.uint64) if len(pairs) else np.zeros(0, dtype=np.uint64)
-    low = np.uint64(0xFFFFFFFF)
+    """Return where each term's rows start (count + 1,) and all rows, by term, rising.
+
+    Uses `pairs` up: in place, since they may be tens of millions.
+    """
+    if not len(pairs):
+        return np.zeros(count + 1, dtype=np.int64), _NONE
+    values = np.frombuffer(pairs, dtype=np.uint64)
+    high, low = np.uint64(32), np.uint64(0xFFFFFFFF)
     if numbers is not None:
-        values = numbers[(values >> np.uint64(32)).astype(np.int64)] << np.uint64(32) | (
-            values & low
-        )
+        for start in range(0, len(values), _PAIRS_AT_ONCE):
+            part = values[start : start + _PAIRS_AT_ONCE]
+            part[:] = numbers[(part >> high).astype(np.int64)] << high | (part & low)
+    values.sort()
     # Two words of a row may be the same without accents.
-    values = np.sort(values)
-    values = values[np.diff(values, prepend=np.uint64(0xFFFFFFFFFFFFFFFF)) != 0]
-    terms = (values >> np.uint64(32)).astype(np.int64)
-    starts = np.searchsorted(terms, np.arange(count + 1)).astype(np.int64)
-    return starts, (values & low).astype(np.uint32)
+    again = np.flatnonzero(values[1:] == values[:-1])
+    if len(again):
+        values = np.delete(values, again)
+    bounds = np.arange(count + 1, dtype=np.uint64) << high
+    return values.searchsorted(bounds).astype(np.int64), values.astype(np.uint32)
 
 
 def _pages_of_facets(
