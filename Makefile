@@ -9,7 +9,7 @@ STORE ?= file
 VENV := .venv/bin
 BENCH ?=
 
-.PHONY: help venv runtime demo hdfs-up hdfs-down test lint types imports check bench bench-agreement bench-ingest bench-index bench-hdfs bench-table sim-long spec torture lock clean
+.PHONY: help venv runtime demo hdfs-up hdfs-down test lint types imports check bench bench-agreement bench-ingest bench-index bench-hdfs bench-hdfs-small bench-table sim-long spec torture lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -60,6 +60,9 @@ bench-index: venv ## measure the index beside a scan, SQLite, BallTree and FAISS
 
 bench-hdfs: venv ## measure packs on a real HDFS beside its bare client
 	$(VENV)/python benchmarks/hdfs.py $(BENCH)
+
+bench-hdfs-small: venv ## measure small datasets and absent ones on a real HDFS, beside one HDFS file each
+	$(VENV)/python benchmarks/hdfs_small.py $(BENCH)
 
 bench-table: venv ## measure the hash index table at 10^5, 10^6 and 10^7 chunks
 	$(VENV)/python benchmarks/hash_index.py $(BENCH)

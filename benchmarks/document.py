@@ -12,6 +12,7 @@ from pathlib import Path
 import beside_comet_report
 import hash_index_report
 import hdfs_report
+import hdfs_small_report
 import index_report
 import ingest_report
 
@@ -21,6 +22,7 @@ PARTS: dict[str, Callable[..., str]] = {
     "agreement": beside_comet_report.render,
     "ingest": ingest_report.render,
     "hdfs": hdfs_report.render,
+    "hdfs-small": hdfs_small_report.render,
     "index": index_report.render,
     "table": hash_index_report.render,
 }

@@ -111,12 +111,14 @@ def time_additions(points: np.ndarray) -> dict[str, float]:
         times.append(time.process_time() - start)
         labels.append(number)
     anew = mean_shift(points, bandwidth)
+    still = adjusted_rand_score(anew.labels[:known], before.labels)
     return {
         "known": known,
         "added": len(points) - known,
         "cpu_us_p50": float(np.median(times)) * 1e6,
         "cpu_us_p99": float(np.percentile(times, 99)) * 1e6,
         "ari_with_all_anew": float(adjusted_rand_score(anew.labels, labels)),
+        "ari_of_known_before_and_after": float(still),
     }
 
 

@@ -130,6 +130,33 @@ def test_smoke_run_on_hdfs_measures_hansa_beside_the_bare_client(tmp_path: Path)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_smoke_run_of_small_datasets_on_hdfs(tmp_path: Path) -> None:
+    """Each way brings every dataset back, as published; objects and absent questions are counted."""
+    reason = why_not()
+    if reason and not os.environ.get("CI"):
+        pytest.skip(reason)
+    target, scratch = tmp_path / "small.json", tmp_path / "scratch"
+    scratch.mkdir()
+    words = ["benchmarks/hdfs_small.py", "--datasets", "12", "--fetched", "8", "--absent", "20"]
+    words += ["--repeats", "1", "--json", str(target), "--folder", str(scratch)]
+    done = subprocess.run(
+        [sys.executable, *words], cwd=ROOT, capture_output=True, check=False, timeout=230, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(target.read_text())["rows"]
+    objects = {row["part"]: row["objects"] for row in rows if "objects" in row}
+    assert 2 * 12 == objects["one file each"]
+    assert 0 < objects["packs"] < 24 <= objects["manifests"]
+    fetched = [row for row in rows if "per_s" in row]
+    assert 2 * 4 == len(fetched)
+    assert all(row["per_s"] > 0 for row in fetched)
+    assert 4 == len([row for row in rows if row.get("p50_us", 0) > 0])
+    assert "Targets of small datasets" in done.stdout
+    assert [] == list(scratch.iterdir())
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_smoke_run_of_the_table_measures_each_size(tmp_path: Path) -> None:
     """Every figure is there at both sizes, the model is near what was measured, nothing is left behind."""
