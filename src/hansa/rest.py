@@ -347,9 +347,13 @@ class DatasetView(_Json, frozen=True):
     """[west, south, east, north] in degrees."""
     from_ms: int | None
     to_ms: int | None
+    rhythm: str
+    """How often it is brought up to date; empty if not told."""
     licence: str
     formats: list[str]
     columns: list[str]
+    column_types: list[str]
+    """The type of each column; empty if none is known."""
     cluster: str
     versions: list[VersionView]
     undecided: str

@@ -137,6 +137,7 @@ def check_description(description: Description, feature_model: int) -> None:
             interval=description.interval,
             formats=description.formats,
             columns=description.columns,
+            rhythm=description.rhythm,
         ),
         feature_model,
     )
@@ -162,6 +163,7 @@ def _is_sound_description(item: Description) -> bool:
             and all(1 <= len(text) <= limits.KEYWORD_CHARACTERS_MAX for text in texts)
             for texts, count in lists
         )
+        and len(item.column_types) in (0, len(item.columns))
         and list(item.words) == sorted(set(item.words))
         and len(item.features) <= limits.FEATURES_MAX
         and all(-FEATURE_MAX <= feature <= FEATURE_MAX for feature in item.features)

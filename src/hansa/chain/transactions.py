@@ -76,6 +76,30 @@ class Candidate(_Value, frozen=True):
     """Name for people of that user."""
 
 
+Rhythm = Literal[
+    "",
+    "continuous",
+    "hourly",
+    "daily",
+    "weekly",
+    "biweekly",
+    "monthly",
+    "bimonthly",
+    "quarterly",
+    "semiannual",
+    "annual",
+    "biennial",
+    "irregular",
+    "never",
+]
+"""How often data is brought up to date; empty if not told. Words, for they are found by words."""
+
+ColumnType = Literal[
+    "", "boolean", "integer", "number", "date", "time", "text", "geometry", "object"
+]
+"""What the values of a column are; empty if not known. A time is a date with an hour, or an hour."""
+
+
 class Description(_Value, frozen=True):
     """What anyone in the alliance may read about a dataset; personal data has no place here."""
 
@@ -89,11 +113,15 @@ class Description(_Value, frozen=True):
     """Bounds of the place covered."""
     interval: Interval | None
     """Time covered."""
+    rhythm: Rhythm
+    """How often it is brought up to date."""
     licence: str
     formats: tuple[str, ...]
     """Lower-case short names: csv, geojson, …"""
     columns: tuple[str, ...]
     """Names of columns or properties found in the data; empty if withheld."""
+    column_types: tuple[ColumnType, ...]
+    """The type of each of them; empty if none is known."""
     words: tuple[str, ...]
     """Normalised words of the texts above, sorted, unique; computed again by super nodes."""
     feature_model: int

@@ -1,5 +1,6 @@
 """`hansa dataset`: the way in and the way out."""
 
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,16 @@ Examples:
 @click.option("--bbox", type=BOX, help="Bounds of the place, in degrees.")
 @click.option("--from", "from_ms", type=FROM, help="First time covered.")
 @click.option("--to", "to_ms", type=TO, help="Last time covered.")
+@click.option(
+    "--rhythm", help="How often it is brought up to date: daily, monthly, …, irregular, never."
+)
 @click.option("--licence", help="Licence of the data.")
 @click.option("--dataset", "dataset_id", type=ID, help="Add the next version of this dataset.")
 @click.option("--name", help="File name for standard input.")
 @click.option(
-    "--columns/--no-columns", default=False, help="Publish column names found in the data."
+    "--columns/--no-columns",
+    default=False,
+    help="Publish names and types of columns found in the data.",
 )
 @click.option("--follow-links", is_flag=True, help="Publish what symbolic links point at.")
 @wait_option
@@ -140,9 +146,10 @@ def show(acting: Acting, dataset_id: str) -> None:
             ("bounds", view.bbox),
             ("from (UTC)", time_text(view.from_ms)),
             ("to (UTC)", time_text(view.to_ms)),
+            ("brought up to date", view.rhythm),
             ("licence", view.licence),
             ("formats", view.formats),
-            ("columns", view.columns),
+            ("columns", _columns(view)),
             ("cluster", view.cluster),
         )
     )
@@ -265,3 +272,9 @@ def retire(acting: Acting, dataset_id: str, wait: bool) -> None:
     """Retire an own dataset: no longer found, no longer served."""
     status = acting.run(lambda client: client.retire(bytes.fromhex(dataset_id), wait=wait))
     print_settled(acting, status, dataset=dataset_id)
+
+
+def _columns(view: rest.DatasetView) -> list[str]:
+    """Return names of columns, with their types where they are known."""
+    pairs = zip_longest(view.columns, view.column_types, fillvalue="")
+    return [f"{name} ({kind})" if kind else name for name, kind in pairs]

@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from typing_extensions import TypedDict
 
 from hansa import limits
-from hansa.chain.transactions import Description
+from hansa.chain.transactions import ColumnType, Description
+from hansa.client.rhythm import parse_rhythm
 from hansa.errors import InvalidError
 from hansa.rest import DatasetView
 from hansa.types import Box, Interval, Millis
 
 _MICRO = 1_000_000
+_UNKNOWN: ColumnType = ""
 _FORMAT = re.compile(r"[a-z0-9][a-z0-9+.-]{0,31}")
 
 
@@ -34,6 +36,8 @@ class Subject:
     from_ms: int | None = None
     """First millisecond covered; the first of all if only `to_ms` is given."""
     to_ms: int | None = None
+    rhythm: str = ""
+    """How often it is brought up to date: a word, or what catalogues write (`rhythm.parse_rhythm`)."""
     licence: str = ""
 
 
@@ -48,6 +52,7 @@ class Texts(TypedDict, total=False):
     bbox: Sequence[float] | None
     from_ms: int | None
     to_ms: int | None
+    rhythm: str | None
     licence: str | None
 
 
@@ -62,16 +67,19 @@ def to_subject(texts: Texts) -> Subject:
         bbox=texts.get("bbox"),
         from_ms=texts.get("from_ms"),
         to_ms=texts.get("to_ms"),
+        rhythm=texts.get("rhythm") or "",
         licence=texts.get("licence") or "",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Sniffed:
-    """What the data itself tells: lower-case format names, and names of columns."""
+    """What the data itself tells: lower-case format names, names of columns, and their types."""
 
     formats: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    types: tuple[ColumnType, ...] = ()
+    """Of the first columns; what is left out is not known."""
 
 
 def describe(subject: Subject, sniffed: Sniffed, model: int) -> Description:
@@ -91,6 +99,9 @@ def describe(subject: Subject, sniffed: Sniffed, model: int) -> Description:
     title = _clean("title", subject.title, limits.TITLE_CHARACTERS_MAX)
     if not title:
         raise InvalidError("A dataset needs a title.", remedy="Give --title.")
+    rhythm = parse_rhythm(subject.rhythm)
+    columns = _clean_columns(sniffed)
+    types = tuple(columns.values())
     described = Described(
         title=title,
         description=_clean("description", subject.description, limits.DESCRIPTION_CHARACTERS_MAX),
@@ -100,7 +111,8 @@ def describe(subject: Subject, sniffed: Sniffed, model: int) -> Description:
         box=to_box(subject.bbox),
         interval=to_interval(subject.from_ms, subject.to_ms),
         formats=_clean_formats(sniffed.formats),
-        columns=_unique(sniffed.columns, limits.COLUMNS_MAX),
+        columns=tuple(columns),
+        rhythm=rhythm,
     )
     derived = derive(described, model)
     return Description(
@@ -111,9 +123,11 @@ def describe(subject: Subject, sniffed: Sniffed, model: int) -> Description:
         place=described.place,
         box=described.box,
         interval=described.interval,
+        rhythm=rhythm,
         licence=_clean("licence", subject.licence, limits.TITLE_CHARACTERS_MAX),
         formats=tuple(described.formats),
-        columns=tuple(described.columns),
+        columns=tuple(columns),
+        column_types=types if any(types) else (),
         words=derived.words,
         feature_model=model,
         features=derived.features,
@@ -131,6 +145,7 @@ def subject_of(view: DatasetView) -> Subject:
         bbox=view.bbox,
         from_ms=view.from_ms,
         to_ms=view.to_ms,
+        rhythm=view.rhythm,
         licence=view.licence,
     )
 
@@ -147,6 +162,7 @@ def complete(subject: Subject, earlier: Subject) -> Subject:
         bbox=subject.bbox or earlier.bbox,
         from_ms=earlier.from_ms if subject.from_ms is None else subject.from_ms,
         to_ms=earlier.to_ms if subject.to_ms is None else subject.to_ms,
+        rhythm=subject.rhythm or earlier.rhythm,
         licence=subject.licence or earlier.licence,
     )
 
@@ -213,12 +229,19 @@ def _clean_formats(formats: Iterable[str]) -> tuple[str, ...]:
     return tuple(found[: limits.FORMATS_MAX])
 
 
-def _unique(texts: Iterable[str], count_max: int) -> tuple[str, ...]:
-    """Return names of columns: cut to what the chain takes, each once, in their order."""
-    found: dict[str, None] = {}
-    for text in texts:
+def _clean_columns(sniffed: Sniffed) -> dict[str, ColumnType]:
+    """Return names of columns, cut to what the chain takes, each once, in their order; and their types.
+
+    Two columns of one name and of different types have no known type.
+    """
+    found: dict[str, ColumnType] = {}
+    types = dict(zip(sniffed.columns, sniffed.types, strict=False))
+    for text in sniffed.columns:
+        kind = types.get(text, _UNKNOWN)
         visible = "".join(letter if letter.isprintable() else " " for letter in text)
         name = " ".join(visible.split())[: limits.KEYWORD_CHARACTERS_MAX].strip()
-        if name and len(found) < count_max:
-            found[name] = None
-    return tuple(found)
+        if name in found:
+            found[name] = found[name] if found[name] == kind else ""
+        elif name and len(found) < limits.COLUMNS_MAX:
+            found[name] = kind
+    return found

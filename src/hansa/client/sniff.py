@@ -1,6 +1,6 @@
-"""Sniff: the format of a file from its name and first bytes, and the names of its columns.
+"""Sniff: the format of a file from its name and first bytes, names and types of its columns.
 
-Of tables never a value: only headers and property names. What cannot be told for sure is withheld. Looks
+Of tables never a value: only headers, property names, and what type the first values are. What cannot be told for sure is withheld. Looks
 at the first SNIFF_BYTES_MAX bytes, and at bounded parts of files whose directory lies at their end
 (`sniff_tables`); of documents, pictures, sound and film at their headers (`sniff_media`).
 """
@@ -8,20 +8,31 @@ at the first SNIFF_BYTES_MAX bytes, and at bounded parts of files whose director
 import csv
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import PurePosixPath
+from typing import cast
 
 from hansa import limits
+from hansa.chain.transactions import ColumnType
 from hansa.client.describe import Sniffed
 from hansa.client.sniff_media import media_traits
 from hansa.client.sniff_tables import (
     ReadAt,
     dbf_columns,
+    dbf_types,
     open_sheet_columns,
     parquet_columns,
     read_member,
     sheet_columns,
     zip_members,
+)
+from hansa.client.sniff_types import (
+    csv_types,
+    following_objects,
+    join_types,
+    json_objects,
+    object_types,
 )
 
 SNIFF_BYTES_MAX = 256 * limits.KIB
@@ -137,12 +148,16 @@ def sniff_file(
         return Sniffed((found,) if found else ())
     if read is not None and size is not None:
         if found == "parquet":
-            return Sniffed((found,), parquet_columns(read, size))
+            declared = parquet_columns(read, size)
+            return _sniffed((found,), declared)
         if found in _ZIPPED:
             return _sniff_zip(found, read, size)
     if found == "json" and _is_geojson(head):
         found = "geojson"
-    return Sniffed((found,) if found else (), sniff_columns(found, head))
+    columns: dict[str, ColumnType] = {}
+    names = sniff_columns(found, head)
+    _add_columns(columns, names, sniff_types(found, head, names))
+    return _sniffed((found,) if found else (), columns)
 
 
 def _sniff_zip(found: str, read: ReadAt, size: int) -> Sniffed:
@@ -154,23 +169,40 @@ def _sniff_zip(found: str, read: ReadAt, size: int) -> Sniffed:
         return Sniffed((found,), open_sheet_columns(read, members))
     names = {member.name for member in members}
     is_feed = names >= _GTFS_MEMBERS
-    columns: dict[str, None] = {}
+    columns: dict[str, ColumnType] = {}
     formats = dict.fromkeys(("gtfs", "zip") if is_feed else ("zip",))
     for member in sorted(members, key=lambda item: item.name)[:_ZIP_MEMBERS_MAX]:
         inner = "csv" if is_feed else sniff_format(member.name, b"")
         if inner in _TEXT_TABLES:
             formats[inner] = None
-            columns.update(dict.fromkeys(sniff_columns(inner, read_member(read, member))))
+            head = read_member(read, member)
+            inside = sniff_columns(inner, head)
+            _add_columns(columns, inside, sniff_types(inner, head, inside))
     if is_feed:
         formats.pop("csv", None)
-    return Sniffed(tuple(formats), tuple(columns))
+    return _sniffed(formats, columns)
+
+
+def _sniffed(formats: Iterable[str], columns: Mapping[str, ColumnType]) -> Sniffed:
+    types = tuple(columns.values())
+    return Sniffed(tuple(formats), tuple(columns), types if any(types) else ())
+
+
+def _add_columns(
+    columns: dict[str, ColumnType], names: Sequence[str], types: Sequence[ColumnType]
+) -> None:
+    """Add columns of one more table; a name whose types differ has the one that holds both."""
+    for name, kind in zip_longest(names, types, fillvalue=""):
+        columns[name] = join_types(columns.get(name, ""), cast("ColumnType", kind))
 
 
 def join_sniffed(parts: Sequence[Sniffed]) -> Sniffed:
     """Return what several files tell together, each name once, in order."""
     formats = dict.fromkeys(name for part in parts for name in part.formats)
-    columns = dict.fromkeys(name for part in parts for name in part.columns)
-    return Sniffed(tuple(formats), tuple(columns))
+    columns: dict[str, ColumnType] = {}
+    for part in parts:
+        _add_columns(columns, part.columns, part.types)
+    return _sniffed(formats, columns)
 
 
 def sniff_format(name: str, head: bytes) -> str:
@@ -203,6 +235,27 @@ def sniff_columns(found: str, head: bytes) -> tuple[str, ...]:
     return media_traits(found, head)
 
 
+def sniff_types(found: str, head: bytes, names: tuple[str, ...]) -> tuple[ColumnType, ...]:
+    """Return the types of the columns that `sniff_columns` named, or of none of them."""
+    if not names:
+        return ()
+    if found in ("csv", "tsv"):
+        text = _decode(head)
+        types = csv_types(text, _delimiter(text))
+        return types if len(types) == len(names) else ()
+    if found == "dbf":
+        return tuple(dbf_types(head).get(name, "") for name in names)
+    text = _decode(head).lstrip()
+    if found == "geojson":
+        starts = (match.end() for match in _PROPERTIES.finditer(text))
+        kinds = object_types(json_objects(text, starts))
+    elif found in ("json", "jsonl"):
+        kinds = object_types(following_objects(text, text.find("{")))
+    else:
+        return ()
+    return tuple(kinds.get(name, "") for name in names)
+
+
 def _decode(head: bytes) -> str:
     try:
         return head.decode("utf-8-sig")
@@ -216,15 +269,20 @@ def _decode(head: bytes) -> str:
 def _csv_columns(text: str) -> tuple[str, ...]:
     """Return the cells of the first line if they look like names, not like values."""
     line = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = max(",;\t|", key=line.count)
     try:
-        cells = next(csv.reader([line], delimiter=delimiter), [])
+        cells = next(csv.reader([line], delimiter=_delimiter(text)), [])
     except csv.Error:
         return ()
     names = [cell.strip() for cell in cells]
     if any(_NUMBER.fullmatch(name) for name in names):
         return ()
     return tuple(name for name in names if name)
+
+
+def _delimiter(text: str) -> str:
+    """Return what parts the cells of the first line."""
+    line = next((line for line in text.splitlines() if line.strip()), "")
+    return max(",;\t|", key=line.count)
 
 
 def _is_geojson(head: bytes) -> bool:

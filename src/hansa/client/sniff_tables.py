@@ -9,8 +9,11 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import unescape
+from itertools import islice
 
 from hansa import limits
+from hansa.chain.transactions import ColumnType
+from hansa.client.sniff_types import dbase_type, parquet_type
 
 ReadAt = Callable[[int, int], bytes]
 """(offset, length) → at most that many bytes of the file."""
@@ -41,27 +44,34 @@ class Member:
     offset: int
 
 
-def parquet_columns(read: ReadAt, size: int) -> tuple[str, ...]:
-    """Return the names of a Parquet file's columns, from its footer."""
+def parquet_columns(read: ReadAt, size: int) -> dict[str, ColumnType]:
+    """Return the names of a Parquet file's columns, from its footer, and their types."""
     tail = read(max(0, size - 8), 8)
     length = int.from_bytes(tail[:4], "little")
     if len(tail) != 8 or tail[4:] != b"PAR1" or not 0 < length <= min(size - 8, _FOOTER_BYTES_MAX):
-        return ()
+        return {}
     try:
-        return _Thrift(read(size - 8 - length, length)).column_names()
+        return _Thrift(read(size - 8 - length, length)).columns()
     except (IndexError, ValueError, RecursionError):
-        return ()
+        return {}
 
 
 def dbf_columns(head: bytes) -> tuple[str, ...]:
     """Return the names of a dBase table's fields (the attributes of a shapefile)."""
-    names: list[str] = []
+    return tuple(dbf_types(head))
+
+
+def dbf_types(head: bytes) -> dict[str, ColumnType]:
+    """Return the names of a dBase table's fields and the types it declares for them."""
+    found: dict[str, ColumnType] = {}
     end = min(int.from_bytes(head[8:10], "little"), len(head))
     for start in range(32, end - 31, 32):
         if head[start] == 0x0D:
             break
-        names.append(head[start : start + 11].split(b"\0")[0].decode("latin-1").strip())
-    return tuple(name for name in names if name.isprintable() and name)
+        name = head[start : start + 11].split(b"\0")[0].decode("latin-1").strip()
+        if name.isprintable() and name:
+            found[name] = dbase_type(head[start + 11], head[start + 17])
+    return found
 
 
 def zip_members(read: ReadAt, size: int) -> tuple[Member, ...]:
@@ -152,36 +162,40 @@ class _Thrift:
         self._data = data
         self._at = 0
 
-    def column_names(self) -> tuple[str, ...]:
-        """Return the names of the schema's elements, without the root and names that only nest."""
+    def columns(self) -> dict[str, ColumnType]:
+        """Return names and types of the schema's elements, without the root and names that only nest."""
         field = 0
         while (head := self._byte()) != 0:
             field = field + (head >> 4) if head >> 4 else self._zigzag()
             if field == 2 and head & 15 == 9:
                 return self._schema()
             self._skip(head & 15, 0)
-        return ()
+        return {}
 
-    def _schema(self) -> tuple[str, ...]:
+    def _schema(self) -> dict[str, ColumnType]:
         count = self._byte() >> 4
         if count == 15:
             count = self._varint()
-        names: dict[str, None] = {}
+        found: dict[str, ColumnType] = {}
         for number in range(min(count, 4 * limits.COLUMNS_MAX)):
-            name = self._element_name()
+            name, kind = self._element()
             if number and name not in _NAMES_OF_NESTING:
-                names[name] = None
-        return tuple(names)[: limits.COLUMNS_MAX]
+                found[name] = kind
+        return dict(islice(found.items(), limits.COLUMNS_MAX))
 
-    def _element_name(self) -> str:
+    def _element(self) -> tuple[str, ColumnType]:
+        """Read one element of the schema: field 1 is its type, 4 its name, 6 its converted type."""
         field, name = 0, ""
+        types: dict[int, int] = {}
         while (head := self._byte()) != 0:
             field = field + (head >> 4) if head >> 4 else self._zigzag()
             if field == 4 and head & 15 == 8:
                 name = self._take(self._varint()).decode("utf-8")
+            elif field in (1, 6) and head & 15 == 5:
+                types[field] = self._zigzag()
             else:
                 self._skip(head & 15, 0)
-        return name
+        return name, parquet_type(types.get(1), types.get(6))
 
     def _skip(self, kind: int, depth: int) -> None:
         if depth > _NESTING_MAX:

@@ -65,6 +65,8 @@ class Described:
     formats: Sequence[str] = ()
     columns: Sequence[str] = ()
     """Empty where the publisher withholds what the data itself tells."""
+    rhythm: str = ""
+    """How often the data is brought up to date: a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +120,15 @@ def count_words(described: Described) -> dict[str, int]:
 
 
 def _split(described: Described) -> tuple[list[str], list[list[str]]]:
-    """Return the words of title, keywords and themes, and those of place, description and columns."""
+    """Return the words of title, keywords and themes, and those of place, description, columns, rhythm."""
     strong = [
         word
         for text in (described.title, *described.keywords, *described.themes)
         for word in split_words(text)
     ]
     columns = [word for column in described.columns for word in split_words(column)]
-    return strong, [split_words(described.place), split_words(described.description), columns]
+    texts = (described.place, described.description)
+    return strong, [*map(split_words, texts), columns, split_words(described.rhythm)]
 
 
 def _words(strong: list[str], plain: list[list[str]]) -> tuple[str, ...]:
@@ -136,12 +139,12 @@ def _words(strong: list[str], plain: list[list[str]]) -> tuple[str, ...]:
 
 
 def _weigh(strong: list[str], plain: list[list[str]]) -> dict[str, int]:
-    place, description, columns = plain
+    place, description, columns, rhythm = plain
     weights: dict[str, int] = {}
     for word in strong:
         if word not in weights and len(weights) < _WORDS_MAX:
             weights[word] = _WEIGHT_STRONG
-    for words in (description, place, columns):
+    for words in (description, place, columns, rhythm):
         for word in words:
             if word not in weights:
                 if len(weights) == _WORDS_MAX:

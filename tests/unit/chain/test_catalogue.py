@@ -134,6 +134,9 @@ def test_versions_are_bounded(alliance, kit, monkeypatch: pytest.MonkeyPatch) ->
         {"box": Box(1, 0, 0, 0)},
         {"box": Box(0, 0, 0, 90_000_001)},
         {"interval": Interval(2, 1)},
+        {"column_types": ("text",)},
+        {"column_types": ("text", "text", "text")},
+        {"columns": (), "column_types": ("text",)},
     ],
 )
 def test_malformed_descriptions(alliance, kit, change: dict) -> None:
@@ -154,6 +157,7 @@ def test_malformed_descriptions(alliance, kit, change: dict) -> None:
         {"features": ()},
         {"features": (0,) * FEATURES},
         {"features": derive(Described("Bus lanes")).features},
+        {"rhythm": "weekly", "words": ("all", "bus", "city", "daily", "id")},
     ],
 )
 def test_words_and_features_are_computed_again(alliance, kit, change: dict) -> None:

@@ -24,6 +24,7 @@ from hansa.chain.transactions import (
     RetireDataset,
     RevokeAccess,
     RevokeUser,
+    Rhythm,
     Rule,
     SetPolicy,
     SubmitEvidence,
@@ -83,6 +84,19 @@ def test_golden(alliance, kit, golden) -> None:
     transaction = alliance.sign("health", *operations)
     assert golden["transaction"] == transaction.digest().hex()
     assert golden["id"] == derive_id(transaction.digest(), 1).hex()
+
+
+@pytest.mark.parametrize(
+    "change", [{"rhythm": "sometimes"}, {"column_types": ("integer", "secret")}]
+)
+def test_only_words_of_the_vocabularies_decode(alliance, kit, change) -> None:
+    """Rhythms and types of columns are words of a list: no text gets in by them."""
+    wrong = Redescribe(IDENTITY, kit.description(**change))
+    with pytest.raises(InvalidError):
+        decode_transaction(encode(alliance.sign("health", wrong)))
+    for word in typing.get_args(Rhythm):
+        right = alliance.sign("health", Redescribe(IDENTITY, kit.description(rhythm=word)))
+        assert right == decode_transaction(encode(right))
 
 
 def test_round_trip(alliance, kit) -> None:

@@ -30,6 +30,7 @@ def _view(**more: Any) -> rest.DatasetView:
         "id": ID, "owner": "transport", "status": "active", "title": "Stops", "description": "",
         "keywords": ["bus"], "themes": ["transport"], "place": "Oakland", "bbox": None,
         "from_ms": None, "to_ms": 1_000, "licence": "CC0", "formats": ["csv"], "columns": [],
+        "rhythm": "daily", "column_types": [],
         "cluster": "c1", "versions": [version], "undecided": "ask", "owner_users": [],
     }  # fmt: skip
     return rest.DatasetView(**(values | more))
@@ -58,7 +59,7 @@ def test_publish_prints_ids_and_bytes(desk: Desk) -> None:
     told = desk.json(
         "dataset", "publish", "a.csv", "b/", "--title", "T", "--description", "D", "--keyword", "k1",
         "--keyword", "k2", "--theme", "t", "--place", "P", "--bbox=-1,2,3,4", "--from",
-        "2026-01-01", "--to", "2026-01-02", "--licence", "CC0",
+        "2026-01-01", "--to", "2026-01-02", "--licence", "CC0", "--rhythm", "daily",
     )  # fmt: skip
     assert told["dataset"] == ID
     assert told["transaction"] == TX
@@ -71,7 +72,7 @@ def test_publish_prints_ids_and_bytes(desk: Desk) -> None:
         "themes": ("t",), "place": "P", "bbox": [-1.0, 2.0, 3.0, 4.0],
         "from_ms": FROM.convert("2026-01-01", None, None),
         "to_ms": TO.convert("2026-01-02", None, None), "licence": "CC0", "name": None,
-        "columns": False, "follow_links": False,
+        "columns": False, "follow_links": False, "rhythm": "daily",
     }  # fmt: skip
 
 
@@ -117,6 +118,10 @@ def test_show_and_ls(desk: Desk) -> None:
     assert "Oakland" in text
     assert TX in text
     assert "2.0 KiB" in text
+    assert "daily" in text
+    view = _view(columns=["id", "note"], column_types=["integer", ""])
+    desk.answers[f"/v1/datasets/{ID}"] = view
+    assert "id (integer)" in desk("dataset", "show", ID).stdout
     assert desk.json("dataset", "show", ID)["versions"][0]["transaction"] == TX
     assert ID in desk("dataset", "ls", "--organisation", "transport", "--retired").stdout
     query = {"organisation": "transport", "retired": "true"}

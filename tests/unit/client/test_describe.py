@@ -28,12 +28,19 @@ def test_a_description_holds_what_was_said():
             themes=["transport"],
             bbox=[-0.5, 39.3, -0.2, 39.6],
             from_ms=5,
+            rhythm="R/P3M",
         ),
-        Sniffed(("CSV", "geojson", "csv", "no format"), ("stop\tid", "name", "name", " ")),
+        Sniffed(
+            ("CSV", "geojson", "csv", "no format"),
+            ("stop\tid", "name", "stop  id", " ", "lines"),
+            ("integer", "text", "text", "date"),
+        ),
         1,
     )
+    assert (made.rhythm, made.column_types) == ("quarterly", ("", "text", ""))
+    assert "quarterly" in made.words
     assert (made.title, made.keywords) == ("Bus stops", ("Bus", "bus stop"))
-    assert (made.formats, made.columns) == (("csv", "geojson"), ("stop id", "name"))
+    assert (made.formats, made.columns) == (("csv", "geojson"), ("stop id", "name", "lines"))
     assert made.box == Box(-500_000, 39_300_000, -200_000, 39_600_000)
     assert made.interval == Interval(5, 5)
     assert list(made.words) == sorted(set(made.words))
@@ -51,6 +58,7 @@ def test_a_description_holds_what_was_said():
         {"themes": [str(index) for index in range(limits.THEMES_MAX + 1)]},
         {"place": "\ud800"},
         {"bbox": [1, 2, 3]},
+        {"rhythm": "now and then"},
     ],
 )
 def test_what_the_chain_would_refuse_is_refused_here(change):

@@ -6,7 +6,13 @@ import zipfile
 import pytest
 
 from hansa.client.describe import Sniffed
-from hansa.client.sniff import join_sniffed, sniff_columns, sniff_file, sniff_format
+from hansa.client.sniff import (
+    join_sniffed,
+    sniff_columns,
+    sniff_file,
+    sniff_format,
+    sniff_types,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +66,8 @@ def test_gtfs_is_known_by_its_members():
             archive.writestr(name, f"{name[:4]}_id,name\n1,Central\n")
     data = made.getvalue()
     found = sniff_file("feed.zip", data, lambda at, count: data[at : at + count], len(data))
-    assert found == Sniffed(("gtfs", "zip"), ("rout_id", "name", "stop_id", "trip_id"))
+    names = ("rout_id", "name", "stop_id", "trip_id")
+    assert found == Sniffed(("gtfs", "zip"), names, ("integer", "text", "integer", "integer"))
     broken = b"PK\x03\x04 broken"
     found = sniff_file("feed.zip", broken, lambda at, count: broken[at : at + count], len(broken))
     assert found == Sniffed(("zip",))
@@ -74,13 +81,41 @@ def test_tables_in_an_archive():
         archive.writestr("b.png", b"")
     data = made.getvalue()
     found = sniff_file("a.zip", data, lambda at, count: data[at : at + count], len(data))
-    assert found == Sniffed(("zip", "csv"), ("id", "name"))
+    assert found == Sniffed(("zip", "csv"), ("id", "name"), ("integer", "text"))
 
 
 def test_geojson_under_another_name_and_packed_files():
     """A .json that is a feature collection is geojson; packed bytes have no columns."""
     head = b'{"type": "FeatureCollection", "features": [{"properties": {"a": 1}}]}'
-    assert sniff_file("x.json", head) == Sniffed(("geojson",), ("a",))
+    assert sniff_file("x.json", head) == Sniffed(("geojson",), ("a",), ("integer",))
     assert sniff_file("x.csv.gz", b"a,b\n") == Sniffed(("csv",))
     joined = join_sniffed([Sniffed(("csv",), ("a",)), Sniffed(("csv",), ("b", "a"))])
     assert joined == Sniffed(("csv",), ("a", "b"))
+    joined = join_sniffed(
+        [
+            Sniffed(("csv",), ("a", "c"), ("integer", "date")),
+            Sniffed(("csv",), ("b", "a"), ("text", "number")),
+            Sniffed(("csv",), ("d",)),
+        ]
+    )
+    types = ("number", "date", "text", "")
+    assert joined == Sniffed(("csv",), ("a", "c", "b", "d"), types)
+
+
+@pytest.mark.parametrize(
+    ("found", "head", "expected"),
+    [
+        ("csv", b"id;when;share\n1;2026-01-01;0,5\n", ("integer", "date", "number")),
+        ("tsv", b"a\tb\n1\ttrue\n", ("integer", "boolean")),
+        ("csv", b"a,b\n", ("", "")),
+        ("json", b'[{"a": 1, "b": "x"}, {"a": 1.5, "b": "y"}]', ("number", "text")),
+        ("jsonl", b'{"a": null}\n{"a": "2026-01-01T10:00:00Z"}\n{"a"', ("time",)),
+        ("geojson", b'[{"properties": {"n": 1}}, {"properties": {"n": "x"}}]', ("text",)),
+        ("json", b'{"where": {"type": "Point", "coordinates": [1, 2]}}', ("geometry",)),
+        ("pdf", b"%PDF", ()),
+    ],
+)
+def test_types_of_columns(found, head, expected):
+    """One for each name, in order; not known is empty."""
+    names = sniff_columns(found, head)
+    assert expected == sniff_types(found, head, names)

@@ -69,7 +69,9 @@ TABLE = (
 def test_parquet_columns():
     """Names in order, without the root and what only nests."""
     data = parquet("station", "list", "element", "pm25")
-    assert ("station", "pm25") == tables.parquet_columns(reader(data), len(data))
+    found = tables.parquet_columns(reader(data), len(data))
+    assert ["station", "pm25"] == list(found)
+    assert {"integer"} == set(found.values())
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,7 @@ def test_parquet_columns():
 )
 def test_a_malformed_footer_tells_nothing(data):
     """Cut, nested without end, of absurd counts."""
-    assert () == tables.parquet_columns(reader(data), len(data))
+    assert {} == tables.parquet_columns(reader(data), len(data))
 
 
 def test_sheets():
@@ -103,6 +105,7 @@ def test_sheets():
 def test_fields_of_a_shapefile():
     """Names up to the end mark."""
     assert ("OBJECTID", "NAME") == tables.dbf_columns(TABLE)
+    assert ["integer", "text"] == list(tables.dbf_types(TABLE).values())
     assert () == tables.dbf_columns(b"\x03" * 40)
 
 

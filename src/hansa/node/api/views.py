@@ -287,9 +287,11 @@ def dataset_view(state: State, dataset: DatasetRecord, cluster: str) -> DatasetV
         bbox=[side / MICRO for side in (box.west, box.south, box.east, box.north)] if box else None,
         from_ms=interval.start_ms if interval else None,
         to_ms=interval.end_ms if interval else None,
+        rhythm=text.rhythm,
         licence=text.licence,
         formats=list(text.formats),
         columns=list(text.columns),
+        column_types=list(text.column_types),
         cluster=cluster,
         versions=[
             VersionView(
