@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,7 +93,7 @@ def _publish(options: "argparse.Namespace", files: Iterable[SourceFile]) -> dict
         pipeline = Ingest(
             opened.dedup, opened.lookup, os.urandom, profile=options.profile, spread=workers.map
         )
-        _upload(pipeline.batches(files), opened.versions.chunks.put, senders)
+        _upload(pipeline.batches(files), opened, senders)
         stored = time.perf_counter()
         manifest_bytes = opened.register(options.name, pipeline)
     bound = time.perf_counter()
@@ -117,15 +117,20 @@ def _publish(options: "argparse.Namespace", files: Iterable[SourceFile]) -> dict
 
 def _upload(
     batches: Iterator[list[UploadChunk]],
-    put: Callable[[list[UploadChunk], int], object],
+    opened: repository.Repository,
     senders: ThreadPoolExecutor,
 ) -> None:
     """Store batches while the pipeline makes the next ones; as many under way as a client has."""
+
+    def put(batch: list[UploadChunk]) -> None:
+        digests = [upload.sealed_digest for upload in batch]
+        opened.versions.chunks.put(batch, CLUSTER, digests)
+
     slots = threading.Semaphore(limits.CLIENT_UPLOADS_IN_FLIGHT_MAX)
     sent: deque[Future[object]] = deque()
     for batch in batches:
         slots.acquire()
-        future = senders.submit(put, batch, CLUSTER)
+        future = senders.submit(put, batch)
         future.add_done_callback(lambda _: slots.release())
         sent.append(future)
         while sent and sent[0].done():

@@ -132,8 +132,14 @@ class Repository:
     def lookup(self, chunks: Sequence[ChunkId], /) -> Sequence[KnownChunk | None]:
         """Return what the manifests of living versions say of chunks, as a client's `LivingChunks` does."""
         found: list[KnownChunk | None] = []
+        living: dict[VersionRef, LivingVersion] = {}
         for chunk, version in zip(chunks, self.versions.lookup(chunks), strict=True):
-            known = None if version is None else self._living(version).find(chunk)
+            if version is None:
+                found.append(None)
+                continue
+            if version not in living:
+                living[version] = self._living(version)
+            known = living[version].find(chunk)
             if known is not None and known.dictionary and not known.dictionary.plain:
                 root = bytes.fromhex(self._version(version).root)
                 known.dictionary.open(self.versions.read_content(root, *known.dictionary.place))

@@ -154,9 +154,14 @@ class ChunkIndex:
 
     def stored(self, fields: Fields) -> StoredChunk:
         """Return a record in the form others use."""
-        chunk, _, _, pack, offset, length, _ = fields
-        address = Address(self.packs.name(pack), offset, length & ~HAS_FINGERPRINT)
-        return StoredChunk(ChunkId(chunk), fingerprint_of(fields), address)
+        chunk, _, fingerprint, pack, offset, length, _ = fields
+        # Called for every chunk of every question: no more calls than it takes.
+        if length & HAS_FINGERPRINT:
+            length ^= HAS_FINGERPRINT
+        else:
+            fingerprint = b""
+        address = Address((self._packs or self.packs).name(pack), offset, length)
+        return StoredChunk(chunk, fingerprint, address)  # type: ignore[arg-type]  # an id by its row
 
     # --- in -------------------------------------------------------------------------------------
 

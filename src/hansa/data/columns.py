@@ -22,12 +22,24 @@ Numbers = npt.NDArray[np.int64]
 class Rows(Sequence[T]):
     """A read-only sequence of values that are made when they are asked for."""
 
-    __slots__ = ("_count", "_make")
+    __slots__ = ("_count", "_make", "_make_some")
 
-    def __init__(self, count: int, make: Callable[[int], T]) -> None:
-        """Take how many there are and how number `index` is made."""
+    def __init__(
+        self,
+        count: int,
+        make: Callable[[int], T],
+        make_some: Callable[[int, int], list[T]] | None = None,
+    ) -> None:
+        """Take how many there are and how number `index` is made.
+
+        Args:
+            count: of the values.
+            make: returns value `index`.
+            make_some: returns values `start` to `stop`, quicker than one by one.
+        """
         self._count = count
         self._make = make
+        self._make_some = make_some
 
     @override
     def __len__(self) -> int:
@@ -42,6 +54,9 @@ class Rows(Sequence[T]):
     @override
     def __getitem__(self, index: int | slice) -> T | list[T]:
         if isinstance(index, slice):
+            start, stop, step = index.indices(self._count)
+            if step == 1 and self._make_some is not None:
+                return self._make_some(start, max(start, stop))
             return [self._make(number) for number in range(*index.indices(self._count))]
         number = index + self._count if index < 0 else index
         if not 0 <= number < self._count:

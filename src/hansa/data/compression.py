@@ -67,7 +67,8 @@ class Packer:
     def is_noise(self, chunk: Buffer) -> bool:
         """Tell whether a piece at the chunk's start and one of its middle both do not shrink."""
         middle = len(chunk) // 2
-        if len(set(bytes(chunk[middle : middle + 256]))) < _DISTINCT_BYTES_MIN:
+        piece = bytes(chunk[middle : middle + 256])
+        if piece.isascii() or len(set(piece)) < _DISTINCT_BYTES_MIN:
             return False
         try:
             compressor = self._probes.pop()

@@ -87,7 +87,7 @@ class Directory(_Value, frozen=True):
     @property
     def entries(self) -> Rows[DirectoryEntry]:
         """The chunks, one value each, made when asked for."""
-        return Rows(len(self.plain_lengths) // 4, self._entry)
+        return Rows(len(self.plain_lengths) // 4, self._entry, self._some)
 
     @property
     def stored_bytes(self) -> int:
@@ -102,6 +102,18 @@ class Directory(_Value, frozen=True):
     def offsets(self) -> "array[int]":
         """Return where each sealed chunk starts in the content, and the content's end, (n + 1,)."""
         return running_sums(unpack_u32(self.sealed_lengths))
+
+    def _some(self, start: int, stop: int) -> list[DirectoryEntry]:
+        digests = range(32 * start, 32 * stop, 32)
+        return list(
+            map(
+                DirectoryEntry,
+                [ChunkId(self.chunk_ids[at : at + 32]) for at in digests],
+                [self.sealed_digests[at : at + 32] for at in digests],
+                unpack_u32(self.sealed_lengths[4 * start : 4 * stop]).tolist(),
+                unpack_u32(self.plain_lengths[4 * start : 4 * stop]).tolist(),
+            )
+        )
 
     def _entry(self, index: int) -> DirectoryEntry:
         return DirectoryEntry(

@@ -94,9 +94,13 @@ class LivingVersion:
         self._heads: Numbers = heads[self._order]
         self._dictionaries = contents.dictionaries
         self._made: dict[int, Dictionary] = {}
+        self._next = 0
+        """Chunk after the one found last: the next version asks for most in the same order."""
 
     def find(self, chunk: ChunkId) -> KnownChunk | None:
         """Return what the version says of a chunk, or None if it does not use it."""
+        if read_digest(self._contents.chunk_ids, self._next) == chunk:
+            return self._known(self._next)
         head = np.frombuffer(chunk, dtype="<u8", count=1)[0]
         at = int(np.searchsorted(self._heads, head))
         while at < len(self._heads) and self._heads[at] == head:
@@ -107,6 +111,7 @@ class LivingVersion:
         return None
 
     def _known(self, index: int) -> KnownChunk:
+        self._next = index + 1
         number = read_u16(self._contents.chunk_dictionaries, index)
         return KnownChunk(
             self._directory.entries[index],

@@ -45,6 +45,8 @@ class UploadChunk:
     chunk: ChunkId
     fingerprint: bytes
     sealed: bytes
+    sealed_digest: bytes = b""
+    """BLAKE3 of `sealed` where the pipeline of this process computed it; another's is not believed."""
 
 
 @dataclass(slots=True)
@@ -310,7 +312,7 @@ class Ingest:
         fingerprint = compute_fingerprint(self._keys, job.plain, self._profile)
         digest = compute_sealed_digest(sealed)
         entry = DirectoryEntry(job.chunk_id, digest, len(sealed), len(job.plain))
-        upload = UploadChunk(job.chunk_id, fingerprint, sealed)
+        upload = UploadChunk(job.chunk_id, fingerprint, sealed, digest)
         return upload, KnownChunk(entry, key, job.dictionary)
 
     def _each(self, function: Callable[[Any], Any], items: list[Any]) -> Iterator[Any]:

@@ -135,15 +135,19 @@ class Addresses:
 
     def is_alive(self, stored: StoredChunk, alive: Alive) -> bool:
         """Tell whether what holds a chunk is there and long enough, and no damage was found in it."""
-        pack = stored.address.pack
-        if _place(stored.address) in self._damaged:
+        return self.is_address_alive(stored.address, alive)
+
+    def is_address_alive(self, address: Address, alive: Alive) -> bool:
+        """Tell of an address what `is_alive` tells of the chunk there."""
+        pack = address.pack
+        if self._damaged and _place(address) in self._damaged:
             return False
         size = alive.packs.get(pack)
         if size is None:
             segment = self.journal.segments.get(pack)
             size = segment.size if segment is not None else self._pack_bytes(pack)
             alive.packs[pack] = size
-        return stored.address.offset + stored.address.length <= size
+        return address.offset + address.length <= size
 
     def mark_damaged(self, sealed_digests: Iterable[bytes]) -> None:
         """Remember durably that stored bytes are not what was stored: these chunks must come again.

@@ -86,12 +86,19 @@ class ChunkStore:
 
     # --- in -------------------------------------------------------------------------------------
 
-    def put(self, chunks: Sequence[UploadChunk], cluster: int) -> list[bytes]:
+    def put(
+        self,
+        chunks: Sequence[UploadChunk],
+        cluster: int,
+        digests: Sequence[bytes] | None = None,
+    ) -> list[bytes]:
         """Take chunks; they are durable when this returns. Idempotent.
 
         Args:
             chunks: at most UPLOAD_BATCH_BYTES_MAX sealed bytes.
             cluster: label of the index cluster nearest to their dataset; decides which pack.
+            digests: the sealed digest of each, where this very process computed it from these
+                bytes; never what another says of them.
 
         Returns:
             The sealed digest of each chunk, 32 bytes: what the manifest names it by.
@@ -101,7 +108,10 @@ class ChunkStore:
             DiskFullError, StoreQuotaError: nothing of this call was taken.
             UnavailableError: too much waits to be sealed, and the store cannot take it.
         """
-        digests = [_check_upload(chunk) for chunk in chunks]
+        for chunk in chunks:
+            _check_upload(chunk)
+        if digests is None:
+            digests = [compute_sealed_digest(chunk.sealed) for chunk in chunks]
         size = sum(len(chunk.sealed) for chunk in chunks)
         if size > limits.UPLOAD_BATCH_BYTES_MAX or len(chunks) > limits.LOOKUP_DIGESTS_MAX:
             raise InvalidError("An upload carries too much.", remedy="Send smaller batches.")
@@ -128,7 +138,7 @@ class ChunkStore:
                 # It is durable: a store that fails now is told by `trouble`, and tried again.
                 with contextlib.suppress(HansaError):
                     self.seal_full()
-        return digests
+        return list(digests)
 
     def flush(self, cluster: int | None = None) -> int:
         """Seal the packs begun, of one cluster or of all, however small; return how many.
@@ -333,9 +343,8 @@ class ChunkStore:
         self.addresses.drop_segment(segment)
 
 
-def _check_upload(chunk: UploadChunk) -> bytes:
+def _check_upload(chunk: UploadChunk) -> None:
     if len(chunk.chunk) != 32 or len(chunk.fingerprint) not in (0, FINGERPRINT_BYTES):
         raise InvalidError("An uploaded chunk's id or fingerprint has a wrong length.")
     if not 0 < len(chunk.sealed) <= limits.SEALED_CHUNK_BYTES_MAX:
         raise InvalidError("An uploaded chunk's length is impossible.")
-    return compute_sealed_digest(chunk.sealed)

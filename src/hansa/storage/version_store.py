@@ -120,16 +120,15 @@ class VersionStore:
             raise InvalidError(f"Look up at most {limits.LOOKUP_DIGESTS_MAX} ids of 32 bytes.")
         alive = Alive()
         answers: list[VersionRef | None] = []
-        for chunk, entry in zip(chunks, self.chunks.index.lookup(chunks), strict=True):
-            usable = entry is not None and self.chunks.is_alive(
-                StoredChunk(chunk, entry.fingerprint, entry.address), alive
-            )
+        is_alive = self.chunks.addresses.is_address_alive
+        for entry in self.chunks.index.lookup(chunks):
+            usable = entry is not None and is_alive(entry.address, alive)
             answers.append(entry.version if entry and usable else None)
         with self.deciding:
             # A version that was retired since the look-up is named no more: it may be collected.
             named = {version: self._roots.get(version) for version in answers if version}
             self.leases.use(root for root in named.values() if root)
-        return [version if version and named[version] else None for version in answers]
+        return [version and (version if named[version] else None) for version in answers]
 
     def put_manifest(self, data: bytes) -> Digest:
         """Store a manifest durably, leased for its upload; return its root. Idempotent.

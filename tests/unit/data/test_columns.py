@@ -65,3 +65,14 @@ def test_rows_are_a_sequence():
     for wrong in (4, -5):
         with pytest.raises(IndexError):
             rows[wrong]
+
+
+@given(
+    st.integers(0, 9),
+    st.slices(12),
+)
+def test_rows_made_at_once_are_those_made_one_by_one(count, part):
+    """Any part of them, empty and backward ones included."""
+    alone = Rows(count, str)
+    together = Rows(count, str, lambda start, stop: [str(at) for at in range(start, stop)])
+    assert alone[part] == together[part] == [str(at) for at in range(count)][part]

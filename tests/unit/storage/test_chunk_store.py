@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -551,3 +552,13 @@ ChunkStoreMachine.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow],
 )
 TestChunkStoreMachine = pytest.mark.slow(ChunkStoreMachine.TestCase)
+
+
+def test_digests_are_computed_unless_this_process_did(tmp_path):
+    """What an upload says of itself counts for nothing; what the caller computed is not done twice."""
+    chunks = open_store(tmp_path)
+    claimed = replace(chunk(1), sealed_digest=b"x" * 32)
+    assert [compute_sealed_digest(claimed.sealed)] == chunks.put([claimed], 0)
+    computed = compute_sealed_digest(chunk(2).sealed)
+    assert [computed] == chunks.put([chunk(2)], 0, [computed])
+    assert chunk(2).sealed == read(chunks, computed)
