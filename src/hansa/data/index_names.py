@@ -78,8 +78,10 @@ class PackNumbers:
 
     def rename(self, old: bytes, new: bytes, rows: Changes) -> None:
         """Let a number stand for another name: all its chunks lie there now."""
-        number = self._numbers.pop(old, None)
-        if number is not None:
+        # Several may stand for one name: those of packs that were renamed to it.
+        numbers = [number for number, name in self._names.items() if name == old]
+        self._numbers.pop(old, None)
+        for number in numbers:
             self._set(number, new, rows)
 
     def _set(self, number: int, name: bytes, rows: Changes) -> None:

@@ -34,6 +34,10 @@ def test_two_numbers_of_one_pack():
     packs.rename(b"segment", b"pack", rows)
     table.write(rows)
     assert [PackNumbers(table).name(number) for number in (1, 2)] == [b"pack", b"pack"]
+    # And both go where the pack goes.
+    PackNumbers(table).rename(b"pack", b"other", rows)
+    table.write(rows)
+    assert [PackNumbers(table).name(number) for number in (1, 2)] == [b"other", b"other"]
 
 
 def test_versions():
