@@ -160,7 +160,8 @@ class ChunkIndex:
             length ^= HAS_FINGERPRINT
         else:
             fingerprint = b""
-        address = Address((self._packs or self.packs).name(pack), offset, length)
+        packs = self._packs if self._packs is not None else self.packs
+        address = Address(packs.name(pack), offset, length)
         return StoredChunk(chunk, fingerprint, address)  # type: ignore[arg-type]  # an id by its row
 
     # --- in -------------------------------------------------------------------------------------

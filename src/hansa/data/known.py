@@ -87,7 +87,7 @@ class LivingVersion:
 
     def __init__(self, directory: Directory, contents: Contents) -> None:
         """Take two parts that agree (`validate_agreement`)."""
-        self._directory = directory
+        self._entries = directory.entries
         self._contents = contents
         heads = np.frombuffer(contents.chunk_ids, dtype="<u8")[::4]
         self._order = np.argsort(heads, kind="stable")
@@ -114,7 +114,7 @@ class LivingVersion:
         self._next = index + 1
         number = read_u16(self._contents.chunk_dictionaries, index)
         return KnownChunk(
-            self._directory.entries[index],
+            self._entries[index],
             read_digest(self._contents.chunk_keys, index),
             self._dictionary(number - 1) if number else None,
         )
