@@ -64,6 +64,8 @@ FINDING_BYTES_MAX = 2 * KIB
 ROUND_MAX = 1_000_000
 ROUNDS_AHEAD_MAX = 16
 """A message from a round further ahead than this is dropped: no peer can make us chase it."""
+ROUND_TIMEOUT_MS_MIN = 200
+"""However fast the others are, nobody is waited for any shorter: a busy disk may take as long."""
 HEIGHTS_AHEAD_MAX = 4
 COPIES_BYTES_MAX = 128 * MIB
 

@@ -3,6 +3,7 @@
     upon a proposal of the present round                        → REVIEW (lines 22, 28)
     upon a quorum of reviews for a block that is here           → lock, CONFIRM it (line 36)
     upon a quorum of reviews for nil                            → CONFIRM nil (line 44)
+    upon f+1 reviews for nil and no proposal here               → REVIEW nil without waiting (57)
     upon a quorum of reviews or confirms, for whatever          → wait a little for the rest (34, 47)
     upon a timeout                                              → vote nil, or next round (57, 61, 65)
     upon a quorum of confirms for a block that is here          → decide (line 49)
@@ -51,6 +52,7 @@ from hansa.consensus.messages import (
     Propose,
     Review,
 )
+from hansa.consensus.pace import Pace
 from hansa.consensus.proposing import Proposer
 from hansa.consensus.records import BodyRecord, LockRecord, VoteRecord
 from hansa.consensus.review import COPY_CODES
@@ -85,6 +87,7 @@ class Agreement:
         self._is_synced = is_synced
         self.hearing = Hearing(context, faults)
         self.comparison = Comparison(context, self.hearing, inspector, faults)
+        self.pace = Pace(context.parameters)
         self.is_idle_due = False
         """Whether waiting acknowledgements or an election want a block without transactions."""
         self.decision: tuple[Certificate, Candidate] | None = None
@@ -122,21 +125,21 @@ class Agreement:
         following = Height(height.height + 1)
         return context.schedule.master(following, 0, context.members) == context.node
 
-    def _timeout(self, base_ms: int) -> int:
-        return base_ms + self.height.round * self._context.parameters.timeout_growth_ms
-
     # --- heights and rounds ------------------------------------------------------------------------
 
     def begin_height(self, restored: HeightState | None = None) -> None:
         """Start on the height after the committed one, or go on where a restart left off."""
         for name in ("propose", "review", "confirm"):
             self._context.cancel_timer(name)
+        self.pace.forget()
         self.is_idle_due = False
         self.decision = None
         self.hearing.height = restored or HeightState(self._context.height, self._context.members)
 
     def proceed(self) -> None:
         """Do whatever the rules allow now; called after every event."""
+        if self.height.present.proposal is not None:
+            self.pace.end("proposal", self._context.now.monotonic_ms)
         while self.decision is None and self._apply_rules():
             pass
         if self.hearing.doubted:
@@ -146,6 +149,7 @@ class Agreement:
         """Step 9: the round failed; erase its copies and go to a later one, with its master."""
         for name in ("propose", "review", "confirm"):
             self._context.cancel_timer(name)
+        self.pace.forget()
         self.erase_round(self.height.round)
         self._leave_out_rejected(self.height.present)
         self.height.enter(number)
@@ -207,6 +211,7 @@ class Agreement:
                 self.comparison.judge_votes(candidate)
                 continue
             self.decision = (state.confirms.certificate(named), candidate)
+            self.pace.end("confirms", self._context.now.monotonic_ms)
             return True
         return False
 
@@ -235,7 +240,7 @@ class Agreement:
     def _rule_wait(self) -> bool:
         """Lines 34 and 47: a quorum has voted, though not for one thing; wait for the others."""
         height, state = self.height, self.height.present
-        delay = self._timeout(self._context.parameters.vote_timeout_ms)
+        delay = self.pace.vote_timeout(height.round)
         if height.step == "review" and not state.is_review_timed and state.reviews.has_any_quorum:
             state.is_review_timed = True
             self._context.set_timer("review", delay)
@@ -256,10 +261,7 @@ class Agreement:
         if height.step != "propose" or height.present.proposal is not None:
             return False
         if self.master() != context.node:
-            if self.expects_block and not context.is_timer_set("propose"):
-                context.set_timer("propose", self._timeout(context.parameters.proposal_timeout_ms))
-                return True
-            return False
+            return self.expects_block and self._wait_for_proposal()
         # Where others wait for a block already, an empty one is better than none.
         is_due = self.is_idle_due or height.is_touched
         if not (is_due or self._pool.needs_master) or height.round in height.own_proposals:
@@ -275,17 +277,26 @@ class Agreement:
 
     def _wait_for_nothing(self) -> bool:
         """A master whose own proposal was lost with a crash waits like everybody else."""
+        return self.height.round in self.height.own_proposals and self._wait_for_proposal()
+
+    def _wait_for_proposal(self) -> bool:
         context = self._context
-        if self.height.round in self.height.own_proposals and not context.is_timer_set("propose"):
-            context.set_timer("propose", self._timeout(context.parameters.proposal_timeout_ms))
-            return True
-        return False
+        if context.is_timer_set("propose"):
+            return False
+        self.pace.begin("proposal", context.now.monotonic_ms)
+        work = min(len(self._pool), context.parameters.block_transactions_max)
+        context.set_timer("propose", self.pace.proposal_timeout(self.height.round, work))
+        return True
 
     def _rule_vote(self) -> bool:
         height, state = self.height, self.height.present
         if height.step == "propose" and state.proposal is not None:
             named, verdicts, code = self._judge(state.proposal)
             self._cast_review(named, verdicts, code)
+            return True
+        if height.step == "propose" and state.reviews.is_lost:
+            # No block can get a quorum here any more: what the timeout would do is done now.
+            self._cast_review(NO_DIGEST, (), "no-proposal")
             return True
         decided = state.reviews.decided()
         if decided is None or height.step == "confirm":
@@ -304,6 +315,7 @@ class Agreement:
         if height.step != "review" or candidate is None or not self._inspector.execute(candidate):
             return False
         certificate = state.reviews.certificate(named)
+        self.pace.end("reviews", self._context.now.monotonic_ms)
         if named in height.persisted:
             self._context.persist(LockRecord(certificate))
         else:
@@ -392,6 +404,8 @@ class Agreement:
         signed = self._promise("review", named)
         height.step = "review"
         context.cancel_timer("propose")
+        if signed.vote.digest != NO_DIGEST:
+            self.pace.begin("reviews", context.now.monotonic_ms)
         erasures = self._erasures.take_unsent()
         if code is not None and signed.vote.digest == NO_DIGEST:
             self._find(signed, verdicts, code)
@@ -406,6 +420,8 @@ class Agreement:
         signed = self._promise("confirm", named)
         height.step = "confirm"
         context.cancel_timer("review")
+        if signed.vote.digest != NO_DIGEST:
+            self.pace.begin("confirms", context.now.monotonic_ms)
         context.broadcast(context.super_peers(), Confirm(signed))
         height.present.confirms.add(signed)
 

@@ -1,7 +1,7 @@
 """The submitting node's side of step 1: sealed transactions kept until they are settled.
 
 Upon a submission: send it to the present master. Upon a new height or round: send what is unsettled
-to the new master, unless it has it. Upon half a proposal timeout without progress: send it to all
+to the new master, unless it has it. Upon some patience without progress: send it to all
 super nodes, so that all expect a block and move on from a dead master. Upon a signed refusal: appeal
 to the other super nodes. Settled by a block, by the refusals of f+1 super nodes, one of whom is honest,
 or by its expiry.
@@ -116,10 +116,9 @@ class Outbox:
             return [master]
         return self._context.super_peers()
 
-    def spread(self) -> None:
-        """Send what has waited too long to all super nodes."""
-        patience = self._context.parameters.proposal_timeout_ms // 2
-        limit = self._context.now.monotonic_ms - patience
+    def spread(self, patience_ms: int) -> None:
+        """Send what has waited for so long to all super nodes."""
+        limit = self._context.now.monotonic_ms - patience_ms
         old = [digest for digest, kept in self._kept.items() if kept.since_ms <= limit]
         for peer in self._context.super_peers():
             self._send(peer, old)

@@ -62,6 +62,11 @@ class VoteSet:
         """Whether a quorum voted for nil."""
         return self.decided() == NO_DIGEST
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether so many voted for nil that no block can get a quorum here any more: f+1."""
+        return self._counts.get(NO_DIGEST, 0) > self.super_nodes - quorum_of(self.super_nodes)
+
     def certificate(self, named: Digest) -> Certificate:
         """Return a quorum's certificate; the caller saw `decided() == named`."""
         chosen = [signed for signed in self.votes() if signed.vote.digest == named]

@@ -43,7 +43,7 @@ from hansa.consensus.proposing import Proposer
 from hansa.consensus.recovery import restore_height
 from hansa.consensus.review import Verifier
 from hansa.consensus.rounds import Candidate
-from hansa.consensus.schedule import Schedule
+from hansa.consensus.schedule import Schedule, mark_of
 from hansa.consensus.sealing import SealingKeys
 from hansa.consensus.spreading import Spreading
 from hansa.crypto.signing import SigningKey
@@ -51,8 +51,6 @@ from hansa.types import Height, PublicKey, Round
 
 VOTE_LOG_BYTES_MAX = 32 * limits.MIB
 """When the vote log has grown by this much, a decided height empties it."""
-ERASED_DELAY_MS = 20
-"""How long ERASED waits for a review to ride on."""
 
 
 class Replica:
@@ -279,7 +277,7 @@ class Replica:
             )
             return
         if not context.is_timer_set("outbox"):
-            context.set_timer("outbox", context.parameters.proposal_timeout_ms // 2)
+            context.set_timer("outbox", self._patience())
         if context.is_super_node:
             self._dialogue.admit(sealed, context.node)
 
@@ -299,15 +297,23 @@ class Replica:
             self._hurry()
 
     def _hurry(self) -> None:
-        """Half a proposal timeout has gone: if no block came, tell all super nodes of what waits."""
+        """Patience is at its end: if no block came, tell all super nodes of what waits."""
         context = self._context
         if not len(self._outbox):
             return
-        patience = context.parameters.proposal_timeout_ms // 2
+        patience = self._patience()
         quiet_since = context.now.monotonic_ms - self._outbox.progress_ms
         if quiet_since >= patience:
-            self._outbox.spread()
+            self._outbox.spread(patience)
         context.set_timer("outbox", max(patience, 10))
+
+    def _patience(self) -> int:
+        """Return how long a submission waits for its master alone, in milliseconds.
+
+        An ordinary node waits for no proposal, so it knows no better than the genesis.
+        """
+        longest = self._context.parameters.proposal_timeout_ms // 2
+        return min(longest, self._agreement.pace.proposal_timeout(0))
 
     def _forward(self) -> None:
         """Send what waits to whom it concerns: the master of the round, or of the next height."""
@@ -334,8 +340,11 @@ class Replica:
         context = self._context
         if not context.is_super_node:
             return
-        if self._erasures.has_unsent and not context.is_timer_set("erased"):
-            context.set_timer("erased", ERASED_DELAY_MS)
+        if not self._erasures.has_unsent:
+            context.cancel_timer("erased")
+        elif not context.is_timer_set("erased"):
+            # Half of the quiet: the block of their own, when it comes, then finds those of all.
+            context.set_timer("erased", context.parameters.idle_receipt_ms // 2)
         if self._agreement.is_idle_due or context.is_timer_set("idle"):
             return
         if len(self._erasures):
@@ -381,9 +390,7 @@ class Replica:
         past = self._agreement.finish()
         context.past.append((context.state, context.parent))
         self._last = certified
-        context.schedule.extend(
-            block.header.height, candidate.digest, block.header.total_transactions
-        )
+        context.schedule.extend(block.header.height, mark_of(block, candidate.digest))
         context.adopt(state)
         self._set_parent()
         self._proposer.note_findings(past)

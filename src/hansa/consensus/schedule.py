@@ -1,16 +1,23 @@
-"""Whose turn it is: a pure function of committed headers (seed 4.3, "master").
+"""Whose turn it is: a pure function of committed blocks (seed 4.3, "master").
 
 Each window of r heights has an order drawn from the number of transactions at the window's start and
 that block's digest; in round 0 of the window each super node leads exactly once. The fallback order
 of later rounds is drawn separately, from an older digest: who picks a batch size to be first in one
 order does not pick the other. Windows restart at epochs.
+
+Upon a window in which a super node neither led nor was recorded as having voted, while a quorum was:
+it is *absent* in the next one. Others stand in for it at once, instead of after a timeout, and it comes
+last in later rounds; its first acknowledgement that a block takes up brings it back.
+
+1. At most f are absent: a quorum must have been recorded.
+2. Who stands in follows from the height and the keys alone, so nobody's choice of a block gains a height.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from hansa import limits
-from hansa.chain.blocks import CertifiedBlock
+from hansa.chain.blocks import Block, CertifiedBlock, quorum_of
 from hansa.codec import digest
 from hansa.types import Digest, Height, PublicKey
 
@@ -19,10 +26,37 @@ RECENT_BLOCKS = 2 * limits.SUPER_NODES_MAX + 2
 
 
 class Mark(NamedTuple):
-    """What the schedule needs of a header."""
+    """What the schedule needs of a block."""
 
     digest: Digest
     total_transactions: int
+    master: PublicKey | None = None
+    """Who made the block; None at the genesis."""
+    members: frozenset[PublicKey] = frozenset()
+    """The set that decided it."""
+    voted: frozenset[tuple[int, PublicKey]] = frozenset()
+    """Acknowledgements in it that carry a vote: of which height, and whose."""
+
+
+def mark_of(block: Block, named: Digest) -> Mark:
+    """Return what the schedule needs of a committed block, whose digest is `named`."""
+    return Mark(
+        named,
+        block.header.total_transactions,
+        block.header.master,
+        frozenset(block.header.super_nodes),
+        frozenset((item.height, item.super_node) for item in block.erasures if item.vote),
+    )
+
+
+class Window(NamedTuple):
+    """Who leads in r heights."""
+
+    order: tuple[PublicKey, ...]
+    """Masters of round 0, one for each height; nobody absent."""
+    fallback: tuple[PublicKey, ...]
+    """The order of later rounds, those who are absent last."""
+    absent: frozenset[PublicKey]
 
 
 def window_start(height: int, super_nodes: int, epoch_blocks: int) -> int:
@@ -42,20 +76,20 @@ class Schedule:
     def __init__(self, alliance: Digest, epoch_blocks: int) -> None:
         self._epoch_blocks = epoch_blocks
         self._marks: dict[int, Mark] = {0: Mark(alliance, 0)}
-        self._orders: dict[tuple[int, tuple[PublicKey, ...]], tuple[list[PublicKey], ...]] = {}
+        self._windows: dict[tuple[int, tuple[PublicKey, ...]], Window] = {}
 
     def load(self, recent: Iterable[CertifiedBlock]) -> None:
         """Take the last blocks, in order, as read from the ledger."""
         for certified in recent:
             header = certified.block.header
-            self.extend(header.height, header.digest(), header.total_transactions)
+            self.extend(header.height, mark_of(certified.block, header.digest()))
 
-    def extend(self, height: int, block: Digest, total_transactions: int) -> None:
-        """Note a committed header."""
-        self._marks[height] = Mark(block, total_transactions)
+    def extend(self, height: int, mark: Mark) -> None:
+        """Note a committed block."""
+        self._marks[height] = mark
         self._marks.pop(height - RECENT_BLOCKS, None)
-        if len(self._orders) > 8:
-            self._orders.clear()
+        if len(self._windows) > 8:
+            self._windows.clear()
 
     def tip(self, height: int) -> Digest:
         """Return the digest of a committed height that is still known."""
@@ -70,25 +104,29 @@ class Schedule:
         self, height: Height, round_number: int, members: tuple[PublicKey, ...]
     ) -> PublicKey | None:
         """Return the master of a round, or None while its window's start is not committed."""
-        orders = self._window_orders(height, members)
-        if orders is None:
+        window = self._window(height, members)
+        if window is None:
             return None
-        order, fallback = orders
+        order, fallback, absent = window
         first = order[(height - self._start(height, members)) % len(order)]
         if round_number == 0:
             return first
-        # Round 0's master comes last, so that r rounds still give each super node a turn.
-        others = [member for member in fallback if member != first]
-        return [*others, first][(round_number - 1) % len(order)]
+        # Round 0's master comes last of those who are there, so that r rounds still give each a turn.
+        there = [member for member in fallback if member != first and member not in absent]
+        turns = [*there, first, *(member for member in fallback if member in absent)]
+        return turns[(round_number - 1) % len(turns)]
+
+    def absent(self, height: Height, members: tuple[PublicKey, ...]) -> frozenset[PublicKey]:
+        """Return who gets no round 0 in the window of a height; nobody while that is not known."""
+        window = self._window(height, members)
+        return window.absent if window is not None else frozenset()
 
     def _start(self, height: int, members: tuple[PublicKey, ...]) -> int:
         return window_start(height, len(members), self._epoch_blocks)
 
-    def _window_orders(
-        self, height: int, members: tuple[PublicKey, ...]
-    ) -> tuple[list[PublicKey], ...] | None:
+    def _window(self, height: int, members: tuple[PublicKey, ...]) -> Window | None:
         start = self._start(height, members)
-        known = self._orders.get((start, members))
+        known = self._windows.get((start, members))
         if known is not None:
             return known
         base = self._marks.get(start - 1)
@@ -96,9 +134,42 @@ class Schedule:
         if base is None or older is None:
             return None
         count = base.total_transactions.to_bytes(8, "big")
-        orders = (
-            draw_order(members, "hansa.master-order.1", count, base.digest),
-            draw_order(members, "hansa.fallback-order.1", start.to_bytes(8, "big"), older.digest),
+        order = draw_order(members, "hansa.master-order.1", count, base.digest)
+        fallback = draw_order(
+            members, "hansa.fallback-order.1", start.to_bytes(8, "big"), older.digest
         )
-        self._orders[(start, members)] = orders
-        return orders
+        absent = self._find_absent(start, members)
+        made = Window(tuple(_stand_in(order, absent, start)), tuple(fallback), absent)
+        self._windows[(start, members)] = made
+        return made
+
+    def _find_absent(self, start: int, members: tuple[PublicKey, ...]) -> frozenset[PublicKey]:
+        """Return who was not there in the r heights before a window; nobody if that cannot be told."""
+        size = len(members)
+        marks = [self._marks.get(height) for height in range(start - size, start)]
+        seen: set[PublicKey] = set()
+        voted: set[PublicKey] = set()
+        for mark in marks:
+            # Newly elected ones had no chance yet.
+            if mark is None or mark.master is None or not mark.members.issuperset(members):
+                return frozenset()
+            seen.add(mark.master)
+            # What was held back for long, to keep up the look of one that is gone, counts no more.
+            voted.update(who for height, who in mark.voted if height >= start - 2 * size)
+        if len(voted.intersection(members)) < quorum_of(size):
+            return frozenset()
+        return frozenset(members) - seen - voted
+
+
+def _stand_in(
+    order: Sequence[PublicKey], absent: frozenset[PublicKey], start: int
+) -> Iterator[PublicKey]:
+    """Yield an order without those who are absent: the others stand in, in turn by window and key."""
+    there = sorted(member for member in order if member not in absent)
+    turn = start // len(order)
+    for member in order:
+        if member not in absent:
+            yield member
+            continue
+        yield there[turn % len(there)]
+        turn += 1

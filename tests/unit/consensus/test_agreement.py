@@ -5,8 +5,8 @@ from collections import Counter
 import msgspec
 import pytest
 
+from hansa import limits
 from hansa.chain.blocks import Vote, sign_vote
-from hansa.consensus import replica as replica_module
 from hansa.consensus.effects import ReportFault, Send
 from hansa.consensus.events import Submitted
 from hansa.consensus.messages import (
@@ -19,6 +19,7 @@ from hansa.consensus.messages import (
     decode_message,
 )
 from hansa.sim.members import START_MS
+from hansa.sim.network import LinkQuality
 from hansa.sim.run import PARAMETERS
 from hansa.sim.world import World
 from hansa.types import NO_DIGEST, Digest, Round
@@ -83,10 +84,71 @@ def test_a_dead_master_is_passed_over(quiet) -> None:
     assert alive[0].disk.blocks[0].certificate.vote.round > 0
 
 
+def commit(world: World, quiet, index: int) -> int:
+    """Submit at a node; return how many milliseconds its block took."""
+    digest, began = quiet.submit(index), world.now_ms
+    assert world.run_for(20_000, until=lambda: digest in world.settled)
+    return world.now_ms - began
+
+
+def test_timeouts_follow_the_network(quiet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed master is passed over after what others took lately, not after what the genesis allows."""
+    monkeypatch.setattr(limits, "ROUND_TIMEOUT_MS_MIN", 40)
+    world = quiet.world
+    for _ in range(4):
+        for index in range(4):
+            commit(world, quiet, index)
+            world.run_for(5)
+    master = world.nodes[0].replica.master()
+    teller = next(index for index in range(4) if world.nodes[index].key != master)
+    timeout = world.nodes[teller].replica._agreement.pace.proposal_timeout(0)
+    assert 40 <= timeout < PARAMETERS.proposal_timeout_ms // 2
+    world.crash(world.by_key[master])
+    assert commit(world, quiet, teller) <= 2 * timeout
+    assert world.nodes[teller].replica.tip.block.header.round > 0, "there was one to pass over"
+    assert [] == world.checkers.violations
+
+
+def test_a_network_that_became_slow_is_found_out(quiet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounds wait longer and longer until one succeeds; from then on the first one does."""
+    monkeypatch.setattr(limits, "ROUND_TIMEOUT_MS_MIN", 20)
+    world = quiet.world
+    for _ in range(16):
+        commit(world, quiet, 0)
+    world.network.quality = LinkQuality(delay_ms_min=70, delay_ms_max=80)
+    for _ in range(24):
+        commit(world, quiet, 0)
+    rounds = [item.block.header.round for item in world.nodes[0].disk.blocks]
+    assert max(rounds[:16]) == 0
+    assert max(rounds[16:32]) > 0, "it was too fast for it"
+    assert max(rounds[-8:]) == 0
+    assert [] == world.checkers.violations
+
+
+def test_a_dead_super_node_is_waited_for_in_two_windows_at_most(quiet) -> None:
+    """Others stand in for it; when it is back and votes, it leads again."""
+    world = quiet.world
+    world.run_for(50)
+    dead = world.nodes[3]
+    world.crash(dead)
+    for _ in range(24):
+        commit(world, quiet, 0)
+    blocks = world.nodes[0].disk.blocks
+    rounds = [item.block.header.round for item in blocks]
+    assert 0 < sum(number > 0 for number in rounds[:12]) <= 3
+    assert not any(rounds[12:24])
+    assert dead.key not in {item.block.header.master for item in blocks}
+    world.start(dead)
+    for _ in range(24):
+        commit(world, quiet, 0)
+    assert dead.key in {item.block.header.master for item in blocks[-8:]}
+    assert not any(item.block.header.round for item in blocks[-16:])
+    assert [] == world.checkers.violations
+
+
 @pytest.mark.parametrize("super_nodes", [4, 7, 10])
-def test_messages_of_a_quiet_height(super_nodes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_of_a_quiet_height(super_nodes: int) -> None:
     """As many as docs/spec/agreement.md says: r-1 proposals, r(r-1) of each vote, a block for each other."""
-    monkeypatch.setattr(replica_module, "ERASED_DELAY_MS", 90)  # blocks follow each other sooner
     parameters = msgspec.structs.replace(
         PARAMETERS, super_nodes=super_nodes, epoch_blocks=super_nodes * 4
     )
@@ -104,13 +166,28 @@ def test_messages_of_a_quiet_height(super_nodes: int, monkeypatch: pytest.Monkey
         height = replica.height
         while min(world.heights()) == height:
             world.run_for(1)
-        world.run_for(10)
+        world.run_for(PARAMETERS.idle_receipt_ms // 4)  # blocks come more often than that
         kinds = Counter(type(message) for _, message in seen[began:])
         votes = super_nodes * (super_nodes - 1)
         assert super_nodes - 1 == kinds[Propose]
         assert votes == kinds[Review] == kinds[Confirm]
         assert 3 == kinds[BlockDecided]
         assert 0 == kinds[Erased] + kinds[Erase], "orders and acknowledgements ride along"
+
+
+def test_acknowledgements_ride_while_blocks_follow_each_other(quiet) -> None:
+    """They are sent by themselves only once it is quiet for a while, however long it was busy before."""
+    world = quiet.world
+    seen = watch(world)
+    for _ in range(12):
+        commit(world, quiet, 0)
+        world.run_for(PARAMETERS.idle_receipt_ms // 5)
+    assert 12 == min(world.heights())
+    assert 0 == sum(isinstance(message, Erased) for _, message in seen)
+    assert 4 * 10 <= sum(len(item.block.erasures) for item in world.nodes[0].disk.blocks)
+    world.run_for(2_000)
+    assert 4 * 3 == sum(isinstance(message, Erased) for _, message in seen), "of the last one"
+    assert 4 * 12 == sum(len(item.block.erasures) for item in world.nodes[0].disk.blocks)
 
 
 def test_two_of_four_decide_nothing(quiet) -> None:
@@ -252,6 +329,42 @@ def test_a_master_whose_proposal_is_lost_waits_and_moves_on(quiet) -> None:
     assert not agreement._rule_propose(), "once"
     agreement.take_timeout("propose")
     assert NO_DIGEST == agreement.height.own[0, "review"].vote.digest
+
+
+def test_a_round_that_is_lost_is_left_without_waiting(quiet, paused) -> None:
+    """One nil review may be a liar's; with f+1 no block can be approved, so nobody waits for one."""
+    replica, _ = paused
+    agreement, context = replica._agreement, replica._context
+    members = [member for member in quiet.world.members[:4] if member.node != context.node]
+    nil = Vote(context.alliance, context.epoch, 1, 0, "review", NO_DIGEST)
+
+    def hear_nil(index: int) -> None:
+        member = members[index]
+        agreement.hearing.take_vote(member.node, sign_vote(nil, member.node_key))
+        agreement.proceed()
+
+    hear_nil(0)
+    assert {} == agreement.height.own
+    hear_nil(1)
+    assert [(0, "review"), (0, "confirm")] == list(agreement.height.own)
+    assert {NO_DIGEST} == {signed.vote.digest for signed in agreement.height.own.values()}
+    assert "no-proposal" == agreement.height.present.findings[context.node].code
+
+
+def test_who_approved_in_a_round_that_is_lost_waits_all_the_same(quiet, paused) -> None:
+    """Locks that stand against each other must not chase rounds without a pause."""
+    replica, propose = paused
+    agreement, context = replica._agreement, replica._context
+    agreement.height.present.proposal = propose
+    agreement.proceed()
+    assert propose.proposal.digest == agreement.height.own[0, "review"].vote.digest
+    others = [member for member in quiet.world.members[:4] if member.node != context.node]
+    nil = Vote(context.alliance, context.epoch, 1, 0, "review", NO_DIGEST)
+    for member in others[:2]:
+        agreement.hearing.take_vote(member.node, sign_vote(nil, member.node_key))
+        agreement.proceed()
+    assert (0, "confirm") not in agreement.height.own
+    assert context.is_timer_set("review")
 
 
 def test_timeouts_of_a_step_that_is_over_change_nothing(paused) -> None:

@@ -62,10 +62,10 @@ def test_after_a_while_all_super_nodes_know(quiet, context) -> None:
     """Only then can they move on from a dead master."""
     outbox = Outbox(context)
     outbox.add(quiet.sealed(5)[1])
-    outbox.spread()
+    outbox.spread(200)
     assert [] == sent(context)
     context.now = type(context.now)(context.now.wall_ms, 10_000)
-    outbox.spread()
+    outbox.spread(200)
     assert set(context.super_peers()) == {to for to, _ in sent(context)}
 
 

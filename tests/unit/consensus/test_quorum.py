@@ -1,8 +1,9 @@
 """Vote sets and certificates."""
 
+import msgspec
 import pytest
 
-from hansa.chain.blocks import SignedVote, Vote, is_certificate_valid, sign_vote
+from hansa.chain.blocks import SignedVote, Vote, is_certificate_valid, quorum_of, sign_vote
 from hansa.consensus.quorum import VoteSet
 from hansa.crypto.signing import SigningKey
 from hansa.types import NO_DIGEST, Digest, Epoch, Height, Round
@@ -53,6 +54,20 @@ def test_any_quorum_counts_all_votes() -> None:
     votes.add(vote(2))
     assert votes.has_any_quorum
     assert votes.decided() is None
+
+
+@pytest.mark.parametrize(("super_nodes", "enough"), [(1, 1), (4, 2), (7, 3)])
+def test_a_round_is_lost_with_more_nil_votes_than_may_be_missing(
+    super_nodes: int, enough: int
+) -> None:
+    """With f+1 for nil all others together are no quorum for a block any more."""
+    keys = [SigningKey(bytes([20 + number]) * 32) for number in range(super_nodes)]
+    votes = VoteSet(super_nodes)
+    for number, key in enumerate(keys[:enough]):
+        assert not votes.is_lost, f"{number} for nil"
+        votes.add(sign_vote(msgspec.structs.replace(vote(0).vote, digest=NO_DIGEST), key))
+    assert votes.is_lost
+    assert super_nodes - enough < quorum_of(super_nodes)
 
 
 def test_the_certificate_holds() -> None:

@@ -5,7 +5,7 @@ from itertools import groupby
 import pytest
 
 from hansa.codec import digest
-from hansa.consensus.schedule import RECENT_BLOCKS, Schedule, draw_order, window_start
+from hansa.consensus.schedule import RECENT_BLOCKS, Mark, Schedule, draw_order, window_start
 from hansa.types import Digest, Height, PublicKey
 
 MEMBERS = tuple(PublicKey(bytes([number]) * 32) for number in range(4))
@@ -16,7 +16,7 @@ def grown(heights: int, *, step: int = 1) -> Schedule:
     """Return a schedule after some blocks."""
     schedule = Schedule(ALLIANCE, 8)
     for height in range(1, heights + 1):
-        schedule.extend(height, Digest(bytes([height % 251]) * 32), height * step)
+        schedule.extend(height, Mark(Digest(bytes([height % 251]) * 32), height * step))
     return schedule
 
 
@@ -76,6 +76,112 @@ def test_orders_are_permutations() -> None:
     assert set(MEMBERS) == set(draw_order(MEMBERS, "tag", b"seed"))
 
 
+def told(
+    heights: int,
+    gone: dict[PublicKey, range],
+    *,
+    members: tuple[PublicKey, ...] = MEMBERS,
+    newly: tuple[PublicKey, ...] = (),
+    old: int = 0,
+) -> tuple[Schedule, list[PublicKey], int]:
+    """Return a schedule after a chain in which some are gone for a while.
+
+    Args:
+        heights: of the chain.
+        gone: heights at which a super node neither leads nor votes.
+        members: of the set.
+        newly: members that are in the set only from the last height on.
+        old: if given, each block also holds an acknowledgement of those who are gone, of this height.
+
+    Returns:
+        The schedule, who led each height in the end, and how many rounds failed.
+    """
+    schedule, led, failed = Schedule(ALLIANCE, 16 * len(members)), [], 0
+    for height in range(1, heights + 1):
+        number = 0
+        while height in gone.get(schedule.master(Height(height), number, members), ()):
+            number += 1
+            failed += 1
+        led.append(schedule.master(Height(height), number, members))
+        there = [key for key in members if height - 1 not in gone.get(key, ())]
+        voted = {(height - 1, key) for key in there}
+        if old:
+            voted |= {(old, key) for key in members if key not in there}
+        known = frozenset(members) - (frozenset(newly) if height < heights else frozenset())
+        named = digest("test.block", height.to_bytes(8, "big"))
+        schedule.extend(height, Mark(named, height, led[-1], known, frozenset(voted)))
+    return schedule, led, failed
+
+
+def test_who_is_gone_costs_a_timeout_in_two_windows_at_most() -> None:
+    """Then others stand in; without that it would be one in each window."""
+    for lost in MEMBERS:
+        for since in (9, 10, 11, 12):
+            schedule, led, failed = told(128, {lost: range(since, 200)})
+            assert 0 < failed <= 2
+            assert lost not in led[since - 1 :]
+            assert {lost} == schedule.absent(Height(129), MEMBERS)
+
+
+def test_who_votes_again_leads_again() -> None:
+    """From the window after the one in which a block records it; once in each, as all."""
+    lost = MEMBERS[2]
+    schedule, _, _ = told(64, {lost: range(9, 42)})
+    for start in (49, 53, 57, 61):
+        assert set(MEMBERS) == {schedule.master(Height(start + at), 0, MEMBERS) for at in range(4)}
+    assert frozenset() == schedule.absent(Height(61), MEMBERS)
+
+
+def test_one_that_misses_its_turn_and_votes_keeps_it() -> None:
+    """A late proposal is no absence: its acknowledgements say that it was there."""
+    schedule, late = Schedule(ALLIANCE, 64), MEMBERS[1]
+    for height in range(1, 5):
+        led = MEMBERS[0] if MEMBERS[height % 4] == late else MEMBERS[height % 4]
+        voted = frozenset((height - 1, key) for key in MEMBERS)
+        schedule.extend(
+            height, Mark(digest("t", bytes([height])), height, led, frozenset(MEMBERS), voted)
+        )
+    assert frozenset() == schedule.absent(Height(5), MEMBERS)
+
+
+def test_nobody_is_absent_where_it_cannot_be_told() -> None:
+    """Not at the start, not without a quorum's acknowledgements, not who has just been elected."""
+    lost = MEMBERS[3]
+    assert frozenset() == told(3, {lost: range(1, 9)})[0].absent(Height(2), MEMBERS)
+    assert {lost} == told(8, {lost: range(1, 9)})[0].absent(Height(9), MEMBERS)
+    assert frozenset() == told(8, {lost: range(1, 9)}, newly=(lost,))[0].absent(Height(9), MEMBERS)
+    both = {lost: range(1, 9), MEMBERS[0]: range(1, 9)}
+    assert frozenset() == told(8, both)[0].absent(Height(9), MEMBERS)
+    assert frozenset() == told(8, {lost: range(1, 9)})[0].absent(Height(13), MEMBERS), (
+        "not committed"
+    )
+
+
+def test_acknowledgements_held_back_do_not_keep_a_dead_one_alive() -> None:
+    """A liar may bring old ones of it, one in each block: they count for two windows."""
+    lost = MEMBERS[3]
+    assert frozenset() == told(12, {lost: range(9, 99)}, old=8)[0].absent(Height(13), MEMBERS)
+    assert {lost} == told(16, {lost: range(9, 99)}, old=8)[0].absent(Height(17), MEMBERS)
+
+
+@pytest.mark.parametrize(("super_nodes", "lost"), [(4, 1), (7, 2), (10, 3)])
+def test_who_stands_in_is_nobodys_choice(super_nodes: int, lost: int) -> None:
+    """Over so many windows as there are others, each leads as often: no choice of blocks moves that."""
+    members = tuple(PublicKey(bytes([number]) * 32) for number in range(1, super_nodes + 1))
+    gone = dict.fromkeys(members[:lost], range(1, 10**6))
+    there, size = super_nodes - lost, super_nodes
+    quiet = 2 * size
+    schedule, led, _ = told(quiet + there * size, gone, members=members)
+    turns = led[quiet:]
+    assert dict.fromkeys(members[lost:], size) == {key: turns.count(key) for key in set(turns)}
+    last = Height(quiet + there * size)
+    first = schedule.master(last, 0, members)
+    rounds = [schedule.master(last, number, members) for number in range(1, size + 1)]
+    assert set(members) == set(rounds), "each has a turn"
+    assert first == rounds[there - 1]
+    assert set(members[:lost]) == set(rounds[there:]), "the absent come last"
+
+
 @pytest.mark.parametrize(("super_nodes", "liars"), [(4, 1), (4, 2), (7, 2), (10, 9)])
 def test_colluders_who_choose_their_batches_gain_no_height(super_nodes: int, liars: int) -> None:
     """Every colluding master tries sixty-four blocks and takes the one that serves them best.
@@ -113,7 +219,7 @@ def test_colluders_who_choose_their_batches_gain_no_height(super_nodes: int, lia
             best = max(blocks, key=lambda block: wish(order_after(block)))
             granted += wish(order_after(best)) > wish(order_after(blocks[0]))
             total += best[1]
-            schedule.extend(height, best[0], total)
+            schedule.extend(height, Mark(best[0], total))
             if height % super_nodes == 0:
                 assert {height // super_nodes} == set(led.values())
         assert windows * liars == sum(led[member] for member in colluders)
