@@ -139,14 +139,17 @@ def run(vectors: np.ndarray, *, smoke: bool = False, peer_seconds: int = 400) ->
         _measure_peer(figures, points, labels, seconds)
         sizes.append(figures)
         _say(figures)
-    crowded, found, _ = cluster(points, seeds_max=1)
-    crowded["ari_with_exact"] = float(adjusted_rand_score(labels, found))
-    _say(crowded)
+    crowds = []
+    for options in ({"seeds_max": 1}, {"seeds_max": 1, "direct_max": 1}):
+        figures, found, _ = cluster(points, **options)
+        figures["ari_with_exact"] = float(adjusted_rand_score(labels, found))
+        crowds.append(figures)
+        _say(figures)
     million, _, _ = cluster(draw(vectors, MILLION // part // (5 if smoke else 1)))
     _say(million)
     return {
         "exact": sizes,
-        "crowds": crowded,
+        "crowds": crowds,
         "million": million,
         "additions": time_additions(draw(vectors, SIZES[0] // part)),
     }

@@ -68,9 +68,10 @@ def _clustering(told: dict[str, Any]) -> list[str]:
         times = f"{'' if done else 'over '}{part['times_faster']:.1f}"
         agreement = "" if agreed is None else f"{agreed:.4f} (scikit-learn with exact)"
         lines.append(_row(part, "every point a seed: exact", peer, times, agreement))
-    agreement = f"{told['crowds']['ari_with_exact']:.4f} (crowds with exact)"
-    lines.append(_row(told["crowds"], "crowds first", "", "", agreement))
-    lines.append(_row(told["million"], "crowds first", "", "", ""))
+    over = ("crowds over all points", "crowds over crowds, then over all points")
+    for part, how in zip(told["crowds"], over, strict=True):
+        lines.append(_row(part, how, "", "", f"{part['ari_with_exact']:.4f} (with exact)"))
+    lines.append(_row(told["million"], over[1], "", "", ""))
     added = told["additions"]
     lines += [
         "",

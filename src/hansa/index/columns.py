@@ -90,7 +90,9 @@ class Column:
         self._dtype = dtype
         self._count = entry.count
         self._room = room
-        self._kept: Fields | None = None
+        self._kept: Fields = {}
+        self._fields: tuple[str, ...] = dtype.names or ("",)
+        """One without a name stands for the value itself."""
         self._size = entry.count * dtype.itemsize
         self._spent = 0
         stretches = -(-entry.count // STRETCH)
@@ -103,59 +105,56 @@ class Column:
         """Return how many rows it has."""
         return self._count
 
-    @property
-    def is_kept(self) -> bool:
-        """Tell whether it is in memory: then rows may be asked for in any order, without a read."""
-        return self._kept is not None
+    def is_kept(self, *fields: str) -> bool:
+        """Tell whether it is in memory, or those fields: then rows may be asked for in any order."""
+        return all(name in self._kept for name in fields or self._fields)
 
     def whole(self, read: Reader) -> npt.NDArray[Any] | None:
         """Return a column of one field if it is in memory or there is room for it, else None."""
         assert self._dtype.names is None
-        kept = self._keep(read)
-        return None if kept is None else kept[""]
+        return self._kept[""] if self._keep(self._fields, read) else None
 
     def whole_fields(self, read: Reader) -> Fields | None:
         """Return a column's fields by name if they are in memory or there is room, else None."""
         assert self._dtype.names is not None
-        return self._keep(read)
+        return self._kept if self._keep(self._fields, read) else None
 
     def gather(self, rows: Rows, read: Reader) -> npt.NDArray[Any]:
         """Return the values of some rows, (n,); they rise, unless the column is kept."""
-        kept = self._kept_for(len(rows), read)
-        if kept is None:
+        if not self._keep_for(len(rows), self._fields, read):
             return self._gather(rows, read)
         if self._dtype.names is None:
-            return kept[""].take(rows, axis=0)
+            return self._kept[""].take(rows, axis=0)
         found = np.empty(len(rows), dtype=self._dtype)
         for name in self._dtype.names:
-            found[name] = kept[name].take(rows, axis=0)
+            found[name] = self._kept[name].take(rows, axis=0)
         return found
 
     def gather_fields(self, rows: Rows, read: Reader, fields: Sequence[str]) -> Fields:
         """Return some fields of some rows, (n, …) each; rows as `gather` wants them."""
-        kept = self._kept_for(len(rows), read)
-        if kept is None:
-            found = self._gather(rows, read)
-            return {name: found[name] for name in fields}
-        return {name: kept[name].take(rows, axis=0) for name in fields}
+        if self._keep_for(len(rows), fields, read):
+            return {name: self._kept[name].take(rows, axis=0) for name in fields}
+        found = self._gather(rows, read)
+        return {name: found[name] for name in fields}
 
-    def _keep(self, read: Reader) -> Fields | None:
-        """Keep the column if there is room: fields apart, since a question asks for one or two."""
-        if self._kept is None and self._room.take(self._size):
-            data = self._read(0, self._count, read)
-            names = self._dtype.names
-            self._kept = (
-                {"": data}
-                if names is None
-                else {name: np.ascontiguousarray(data[name]) for name in names}
-            )
-        return self._kept
+    def _keep(self, fields: Sequence[str], read: Reader) -> bool:
+        """Tell whether fields are in memory; take them in, each by itself, if there is room."""
+        missing = [name for name in fields if name not in self._kept]
+        if not missing:
+            return True
+        sizes = (self._dtype[name] if name else self._dtype for name in missing)
+        if not self._room.take(self._count * sum(size.itemsize for size in sizes)):
+            return False
+        data = self._read(0, self._count, read)
+        for name in missing:
+            self._kept[name] = np.ascontiguousarray(data[name]) if name else data
+        return True
 
-    def _kept_for(self, count: int, read: Reader) -> Fields | None:
+    def _keep_for(self, count: int, fields: Sequence[str], read: Reader) -> bool:
         # What was read piece by piece has cost a whole column: keep it.
-        if self._kept is None and (8 * count > self._count or self._spent > self._size):
-            return self._keep(read)
-        return self._kept
+        if 8 * count > self._count or self._spent > self._size:
+            return self._keep(fields, read)
+        return all(name in self._kept for name in fields)
 
     def _gather(self, rows: Rows, read: Reader) -> npt.NDArray[Any]:
         found = np.empty(len(rows), dtype=self._dtype)
@@ -173,7 +172,7 @@ class Column:
 
     def slice(self, first: int, last: int, read: Reader) -> npt.NDArray[Any]:
         """Return the rows from `first` to before `last`."""
-        if self._kept is not None and self._dtype.names is None:
+        if "" in self._kept:
             return self._kept[""][first:last]
         low = first // STRETCH * STRETCH
         high = min(self._count, -(-last // STRETCH) * STRETCH)

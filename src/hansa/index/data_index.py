@@ -137,8 +137,14 @@ class DataIndex:
         """Tell whether a question that asks for some keys is answered from memory, without a read."""
         if question.prefixes or question.phrases or not self.terms.at_hand(digests):
             return False
-        has_cells = question.box or question.near or question.interval
-        return not has_cells or (self._cell_lists is not None and self.column("where").is_kept)
+        fields = ["flags"]
+        if question.box is not None or question.near is not None:
+            fields.append("box")
+        if question.interval is not None:
+            fields.append("interval")
+        if len(fields) == 1:
+            return True
+        return self._cell_lists is not None and self.column("where").is_kept(*fields)
 
     def facet_name(self, number: int, read: Reader) -> str:
         """Return kind and value of a facet."""

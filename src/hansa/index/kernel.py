@@ -30,6 +30,7 @@ _SINGLE_EXACT = 1 << 24
 _CENTRES_PER_GROUP = 256
 _STEPS_PER_MERGE = 2
 _PAIRS_PER_BLOCK = 1 << 18
+_ROWS_MIN = 512
 _ROWS_PER_BLOCK = 4_096
 
 Floats = npt.NDArray[Any]
@@ -87,8 +88,15 @@ class _Rests:
 class Kernel:
     """Moves centres over fixed points. Points are distinct, each with a weight."""
 
-    def __init__(self, points: Integers, weights: Integers, bandwidth_squared: int) -> None:
-        self._around = Neighbourhoods(points)
+    def __init__(
+        self,
+        points: Integers,
+        weights: Integers,
+        bandwidth_squared: int,
+        around: Neighbourhoods | None = None,
+    ) -> None:
+        """Take points (n, d), their weights (n,), and their neighbourhoods if they are known already."""
+        self._around = around or Neighbourhoods(points)
         points, weights = self._around.points, weights[self._around.order]
         self._limit = bandwidth_squared * SCALE * SCALE
         self._bandwidth = ceil_root(self._limit)
@@ -101,8 +109,11 @@ class Kernel:
         self._kind: type[Any] = np.float32 if exact else np.float64
         ones = np.ones(len(points), dtype=np.int64)
         self._rows = np.column_stack((points, -SCALE * norms, ones)).astype(self._kind)
-        self._weighted = np.column_stack((points * weights[:, None], weights))
-        self._burdens = np.abs(self._weighted).max(axis=1)
+        weighted = np.column_stack((points * weights[:, None], weights))
+        # So many rows are summed up at once, and every partial sum is exact in single precision.
+        self._rows_exact = _SINGLE_EXACT // (int(np.abs(weighted).max()) + 1)
+        single = self._rows_exact >= _ROWS_MIN
+        self._weighted = weighted.astype(np.float32 if single else np.float64)
 
     def rest(self, seeds: Integers) -> tuple[Integers, Integers]:
         """Return distinct resting places (m, d) and their strengths (points within reach) (m,)."""
@@ -144,10 +155,9 @@ class Kernel:
         """Return all points that are in reach from a pivot's surroundings."""
         reach = -(-(distance + self._bandwidth) // SCALE)
         found = self._around.find(pivot, reach)
-        single = self._kind is np.float32 and int(self._burdens[found].sum()) < _SINGLE_EXACT
-        kind: type[Any] = np.float32 if single else np.float64
         middle = self._around.pivots[pivot] * SCALE
-        return _Ground(middle, distance, self._rows[found], self._weighted[found].astype(kind))
+        rows, weighted = self._rows.take(found, axis=0), self._weighted.take(found, axis=0)
+        return _Ground(middle, distance, rows, weighted)
 
     def _walk(self, walkers: Walkers, ground: _Ground, rests: _Rests) -> Walkers:
         """Let walkers walk until they rest or leave the ground; return those who leave."""
@@ -189,8 +199,8 @@ class Kernel:
         thresholds = np.maximum(-((-excess) // SCALE), 1 - _SINGLE_EXACT)
         ones = np.ones_like(thresholds)
         asked = np.column_stack((2 * centres, ones, 1 - thresholds)).astype(self._kind)
-        sums = np.zeros((len(centres), weighted.shape[1]), dtype=weighted.dtype)
-        size = max(512, _PAIRS_PER_BLOCK // len(centres))
+        sums = np.zeros((len(centres), weighted.shape[1]))
+        size = max(_ROWS_MIN, min(_PAIRS_PER_BLOCK // len(centres), self._rows_exact))
         for start in range(0, len(rows), size):
             reach = asked @ rows[start : start + size].T
             np.clip(reach, 0, 1, out=reach)

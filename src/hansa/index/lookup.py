@@ -315,7 +315,7 @@ class _Asking:
         """Return hits in the order of rows."""
         assert self._reader is not None
         column = base.column("names")
-        if column.is_kept:
+        if column.is_kept("dataset"):
             names = column.gather_fields(rows, self._reader, ("dataset",))["dataset"]
         else:
             order = rows.argsort()

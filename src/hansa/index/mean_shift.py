@@ -10,8 +10,8 @@ of summation, vector units and threads cannot change a bit. Ties have a total or
 then the smaller centre. A mean that returns to where it was is resolved to the smallest centre of
 its cycle, and steps are bounded (`kernel`).
 
-Up to `SEEDS_MAX` distinct points every point is a seed. Beyond, seeds first walk over crowds that stand
-for their points, and from where they came to rest they walk on over all points.
+Up to `SEEDS_MAX` distinct points every point is a seed. Beyond, crowds of near points are, each at its
+mean; beyond `DIRECT_MAX` they walk over each other first, and from where they came to rest over all points.
 """
 
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from hansa.index.kernel import SCALE, Kernel
 from hansa.index.neighbourhoods import Integers, Neighbourhoods, order_rows, unique_rows
 
 __all__ = [
+    "DIRECT_MAX",
     "FEATURE_MAX",
     "SCALE",
     "SEEDS_MAX",
@@ -37,13 +38,14 @@ __all__ = [
 ]
 
 SEEDS_MAX = 1 << 16
-"""More distinct points than this walk as crowds first."""
-CROWDS_MAX = 1 << 14
+"""Of more distinct points than this, crowds are the seeds."""
+CROWDS_MAX = 1 << 15
+DIRECT_MAX = 1 << 18
+"""With more distinct points than this crowds walk over each other first, and then over all points."""
 FEATURE_MAX = 127
 
 _CROWD_SHARE = 6
 """A crowd's points lie within this part of the bandwidth of one of them."""
-_CROWDS_WEIGHT_MAX = (1 << 24) // (FEATURE_MAX + 1)
 _PAIRS_PER_BLOCK = 1 << 19
 _SAMPLE_MAX = 1_024
 _SAMPLE_MIN = 64
@@ -109,6 +111,7 @@ def mean_shift(
     *,
     seeds_max: int = SEEDS_MAX,
     crowds_max: int = CROWDS_MAX,
+    direct_max: int = DIRECT_MAX,
 ) -> Clustering:
     """Cluster points; the number of clusters is found, not given.
 
@@ -116,8 +119,10 @@ def mean_shift(
         points: (n, d) integers from -127 to 127; n may be 0.
         bandwidth_squared: square of the kernel's radius, at least 1.
         seeds_max: up to so many distinct points each is a seed, and the algorithm is the exact one.
-        crowds_max: bound on the crowds that walk first when there are more, of which there is at least
+        crowds_max: bound on the crowds that are seeds when there are more, of which there is at least
             one for each cell of `Neighbourhoods`.
+        direct_max: up to so many distinct points crowds walk over all points at once, beyond over
+            each other first.
 
     Raises:
         InvalidError: points or bandwidth out of range.
@@ -130,11 +135,14 @@ def mean_shift(
         return Clustering(empty, np.zeros(0, dtype=np.int64), bandwidth_squared)
     first, weights = unique_rows(points)
     distinct = points[first]
+    around = Neighbourhoods(distinct)
     seeds = distinct * SCALE
     if len(distinct) > seeds_max:
-        crowds, sizes = _gather_crowds(distinct, weights, bandwidth_squared, crowds_max)
-        seeds, _ = Kernel(crowds, sizes, bandwidth_squared).rest(crowds * SCALE)
-    rested, strengths = Kernel(distinct, weights, bandwidth_squared).rest(seeds)
+        crowds, sizes = _gather_crowds(around, weights, bandwidth_squared, crowds_max)
+        seeds = crowds * SCALE
+        if len(distinct) > direct_max:
+            seeds, _ = Kernel(crowds, sizes, bandwidth_squared).rest(seeds)
+    rested, strengths = Kernel(distinct, weights, bandwidth_squared, around).rest(seeds)
     centres = _suppress(rested, strengths, bandwidth_squared)
     return Clustering(centres, assign(points, centres), bandwidth_squared)
 
@@ -164,14 +172,13 @@ def nearest(point: Integers, centres: Integers) -> tuple[int, int]:
 
 
 def _gather_crowds(
-    distinct: Integers, weights: Integers, bandwidth_squared: int, crowds_max: int
+    around: Neighbourhoods, weights: Integers, bandwidth_squared: int, crowds_max: int
 ) -> tuple[Integers, Integers]:
     """Return points that stand for crowds of points (m, d), and the weight of each crowd (m,).
 
     Members lie within a sixth of the bandwidth of one of them; where that makes too many crowds, within
     half as much again, and so on. The mean of a crowd, rounded, stands for it if a point is in reach.
     """
-    around = Neighbourhoods(distinct)
     share = isqrt(bandwidth_squared) // _CROWD_SHARE
     bound = max(crowds_max, len(around.pivots))
     while (crowds := around.condense(share, bound)) is None:
@@ -192,9 +199,6 @@ def _gather_crowds(
     fresh = np.diff(means[order], axis=0, prepend=means[order[:1]] - 1).any(axis=1)
     starts = np.flatnonzero(fresh)
     sizes = np.add.reduceat(size[order, 0], starts)
-    # Crowds only lead seeds: sizes so rounded that sums stay exact in single precision will do.
-    while int(sizes.sum()) > _CROWDS_WEIGHT_MAX:
-        sizes = np.maximum(1, sizes // 2)
     return means[order[starts]], sizes
 
 

@@ -74,3 +74,26 @@ def test_room_is_shared_and_bounded():
     room.give_back(60)
     assert room.take(100)
     assert 100 == room.bytes_taken
+
+
+@pytest.mark.parametrize("room", [0, 100 * 4, 100 * 12])
+def test_fields_are_kept_each_by_itself(room):
+    """A question that asks for one field takes room for one; what comes back is the same."""
+    dtype = np.dtype([("small", "<u4"), ("large", "<i4", (2,))])
+    values = np.zeros(100, dtype=dtype)
+    values["small"], values["large"] = np.arange(100), np.arange(200).reshape(100, 2)
+    data = values.tobytes()
+    column = Column(check_stretches("pairs", 0, data, 12), dtype, kept := Room(room))
+    read = MemoryIndexFile(data).read
+    rows = np.arange(0, 100, 3, dtype=np.uint32)
+    found = column.gather_fields(rows, read, ("small",))
+    assert values["small"][rows].tolist() == found["small"].tolist()
+    assert (room >= 400) == column.is_kept("small")
+    assert min(room, 400) == kept.bytes_taken
+    assert not column.is_kept()
+    assert values[rows].tobytes() == column.gather(rows, read).tobytes()
+    assert (room >= 1_200) == column.is_kept()
+    fields = column.whole_fields(read)
+    assert (fields is None) == (room < 1_200)
+    assert fields is None or values["large"].tolist() == fields["large"].tolist()
+    assert values[7:9].tobytes() == column.slice(7, 9, read).tobytes()

@@ -1,5 +1,7 @@
 """The flat kernel's walk: exact in both precisions, whatever ground is looked at, cycles resolved."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,19 @@ def test_heavy_points_are_summed_in_double_precision():
     expected = [(2 * SCALE * s * (1 << 31) + count) // (2 * count) for s in (3, 1)]
     assert [expected] == rested.tolist()
     assert [count] == strengths.tolist()
+
+
+@pytest.mark.parametrize(("weight", "is_single"), [(1, True), (20_001, True), (40_001, False)])
+def test_sums_stay_exact_however_many_rows_are_in_reach(weight, is_single):
+    """Sums beyond single precision are exact: parts of them are, and these are added in double."""
+    points = np.array(list(itertools.product((-1, 0, 1), repeat=8)), dtype=np.int64)
+    weights = weight + np.arange(len(points)) % 7
+    kernel = Kernel(points, weights, 100)
+    assert (kernel._weighted.dtype == np.float32) == is_single
+    rested, strengths = kernel.rest(points[:1] * SCALE)
+    count, sums = int(weights.sum()), (points * weights[:, None]).sum(axis=0)
+    assert [count] == strengths.tolist()
+    assert ((2 * SCALE * sums + count) // (2 * count)).tolist() == rested[0].tolist()
 
 
 @pytest.mark.parametrize(("cell_points", "slack"), [(1, 0), (7, 3), (1_000, 1)])
