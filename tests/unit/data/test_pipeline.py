@@ -405,17 +405,26 @@ def test_reading_ahead_ends_before_its_file_is_closed():
             events.append("closed")
             super().close()
 
+    def waited_for(done):
+        # The reading goes on once somebody waits for it, and not before.
+        if went_in.is_set():
+            may_go_on.set()
+        yield from done
+
     data = noise(20 * MIB, "slow")
     with ThreadPoolExecutor(2) as pool:
         ingest = Ingest(
-            DEDUP_KEYS, lambda ids: [None] * len(ids), os.urandom, profile="blake3", spread=pool.map
+            DEDUP_KEYS,
+            lambda ids: [None] * len(ids),
+            os.urandom,
+            profile="blake3",
+            spread=lambda function, items: waited_for(pool.map(function, items)),
         )
         windows = ingest._read_ahead(
             ingest._windows([SourceFile("f", len(data), lambda: Slow(data))])
         )
         next(windows)
         assert went_in.wait(20)
-        pool.submit(may_go_on.set)
         windows.close()
     assert "closed" == events[-1]
     assert 1 == events.count("closed")
