@@ -50,6 +50,26 @@ def test_all_cuts_of_deletions() -> None:
     assert_sound(campaign.run_deletions(deletions.all_cases(), time.perf_counter))
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(organisations=7, joins=True, chaos_ms=3_000),
+        Plan(organisations=7, byzantine=1, joins=True, chaos_ms=3_000),
+        Plan(byzantine=1, changes=True, joins=True, chaos_ms=3_000),
+    ],
+    ids=["honest", "a liar", "a liar and changing members"],
+)
+def test_joining_by_snapshot_under_faults(plan: Plan) -> None:
+    """Disks are lost and taken anew from nodes that prune and lie, while sets hand over."""
+    tally = campaign.run_seeds(range(4_000, 4_020), plan, time.perf_counter)
+    assert_sound(tally)
+    assert tally.joins >= tally.runs // 2
+    assert tally.handovers >= tally.runs // 2
+    assert (tally.refused_pieces > 0) == (plan.byzantine > 0)
+
+
 def test_seven_super_nodes_bear_two_liars() -> None:
     """r = 7 has f = 2."""
     plan = Plan(organisations=8, super_nodes=7, byzantine=2, chaos_ms=1_500)

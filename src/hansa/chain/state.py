@@ -192,12 +192,14 @@ class Reads:
 class State(Reads):
     """The state after the block at `height`; a value: it never changes."""
 
-    __slots__ = ("_pairs", "alliance", "election_pending", "genesis")
+    __slots__ = ("_election", "_head", "_pairs", "alliance", "election_pending", "genesis")
 
     def __init__(self, genesis: Genesis, alliance: Digest, pairs: AuthenticatedMap) -> None:
         self.genesis = genesis
         self.alliance = alliance
         self._pairs = pairs
+        self._head: HeadRecord | None = None
+        self._election: ElectionRecord | None = None
         self.election_pending: bool | None = None
         """Cache of `election.is_election_pending`, which a value may keep."""
 
@@ -257,6 +259,22 @@ class State(Reads):
     def root(self) -> Digest:
         """What the header of the block at `height` names as its state root, 32 bytes."""
         return self._pairs.root
+
+    @property
+    @override
+    def head(self) -> HeadRecord:
+        """Height, time and count of the chain; looked up once, for it is asked at every step."""
+        if self._head is None:
+            self._head = super().head
+        return self._head
+
+    @property
+    @override
+    def election(self) -> ElectionRecord:
+        """The set that decides the next block; looked up once."""
+        if self._election is None:
+            self._election = super().election
+        return self._election
 
     @property
     def height(self) -> Height:

@@ -40,6 +40,7 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--byzantine", default=0, show_default=True, help="Liars among the super nodes.")
 @click.option("--actor", "actors", multiple=True, type=click.Choice(tuple(ACTORS)), help="Which.")
 @click.option("--changes", is_flag=True, help="Admit, suspend and readmit members meanwhile.")
+@click.option("--joins", is_flag=True, help="Nodes lose their disks, join by snapshots, prune.")
 @click.option("--mixed", is_flag=True, help="Vary by seed: honest, lying, changing members.")
 @click.option("--chaos-ms", default=5_000, show_default=True, help="Virtual time before healing.")
 @click.option("--twins", "with_twins", is_flag=True, help="All two-round scripts of twins, too.")
@@ -54,6 +55,7 @@ def run(
     byzantine: int,
     actors: tuple[str, ...],
     changes: bool,
+    joins: bool,
     mixed: bool,
     chaos_ms: int,
     with_twins: bool,
@@ -68,6 +70,7 @@ def run(
         byzantine=byzantine,
         actors=actors,
         changes=changes,
+        joins=joins,
         chaos_ms=chaos_ms,
     )
     _check_plan(plan)

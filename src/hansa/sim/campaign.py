@@ -11,6 +11,18 @@ from hansa.sim.remembered import remembered
 from hansa.sim.run import Plan, Run
 from hansa.sim.scene import Outcome
 
+SUMS = (
+    "runs",
+    "committed",
+    "messages",
+    "steps",
+    "handovers",
+    "joins",
+    "refused_pieces",
+    "seconds",
+)
+"""Figures of a tally that add up."""
+
 Clock = Callable[[], float]
 """Seconds, for the rates alone."""
 
@@ -34,6 +46,12 @@ class Tally:
     committed: int = 0
     messages: int = 0
     steps: int = 0
+    handovers: int = 0
+    """Heights at whose end another set took over."""
+    joins: int = 0
+    """Snapshots taken."""
+    refused_pieces: int = 0
+    """Pieces of snapshots that proved nothing."""
     seconds: float = 0.0
     violations: list[Violation] = field(default_factory=list)
 
@@ -53,6 +71,9 @@ def run_seeds(seeds: Iterable[int], plan: Plan, clock: Clock) -> Tally:
             tally.committed += report.committed
             tally.messages += report.messages
             tally.steps += report.steps
+            tally.handovers += report.handovers
+            tally.joins += report.joins
+            tally.refused_pieces += report.refused_pieces
             tally.violations += [
                 Violation(f"seed {seed} {' '.join(report.actors)}".strip(), text, report.replay)
                 for text in report.violations
@@ -74,7 +95,7 @@ def run_mixed(seeds: Iterable[int], plan: Plan, clock: Clock) -> Tally:
     for remainder in range(3):
         chosen = replace(plan, byzantine=plan.byzantine if remainder else 0, changes=remainder != 1)
         part = run_seeds([seed for seed in listed if seed % 3 == remainder], chosen, clock)
-        for name in ("runs", "committed", "messages", "steps", "seconds"):
+        for name in SUMS:
             setattr(whole, name, getattr(whole, name) + getattr(part, name))
         whole.violations += part.violations
     return whole

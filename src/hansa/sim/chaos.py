@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from hansa.sim.disk import Image
+from hansa.sim.joining import Joiner, recent_of
 from hansa.sim.load import Load
 from hansa.sim.network import PARTITION_KINDS, split
 from hansa.sim.nodes import SimulatedNode
@@ -22,7 +23,15 @@ RATES = (0.9, 0.99, 1.01, 1.1)
 class Chaos:
     """Makes trouble in a world until it is told to heal."""
 
-    def __init__(self, world: World, load: Load, chance: random.Random, *, changes: bool) -> None:
+    def __init__(
+        self,
+        world: World,
+        load: Load,
+        chance: random.Random,
+        *,
+        changes: bool,
+        joins: bool = False,
+    ) -> None:
         """Prepare trouble.
 
         Args:
@@ -30,6 +39,7 @@ class Chaos:
             load: whose clients bring ballots in.
             chance: decides what and when.
             changes: whether members are admitted, suspended and readmitted meanwhile.
+            joins: whether nodes lose their disks and join by snapshots, and prune, meanwhile.
         """
         self.world = world
         self._load = load
@@ -48,6 +58,12 @@ class Chaos:
         ]
         if changes:
             self._actions.append(self._change_members)
+        self.joined: list[Joiner] = []
+        """Who lost a disk, or came new, and was to join by a snapshot."""
+        # A wiped super node counts as faulty until it has joined: there may be no other then.
+        self._wipes_all = not changes and all(node.is_honest for node in world.nodes)
+        if joins:
+            self._actions += [self._rejoin, self._rejoin, self._prune]
         if any(node.behaviour and node.behaviour.rolls_back for node in world.nodes):
             self._actions += [self._roll_back] * 3
 
@@ -74,7 +90,7 @@ class Chaos:
         self.world.at(self._chance.randint(300, 2_000), lambda: self._restart(node))
 
     def _restart(self, node: SimulatedNode) -> None:
-        if node.replica is None:
+        if node.replica is None and not node.is_joining:
             self.world.start(node)
 
     def _pause(self, node: SimulatedNode) -> None:
@@ -103,6 +119,37 @@ class Chaos:
                 self.world.crash(node)
                 node.disk.put_back(image)
                 self.world.at(self._chance.randint(1, 200), partial(self._restart, node))
+
+    # --- snapshots ---------------------------------------------------------------------------------
+
+    def join(self, node: SimulatedNode) -> None:
+        """Have a node that is down join by a snapshot as soon as it is a member's."""
+        joiner = Joiner(self.world, node, random.Random(self._chance.randbytes(16)))
+        self.joined.append(joiner)
+        joiner.start()
+
+    def _rejoin(self, _: SimulatedNode) -> None:
+        """A member's honest node loses its disk, vote log and all; one at a time."""
+        world = self.world
+        members = world.settling()
+        seated = () if self._wipes_all else world.checkers.state.super_nodes()
+        chosen = [node for node in members if node.key not in seated]
+        if not chosen or any(node.is_joining for node in members):
+            return
+        node = self._chance.choice(chosen)
+        world.crash(node)
+        self.join(node)
+
+    def _prune(self, node: SimulatedNode) -> None:
+        """An honest node restarts and lets go of old blocks; the first one that is honest keeps all."""
+        if not node.is_honest or node.is_joining or node is self.world.honest()[0]:
+            return
+        self.world.crash(node)
+        self.world.at(self._chance.randint(1, 500), lambda: self._restart_pruned(node))
+
+    def _restart_pruned(self, node: SimulatedNode) -> None:
+        if node.replica is None and not node.is_joining:
+            self.world.start(node, prune=recent_of(self.world))
 
     # --- links -------------------------------------------------------------------------------------
 
@@ -165,7 +212,7 @@ class Chaos:
             self._set_clock(node)
             if node.is_paused:
                 world.resume(node)
-            if node.replica is None:
+            if node.replica is None and not node.is_joining:
                 world.start(node)
         for number, one in enumerate(world.nodes):
             for other in world.nodes[number + 1 :]:

@@ -103,6 +103,17 @@ class Checkers:
             self.violate("a restart took blocks back")
         self._copies.pop(who, None)
 
+    def joined(self, who: PublicKey, state: State, tip: CertifiedBlock) -> None:
+        """A node took a snapshot; of its disk nothing else is left."""
+        header = tip.block.header
+        if self.blocks.get(header.height) != header.digest():
+            self.violate(f"a snapshot of height {header.height} was taken of another chain")
+        if (state.height, state.root) != (header.height, header.state_root):
+            self.violate(f"a snapshot's state is not that of height {header.height}")
+        if any(voter == who and height > state.height for voter, height, *_ in self._votes):
+            self.violate("a node that had voted took a snapshot older than its vote")
+        self._heights[who] = state.height
+
     def sent(self, who: PublicKey, replica: Replica | None, data: bytes) -> None:
         """An honest node sent a message."""
         if data is self._seen:

@@ -104,7 +104,11 @@ class Disk:
         self.state = state
         """The state table: changed in one atomic transaction."""
         self.blocks: list[CertifiedBlock] = []
-        """What the state knows of the block file."""
+        """What the state knows of the block file: all from the height after `base` on."""
+        self.base = 0
+        """Last height whose block was pruned, or lies before the snapshot that was taken."""
+        self._apart: dict[int, CertifiedBlock] = {}
+        """Older blocks that are kept all the same: they changed the set, or are the checkpoint."""
         self._block_file = AppendOnlyFile()
         self._vote_file = AppendOnlyFile()
         self.is_forgetful = False
@@ -138,9 +142,42 @@ class Disk:
 
     def record(self, certified: CertifiedBlock, state: State) -> None:
         """The state's transaction: the block now counts."""
-        assert state.height == certified.block.header.height == len(self.blocks) + 1
+        assert state.height == certified.block.header.height == self.base + len(self.blocks) + 1
         self.blocks.append(certified)
         self.state = state
+
+    def block(self, height: int) -> CertifiedBlock | None:
+        """Return the block of a height, None if it is not here."""
+        if self.base < height <= self.base + len(self.blocks):
+            return self.blocks[height - self.base - 1]
+        return self._apart.get(height)
+
+    def prune(self, keep: int) -> None:
+        """Let go of all blocks but the last `keep` and those that changed the set."""
+        gone = max(0, len(self.blocks) - keep)
+        changes = self.state.set_changes()
+        for certified in self.blocks[:gone]:
+            if certified.block.header.height in changes:
+                self._apart[certified.block.header.height] = certified
+        self.blocks = self.blocks[gone:]
+        self.base += gone
+        self._block_file.replace([encode(item) for item in self.blocks])
+
+    def put_snapshot(self, state: State, blocks: Sequence[CertifiedBlock]) -> None:
+        """Replace everything, in one step, by a snapshot; the vote log begins anew.
+
+        Args:
+            state: after the last of the blocks.
+            blocks: oldest first; the last ones follow each other, older ones are kept apart.
+        """
+        self.state, self._apart = state, {item.block.header.height: item for item in blocks}
+        self.base = state.height
+        while self.base in self._apart:
+            self.base -= 1
+        last = range(self.base + 1, state.height + 1)
+        self.blocks = [self._apart.pop(height) for height in last]
+        self._block_file.replace([encode(item) for item in self.blocks])
+        self.reset_votes(())
 
     def crash(self, chance: random.Random) -> None:
         """Lose what a crash may lose."""
@@ -168,10 +205,12 @@ class Disk:
 
     def image(self) -> Image:
         """Return a copy."""
+        assert not self.base, "only of a disk that has all its blocks"
         return Image(self.state, tuple(self.blocks), tuple(self.votes))
 
     def put_back(self, image: Image) -> None:
         """Make the disk what it was when the copy was taken; whatever came later is gone."""
+        assert not self.base, "only of a disk that has all its blocks"
         self.state, self.blocks = image.state, list(image.blocks)
         self._block_file.replace([encode(item) for item in image.blocks])
         self.reset_votes(image.votes)

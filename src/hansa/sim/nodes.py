@@ -59,6 +59,8 @@ class SimulatedNode:
         self.clock = SimulatedClock()
         self.replica: Replica | None = None
         self.is_paused = False
+        self.is_joining = False
+        """Down until it has taken a snapshot: see `joining`."""
         self.life = 0
         """Counts starts: events of an earlier life are dropped."""
         self.timers: dict[str, int] = {}

@@ -43,6 +43,8 @@ class Plan:
     """Names out of `actors.ACTORS` to draw the liars from; empty for all."""
     changes: bool = False
     """Whether members are admitted, suspended and readmitted meanwhile."""
+    joins: bool = False
+    """Whether nodes lose their disks and join by snapshots, newcomers too, and prune old blocks."""
     chaos_ms: int = 5_000
     """Virtual milliseconds of chaos before all heals."""
 
@@ -54,7 +56,8 @@ class Plan:
             f"--byzantine {self.byzantine} --chaos-ms {self.chaos_ms}",
             *(f"--actor {name}" for name in self.actors),
         ]
-        return " ".join([*words, "--changes"] if self.changes else words)
+        words += ["--changes"] * self.changes + ["--joins"] * self.joins
+        return " ".join(words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,12 @@ class Report:
     """The command that repeats the run."""
     actors: tuple[str, ...] = field(default=())
     """Who lied."""
+    handovers: int = 0
+    """Heights at whose end another set took over."""
+    joins: int = 0
+    """Snapshots taken by nodes that had nothing else."""
+    refused_pieces: int = 0
+    """Pieces of snapshots that proved nothing and were not taken."""
 
 
 class Run:
@@ -108,15 +117,30 @@ class Run:
         self.chance = chance
         self.load = Load(self.world, chance)
         self._deadline: tuple[int, int] | None = None
-        self.chaos = Chaos(self.world, self.load, chance, changes=plan.changes)
+        self._looked_at = -1
+        self._is_level = self._is_healed = False
+        self.chaos = Chaos(self.world, self.load, chance, changes=plan.changes, joins=plan.joins)
 
     def _is_calm(self) -> bool:
+        self._look()
+        return self._is_level and not self.load.owed()
+
+    def _look(self) -> None:
+        """Look at the heights after an event, unless none can have changed since the last look."""
+        if self._looked_at == self.world.appended:
+            return
+        self._looked_at = self.world.appended
         heights = self.world.heights()
-        return min(heights) == max(heights) and not self.load.owed()
+        self._is_level = min(heights) == max(heights)
+        if self._deadline is None and self._is_healed:
+            self._note_gathering()
 
     def run(self) -> Report:
         """Run it all."""
         world, load = self.world, self.load
+        if self.plan.joins:
+            for node in world.nodes[self.plan.organisations :]:
+                self.chaos.join(node)
         world.start_all()
         load.start()
         self.chaos.start()
@@ -130,6 +154,7 @@ class Run:
         world, load = self.world, self.load
         load.is_on = False
         self.chaos.heal()
+        self._is_healed, self._looked_at = True, -1
         self._settle_down()
         before = len(load.committed)
         for _ in range(3):
@@ -144,18 +169,13 @@ class Run:
         self._check_rest()
 
     def _settle_down(self) -> None:
-        if not self.world.run_for(HEALING_MS_MAX, until=self._is_over):
+        if not self.world.run_for(HEALING_MS_MAX, until=self._is_calm):
             self.world.checkers.violate(
                 f"no progress after healing: heights {self.world.heights()}, "
                 f"{self.load.owed()} transactions waiting"
             )
 
     # --- what is owed ------------------------------------------------------------------------------
-
-    def _is_over(self) -> bool:
-        if self._deadline is None:
-            self._note_gathering()
-        return self._is_calm()
 
     def _note_gathering(self) -> None:
         """From when all honest super nodes are at the tip, at most f of the masters to come fail.
@@ -192,14 +212,17 @@ class Run:
         for node in self.world.settling():
             if node.replica is not None and node.replica.copies_held:
                 checkers.violate("a copy is held at rest")
-            roots.add(_digest_of(node.disk.state.items()))
+            state, base = node.disk.state, node.disk.base
+            roots.add(_digest_of(state.items()))
             taken = {
                 transaction.digest(): certified.block.header.height
                 for certified in node.disk.blocks
                 for transaction in certified.block.transactions
             }
             for digest, height in self.load.committed.items():
-                if taken.get(digest) != height:
+                place = state.transaction_location(digest)
+                is_here = base >= height or taken.get(digest) == height
+                if not is_here or place is None or place[0] != height:
                     checkers.violate(f"an acknowledged transaction of height {height} is lost")
         if len(roots) > 1:
             checkers.violate("the states of two nodes are not equal, byte by byte")
@@ -216,6 +239,9 @@ class Run:
             virtual_ms=world.now_ms,
             replay=self.plan.words(self.seed),
             actors=self.actors,
+            handovers=len(world.checkers.state.set_changes()),
+            joins=sum(joiner.is_over for joiner in self.chaos.joined),
+            refused_pieces=sum(joiner.refused for joiner in self.chaos.joined),
         )
 
 

@@ -70,6 +70,8 @@ class World:
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
         self._settling: tuple[State, list[SimulatedNode]] | None = None
+        self.appended = 0
+        """Counts blocks made durable and starts: between two of them no node's height changes."""
         first = State.at_genesis(self.genesis)
         self.alliance = first.alliance
         behaviours = behaviours or {}
@@ -124,14 +126,21 @@ class World:
     # --- nodes -------------------------------------------------------------------------------------
 
     def start_all(self) -> None:
-        """Start every node."""
+        """Start every node but those that are to join by a snapshot first."""
         for node in self.nodes:
-            self.start(node)
+            if not node.is_joining:
+                self.start(node)
 
-    def start(self, node: SimulatedNode) -> None:
-        """Start a node from its disk and link it with all that are up."""
+    def start(self, node: SimulatedNode, *, prune: int = 0) -> None:
+        """Start a node from its disk and link it with all that are up.
+
+        Args:
+            node: who is down.
+            prune: keep only so many of the last blocks; 0 for all.
+        """
         assert node.replica is None
         node.life += 1
+        self.appended += 1
         node.timers.clear()
         node.held.clear()
         node.is_paused = False
@@ -142,6 +151,8 @@ class World:
             for certified in disk.blocks[len(disk.blocks) - replayed :]:
                 self.checkers.committed(node.key, certified, disk.state)
             self.checkers.started(node.key, disk)
+        if prune:
+            disk.prune(prune)
         node.replica = Replica(
             node.member.node_key,
             disk.state,
@@ -158,12 +169,16 @@ class World:
 
     def link(self, one: SimulatedNode, other: SimulatedNode) -> None:
         """Tell two nodes that their link is up, unless it is cut or either is no member."""
-        if self.network.is_cut(one.key, other.key) or self.network.is_cut(other.key, one.key):
-            return
-        if one.key == other.key or not (self._is_known(one) and self._is_known(other)):
+        if not self.may_meet(one, other):
             return
         self._deliver(one, one.life, events.PeerConnected(other.key))
         self._deliver(other, other.life, events.PeerConnected(one.key))
+
+    def may_meet(self, one: SimulatedNode, other: SimulatedNode) -> bool:
+        """Tell whether two nodes are both members' and reach each other."""
+        if self.network.is_cut(one.key, other.key) or self.network.is_cut(other.key, one.key):
+            return False
+        return one.key != other.key and self._is_known(one) and self._is_known(other)
 
     def _is_known(self, node: SimulatedNode) -> bool:
         """Tell whether some committed block, or the genesis, made this node a member's."""
@@ -252,7 +267,8 @@ class World:
             case SettleTransaction():
                 self._settle(effect)
             case ServeBlocks(to, first, count):
-                found = node.disk.blocks[first - 1 : first - 1 + count]
+                blocks = map(node.disk.block, range(first, first + count))
+                found = [block for block in blocks if block is not None]
                 self._send(node, to, encode_blocks(found))
             case ReportFault():
                 self.faults.append((node.key, effect))
@@ -280,6 +296,7 @@ class World:
             node.disk.write_block(effect.certified)
             node.disk.sync_block()
             node.disk.record(effect.certified, effect.state)
+            self.appended += 1
             if node.is_honest:
                 self._committed(node, effect)
 

@@ -11,13 +11,13 @@ from hansa.sim.run import PARAMETERS
 from hansa.sim.world import World
 
 
-def made(**options) -> Chaos:
+def made(*, changes: bool = True, joins: bool = False, **options) -> Chaos:
     """Return trouble for a running world."""
     world = World(1, organisations=6, parameters=PARAMETERS, **options)
     load = Load(world, random.Random(1))
     world.start_all()
     world.run_for(100)
-    return Chaos(world, load, random.Random(1), changes=True)
+    return Chaos(world, load, random.Random(1), changes=changes, joins=joins)
 
 
 def test_every_kind_of_trouble_is_there() -> None:
@@ -91,3 +91,38 @@ def test_healing_brings_all_back() -> None:
     assert all(node.clock.skew_ms == 0 for node in world.nodes)
     chaos._next()
     assert set() == world.network._cuts
+
+
+def test_disks_are_lost_and_pruned_only_where_asked() -> None:
+    """Without it the draws of all other seeds stay what they were."""
+    names = {action.__name__ for action in made(changes=False, joins=True)._actions}
+    assert {"_rejoin", "_prune"} <= names
+    assert not {"_rejoin", "_prune"} & {action.__name__ for action in made()._actions}
+
+
+def test_one_disk_at_a_time_and_no_seat_where_others_fail() -> None:
+    """With changing members a wiped super node could be one fault too many."""
+    chaos = made(joins=True)
+    seated = chaos.world.checkers.state.super_nodes()
+    for _ in range(5):
+        chaos._rejoin(chaos.world.nodes[0])
+    wiped = [node for node in chaos.world.nodes if node.is_joining]
+    assert 1 == len(wiped) == len(chaos.joined)
+    assert wiped[0].key not in seated
+    chaos._crash(wiped[0])
+    chaos.heal()
+    assert wiped[0].replica is None, "it starts by its snapshot alone"
+
+
+def test_a_pruned_node_starts_again() -> None:
+    """It has its last blocks; the first honest node never prunes."""
+    chaos = made(joins=True)
+    world = chaos.world
+    chaos._load.submit()
+    world.run_for(1_000)
+    for node in world.nodes[:2]:
+        chaos._prune(node)
+    assert [True, False] == [node.replica is not None for node in world.nodes[:2]]
+    world.run_for(2_000)
+    assert world.nodes[1].replica is not None
+    assert [] == world.checkers.violations

@@ -156,3 +156,30 @@ def test_a_lock_without_its_body(world: World) -> None:
     node.replica._agreement.height.locked_digest = b"l" * 32
     checkers.stepped(node.key, node.replica)
     assert any("lock" in text for text in checkers.violations)
+
+
+def test_snapshots(world: World) -> None:
+    """Of another chain, of another state, or older than a vote of who takes it."""
+    node = world.nodes[0]
+    tip, state = node.disk.blocks[-1], node.disk.state
+    checkers = fresh(world)
+    for certified in node.disk.blocks:
+        checkers.committed(node.key, certified, state)
+    checkers.joined(node.key, state, tip)
+    assert [] == checkers.violations
+    header = msgspec.structs.replace(tip.block.header, time_ms=1)
+    block = msgspec.structs.replace(tip.block, header=header)
+    checkers.joined(node.key, state, msgspec.structs.replace(tip, block=block))
+    assert [
+        f"a snapshot of height {state.height} was taken of another chain"
+    ] == checkers.violations
+    checkers.violations.clear()
+    checkers.joined(node.key, State.at_genesis(world.genesis), tip)
+    assert [f"a snapshot's state is not that of height {state.height}"] == checkers.violations
+    checkers.violations.clear()
+    alliance = state.alliance
+    later = Vote(alliance, 0, state.height + 1, 0, "review", b"d" * 32)
+    vote = VoteRecord(sign_vote(later, node.member.node_key))
+    checkers.persisted(node.key, [encode(vote)])
+    checkers.joined(node.key, state, tip)
+    assert ["a node that had voted took a snapshot older than its vote"] == checkers.violations

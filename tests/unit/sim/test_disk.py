@@ -100,3 +100,44 @@ def test_a_file_shorter_than_the_state_is_corrupt() -> None:
     disk.blocks = [None]
     with pytest.raises(CorruptError, match="shorter"):
         disk.recover()
+
+
+def grown(heights: int) -> World:
+    """Return a world of honest nodes at a height."""
+    world = World(1, organisations=6, parameters=PARAMETERS)
+    world.start_all()
+    world.run_for(100)
+    for number in range(heights):
+        client, replica = world.clients[5], world.nodes[5].replica
+        transaction = client.sign(client.add_user(), height=number, time_ms=START_MS + world.now_ms)
+        world.submit(5, Submitted(client.seal(transaction, replica.sealing_notices())))
+        world.run_for(2_000, until=lambda: min(world.heights()) > number)  # noqa: B023 - used at once
+    return world
+
+
+def test_pruning_keeps_the_last_blocks() -> None:
+    """Older ones are gone, the rest are where they were, and start-up finds what the state knows."""
+    disk = grown(4).nodes[0].disk
+    before, height = list(disk.blocks), disk.state.height
+    disk.prune(2)
+    assert (height - 2, before[-2:]) == (disk.base, disk.blocks)
+    assert [None] * (height - 2) == [disk.block(at) for at in range(1, height - 1)]
+    assert before[-1] == disk.block(height)
+    assert disk.block(height + 1) is None
+    assert 0 == disk.recover()
+    disk.prune(5)
+    assert 2 == len(disk.blocks)
+
+
+def test_a_snapshot_replaces_everything() -> None:
+    """State and blocks are the snapshot's, the vote log is empty, the next block follows."""
+    world = grown(4)
+    source, disk = world.nodes[0].disk, Disk(State.at_genesis(world.genesis))
+    disk.write_votes([b"one"])
+    apart, *_, before, last = source.blocks
+    disk.put_snapshot(source.state, [apart, before, last])
+    assert ([], source.state, [before, last]) == (disk.votes, disk.state, disk.blocks)
+    assert [apart, None, last] == [disk.block(at) for at in (1, 2, source.state.height)]
+    assert 0 == disk.recover()
+    with pytest.raises(AssertionError):
+        disk.record(last, source.state)

@@ -21,6 +21,7 @@ def test_changes_are_in_the_line() -> None:
     """Every field of a plan can be given on the command line."""
     words = Plan(organisations=8, super_nodes=7, changes=True).words(9)
     assert words.endswith("--changes")
+    assert Plan(joins=True).words(9).endswith("--chaos-ms 5000 --joins")
     assert "--organisations 8 --super-nodes 7" in words
 
 
