@@ -116,6 +116,10 @@ class CatchUp:
         if not answer.blocks:
             # It may have claimed too much, or pruned; what it says next counts.
             self._heights.pop(sender, None)
+        elif all(item.block.header.height != self._context.height for item in answer.blocks):
+            # Blocks that cannot follow lead nowhere: asked again at once, it could answer so for ever.
+            self.distrust(sender)
+            return ()
         return answer.blocks[: limits.BLOCKS_PER_SYNC_ANSWER_MAX]
 
     def is_proven(self, certified: CertifiedBlock) -> bool:

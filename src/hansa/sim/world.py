@@ -269,7 +269,9 @@ class World:
             case ServeBlocks(to, first, count):
                 blocks = map(node.disk.block, range(first, first + count))
                 found = [block for block in blocks if block is not None]
-                self._send(node, to, encode_blocks(found))
+                # As the driver does: what was pruned here cannot be answered.
+                is_there = bool(found) and found[0].block.header.height == first
+                self._send(node, to, encode_blocks(found if is_there else []))
             case ReportFault():
                 self.faults.append((node.key, effect))
                 self.checkers.accused(node.key, effect)

@@ -45,6 +45,29 @@ def test_an_answer_nobody_asked_for_is_dropped(context) -> None:
     assert not catch_up.is_behind
 
 
+def test_blocks_that_cannot_follow_send_to_another_peer(quiet, context) -> None:
+    """True ones, but later than the next, or older: a liar could hold up who is behind for ever."""
+    for _ in range(2):
+        quiet.submit(5)
+        quiet.world.run_for(1_000)
+    first, second = quiet.world.nodes[0].disk.blocks[:2]
+    catch_up, peers = CatchUp(context), context.super_peers()
+    for peer in peers[:2]:
+        catch_up.note(peer, 5)
+    catch_up.request()
+    liar = catch_up._asked
+    assert () == catch_up.take(liar, Blocks((second,)))
+    catch_up.request()
+    assert catch_up._asked in set(peers[:2]) - {liar}
+    assert (first, second) == catch_up.take(catch_up._asked, Blocks((first, second)))
+    context.height = Height(2)
+    catch_up.request()
+    slow = catch_up._asked
+    assert () == catch_up.take(slow, Blocks((first,)))
+    catch_up.request()
+    assert slow != catch_up._asked
+
+
 def test_only_certificates_prove(quiet, context) -> None:
     """A true block is taken; another header, fewer signatures or another epoch is not."""
     quiet.submit(5)
