@@ -1,4 +1,4 @@
-"""Put the tables of results/agreement.json, ingest.json, hdfs.json and table.json into docs/benchmarks.md, between their marks.
+"""Put the tables of results/agreement.json, growth.json, ingest.json and others into docs/benchmarks.md, between their marks.
 
 python benchmarks/document.py
 """
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import beside_comet_report
+import growth_report
 import hash_index_report
 import hdfs_report
 import hdfs_small_report
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PARTS: dict[str, Callable[..., str]] = {
     "agreement": beside_comet_report.render,
+    "growth": growth_report.render,
     "ingest": ingest_report.render,
     "hdfs": hdfs_report.render,
     "hdfs-small": hdfs_small_report.render,
