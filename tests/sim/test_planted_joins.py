@@ -13,6 +13,7 @@ from hansa.sim import joining
 from hansa.sim.remembered import remembered
 from hansa.sim.run import Plan, Run
 
+pytestmark = pytest.mark.timeout(300)
 SEEDS = range(60)
 
 
