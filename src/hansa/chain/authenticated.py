@@ -7,8 +7,9 @@ subtree is a branch on the next bit. Equal contents give one shape and one root,
 of writes. Updates copy only the paths they change: older maps stay valid for ever.
 """
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
 
 import msgspec
 
@@ -25,12 +26,15 @@ class Leaf:
 
     __slots__ = ("digest", "key", "place", "record", "value")
 
-    def __init__(self, place: int, key: bytes, value: bytes, record: object = None) -> None:
-        self.place = place
+    def __init__(self, key: bytes, value: bytes, record: object = None) -> None:
+        assert key, "a key starts with its kind"
+        # One digest of the key serves its place (`place_of`) and its hash (`hash_leaf`).
+        named = sha256(key).digest()
+        self.place = int.from_bytes(key[:1] + named[:31], "big")
         self.key = key
         self.value = value
         self.record = record
-        self.digest: bytes = hash_leaf(key, hashlib.sha256(value).digest())
+        self.digest: bytes = sha256(b"\x00" + named + sha256(value).digest()).digest()
 
 
 class Branch:
@@ -41,9 +45,12 @@ class Branch:
     def __init__(self, left: "Node", right: "Node") -> None:
         self.left = left
         self.right = right
-        self.digest: bytes = hash_branch(
-            EMPTY if left is None else left.digest, EMPTY if right is None else right.digest
-        )
+        # As `hash_branch`, in place: a block makes thousands.
+        self.digest: bytes = sha256(
+            b"\x01"
+            + (EMPTY if left is None else left.digest)
+            + (EMPTY if right is None else right.digest)
+        ).digest()
 
 
 Node = Leaf | Branch | None
@@ -71,17 +78,17 @@ class MapProof(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
 def place_of(key: bytes) -> int:
     """Return a key's place in the tree, 256 bits; the highest bit decides first."""
     assert key, "a key starts with its kind"
-    return int.from_bytes(key[:1] + hashlib.sha256(key).digest()[:31], "big")
+    return int.from_bytes(key[:1] + sha256(key).digest()[:31], "big")
 
 
 def hash_leaf(key: bytes, value_digest: bytes) -> bytes:
     """Return SHA-256(0x00 ‖ SHA-256(key) ‖ SHA-256(value))."""
-    return hashlib.sha256(b"\x00" + hashlib.sha256(key).digest() + value_digest).digest()
+    return sha256(b"\x00" + sha256(key).digest() + value_digest).digest()
 
 
 def hash_branch(left: bytes, right: bytes) -> bytes:
     """Return SHA-256(0x01 ‖ left ‖ right)."""
-    return hashlib.sha256(b"\x01" + left + right).digest()
+    return sha256(b"\x01" + left + right).digest()
 
 
 def _is_right(place: int, depth: int) -> int:
@@ -194,13 +201,17 @@ class AuthenticatedMap:
         known = records or {}
         changes: Changes = []
         for key, value in writes:
-            place = place_of(key)
-            leaf = None if value is None else Leaf(place, key, value, known.get(key))
-            changes.append((place, key, leaf))
+            if value is None:
+                changes.append((place_of(key), key, None))
+            else:
+                leaf = Leaf(key, value, known.get(key))
+                changes.append((leaf.place, key, leaf))
         changes.sort(key=_place_first)
         before = sum(self.leaf(key) is not None for _, key, _ in changes) if self._count else 0
         after = sum(leaf is not None for _, _, leaf in changes)
-        top = _apply(self._top, 0, changes)
+        places = [change[0] for change in changes]
+        leaves = [change[2] for change in changes]
+        top = _apply(self._top, 0, places, leaves)
         return AuthenticatedMap(top, self._count + after - before, changes)
 
     def prove(self, key: bytes) -> MapProof:
@@ -215,56 +226,91 @@ class AuthenticatedMap:
             siblings.append(EMPTY if beside is None else beside.digest)
         neighbour = None
         if type(node) is Leaf and node.key != key:
-            neighbour = Neighbour(node.key, hashlib.sha256(node.value).digest())
+            neighbour = Neighbour(node.key, sha256(node.value).digest())
         return MapProof(tuple(siblings), neighbour)
 
 
 def subtree(leaves: list[Leaf], depth: int) -> Node:
     """Return the subtree at `depth` of leaves that all lie in it, sorted by place, each place once."""
-    return _apply(None, depth, [(leaf.place, leaf.key, leaf) for leaf in leaves])
+    return _apply(None, depth, [leaf.place for leaf in leaves], leaves)
 
 
 def _place_first(change: tuple[int, bytes, Leaf | None]) -> int:
     return change[0]
 
 
-def _apply(node: Node, depth: int, changes: Changes) -> Node:
-    """Return the subtree at `depth` after `changes`, all of which lie in it, sorted by place."""
-    if not changes:
+def _apply(node: Node, depth: int, places: list[int], leaves: Sequence[Leaf | None]) -> Node:
+    """Return the subtree at `depth` after changes that all lie in it.
+
+    Args:
+        node: the subtree before.
+        depth: bits that all places have in common with it.
+        places: of the changes, rising, each once.
+        leaves: the new leaf at each place; None deletes.
+    """
+    if not places:
         return node
+    if len(places) == 1:
+        return _apply_one(node, depth, places[0], leaves[0])
     if type(node) is Leaf:
-        if len(changes) == 1 and changes[0][0] == node.place:
-            return changes[0][2]
         # The old leaf joins the changes, unless one of them replaces it.
-        if all(place != node.place for place, _, _ in changes):
-            changes = sorted([*changes, (node.place, node.key, node)], key=_place_first)
+        at = bisect_left(places, node.place)
+        if at == len(places) or places[at] != node.place:
+            places = [*places[:at], node.place, *places[at:]]
+            leaves = [*leaves[:at], node, *leaves[at:]]
         node = None
-    if node is None:
-        changes = [change for change in changes if change[2] is not None]
-        if len(changes) < 2:
-            return changes[0][2] if changes else None
+    if node is None and None in leaves:
+        kept = [
+            (place, leaf) for place, leaf in zip(places, leaves, strict=True) if leaf is not None
+        ]
+        return _apply(None, depth, [place for place, _ in kept], [leaf for _, leaf in kept])
     assert depth < PLACE_BITS, "two keys share a place: SHA-256 is broken"
-    middle = _split(changes, depth)
+    below = PLACE_BITS - 1 - depth
+    middle = bisect_left(places, ((places[0] >> below) | 1) << below)
     old_left, old_right = (node.left, node.right) if type(node) is Branch else (None, None)
-    left = _apply(old_left, depth + 1, changes[:middle])
-    right = _apply(old_right, depth + 1, changes[middle:])
+    left = _apply(old_left, depth + 1, places[:middle], leaves[:middle])
+    right = _apply(old_right, depth + 1, places[middle:], leaves[middle:])
+    return _join(left, right)
+
+
+def _apply_one(node: Node, depth: int, place: int, leaf: Leaf | None) -> Node:
+    """Return the subtree at `depth` after one change that lies in it; as `_apply`, without recursion."""
+    before, path, bit = node, [], 1 << (PLACE_BITS - 1 - depth)
+    while type(node) is Branch:
+        path.append(node)
+        node = node.right if place & bit else node.left
+        bit >>= 1
+    is_there = type(node) is Leaf and node.place == place
+    if leaf is None and not is_there:
+        return before
+    if leaf is not None and type(node) is Leaf and not is_there:
+        node = _part(node, leaf, bit)
+    else:
+        node = leaf
+    for above in reversed(path):
+        bit = bit << 1 if bit else 1
+        left, right = (above.left, node) if place & bit else (node, above.right)
+        node = _join(left, right) if leaf is None else Branch(left, right)
+    return node
+
+
+def _part(one: Leaf, other: Leaf, bit: int) -> Branch:
+    """Return the subtree of two leaves; `bit` is the first that is not known to be common."""
+    differs = 1 << ((one.place ^ other.place).bit_length() - 1)
+    node = Branch(one, other) if other.place & differs else Branch(other, one)
+    while differs != bit:
+        differs <<= 1
+        node = Branch(None, node) if one.place & differs else Branch(node, None)
+    return node
+
+
+def _join(left: Node, right: Node) -> Node:
+    """Return what stands above two subtrees: a leaf without a neighbour moves up."""
     if left is None and type(right) is not Branch:
         return right
     if right is None and type(left) is not Branch:
         return left
     return Branch(left, right)
-
-
-def _split(changes: Changes, depth: int) -> int:
-    """Return how many of the sorted changes go left at `depth`."""
-    low, high = 0, len(changes)
-    while low < high:
-        middle = (low + high) // 2
-        if _is_right(changes[middle][0], depth):
-            high = middle
-        else:
-            low = middle + 1
-    return low
 
 
 def verify_map_proof(root: bytes, key: bytes, value: bytes | None, proof: MapProof) -> bool:
@@ -279,7 +325,7 @@ def verify_map_proof(root: bytes, key: bytes, value: bytes | None, proof: MapPro
     if value is not None:
         if proof.neighbour is not None:
             return False
-        digest = hash_leaf(key, hashlib.sha256(value).digest())
+        digest = hash_leaf(key, sha256(value).digest())
     elif proof.neighbour is None:
         digest = EMPTY
     else:

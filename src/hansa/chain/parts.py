@@ -14,7 +14,6 @@ from hansa.chain.authenticated import (
     Leaf,
     Node,
     hash_branch,
-    place_of,
     subtree,
 )
 from hansa.chain.records import Record
@@ -125,7 +124,7 @@ def _rebuild(part: StatePart, path: int, depth: int) -> Node:
     """
     if any(not key for key, _ in part.pairs):
         raise InvalidError("A part of the state has a pair without a key.")
-    leaves = sorted((Leaf(place_of(key), key, value) for key, value in part.pairs), key=_by_place)
+    leaves = sorted((Leaf(key, value) for key, value in part.pairs), key=_by_place)
     for before, leaf in zip([None, *leaves], leaves, strict=False):
         if (leaf.place ^ path) >> (PLACE_BITS - depth):
             raise InvalidError("A part of the state has a pair of another part.")

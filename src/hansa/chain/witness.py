@@ -104,9 +104,8 @@ class WalkedMap(AuthenticatedMap):
         known = records or {}
         changes: _Changes = []
         for key, value in writes:
-            place = place_of(key)
-            leaf = None if value is None else Leaf(place, key, value, known.get(key))
-            changes.append((place, leaf))
+            leaf = None if value is None else Leaf(key, value, known.get(key))
+            changes.append((place_of(key) if leaf is None else leaf.place, leaf))
         changes.sort(key=lambda change: change[0])
         return WalkedMap(self._apply(self._top, 0, changes), self._look)
 
@@ -218,7 +217,7 @@ class _Reader:
             key, value = next(self._leaves, (b"", b""))
             if not key:
                 raise Unproven("The witness has fewer leaves than its shape.")
-            return Leaf(place_of(key), key, value)
+            return Leaf(key, value)
         if what != _BRANCH or depth >= PLACE_BITS:
             raise Unproven("The witness has a malformed shape.")
         left = self._node(depth + 1)
