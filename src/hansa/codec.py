@@ -7,7 +7,8 @@ the bytes received).
 """
 
 import hashlib
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, overload
 
 import msgspec
 
@@ -17,7 +18,37 @@ from hansa.types import Digest
 T = TypeVar("T")
 
 _encoder = msgspec.msgpack.Encoder()
+_marks: dict[str, bytes] = {}
+"""What a digest begins with, by its tag; tags are constants of the program."""
+JOINED_BYTES_MAX = 4096
+"""A part up to this length is hashed in one call, copied; a longer one in place."""
 _decoders: dict[object, msgspec.msgpack.Decoder[object]] = {}
+
+
+class derived(Generic[T]):  # noqa: N801 - used like a decorator
+    """An attribute derived at its first use from a value that never changes; no part of its encoding.
+
+    As `functools.cached_property`, without the lock that this one takes before Python 3.12: two threads
+    at once derive the same.
+    """
+
+    def __init__(self, derive: Callable[[Any], T]) -> None:
+        self._derive = derive
+        self._name = derive.__name__
+        self.__doc__ = derive.__doc__
+
+    @overload
+    def __get__(self, value: None, owner: type) -> "derived[T]": ...
+
+    @overload
+    def __get__(self, value: object, owner: type) -> T: ...
+
+    def __get__(self, value: object, owner: type) -> "T | derived[T]":
+        """Derive, and put the outcome where it is found before this is asked again."""
+        if value is None:
+            return self
+        found = value.__dict__[self._name] = self._derive(value)
+        return found
 
 
 def encode(value: object) -> bytes:
@@ -56,9 +87,14 @@ def digest(tag: str, *parts: bytes | bytearray) -> Digest:
     The tag separates uses, so a digest of one kind is never one of another; the lengths make the
     split into parts unambiguous.
     """
-    state = hashlib.sha256()
-    name = tag.encode()
-    state.update(len(name).to_bytes(1, "big") + name)
+    mark = _marks.get(tag)
+    if mark is None:
+        name = tag.encode()
+        mark = _marks[tag] = len(name).to_bytes(1, "big") + name
+    # What is in a buffer to be overwritten is never copied.
+    if len(parts) == 1 and type(part := parts[0]) is bytes and len(part) <= JOINED_BYTES_MAX:
+        return Digest(hashlib.sha256(mark + len(part).to_bytes(8, "big") + part).digest())
+    state = hashlib.sha256(mark)
     for part in parts:
         state.update(len(part).to_bytes(8, "big"))
         state.update(part)

@@ -5,14 +5,13 @@ quorum certificate is one digest with distinct signers of that epoch; anything b
 """
 
 from collections.abc import Collection
-from functools import cached_property
 from typing import Literal
 
 import msgspec
 
 from hansa.chain.findings import Finding
 from hansa.chain.transactions import Transaction
-from hansa.codec import digest, encode
+from hansa.codec import derived, digest, encode
 from hansa.crypto.merkle import compute_root
 from hansa.crypto.signing import SigningKey, is_signed
 from hansa.types import Digest, Epoch, Height, Millis, PublicKey, Round, Signature
@@ -150,7 +149,7 @@ class Block(_Value, frozen=True, dict=True):
     findings: tuple[Finding, ...] = ()
     """Step 5: why super nodes rejected what was proposed at the height before, as its reviews say."""
 
-    @cached_property
+    @derived
     def body_roots(self) -> tuple[Digest, Digest, Digest]:
         """The roots of what the body holds; derived once, for the body never changes."""
         return body_roots(self.transactions, self.results, self.erasures, self.findings)

@@ -74,12 +74,7 @@ def add_version(acting: Acting, operation: AddVersion) -> None:
         refuse("too-many-versions")
     _check_version(acting, operation.version)
     added = _version(acting, operation.version, operation.number)
-    _put(
-        acting,
-        msgspec.structs.replace(
-            dataset, description=operation.description, versions=(*dataset.versions, added)
-        ),
-    )
+    _change(acting, dataset, description=operation.description, versions=(*dataset.versions, added))
 
 
 def redescribe(acting: Acting, operation: Redescribe) -> None:
@@ -87,14 +82,14 @@ def redescribe(acting: Acting, operation: Redescribe) -> None:
     acting.demand("publisher")
     dataset = own_dataset(acting, operation.dataset)
     check_description(operation.description, acting.draft.genesis.parameters.feature_model)
-    _put(acting, msgspec.structs.replace(dataset, description=operation.description))
+    _change(acting, dataset, description=operation.description)
 
 
 def retire_dataset(acting: Acting, operation: RetireDataset) -> None:
     """Retire a dataset: no longer found, no longer served."""
     acting.demand("publisher")
     dataset = own_dataset(acting, operation.dataset)
-    _put(acting, msgspec.structs.replace(dataset, status="retired"))
+    _change(acting, dataset, status="retired")
 
 
 def set_policy(acting: Acting, operation: SetPolicy) -> None:
@@ -103,7 +98,7 @@ def set_policy(acting: Acting, operation: SetPolicy) -> None:
     dataset = own_dataset(acting, operation.dataset)
     if not is_sound(operation.policy):
         refuse("malformed-policy")
-    _put(acting, msgspec.structs.replace(dataset, policy=operation.policy))
+    _change(acting, dataset, policy=operation.policy)
 
 
 def own_dataset(acting: Acting, identity: bytes) -> DatasetRecord:
@@ -220,6 +215,6 @@ def _version(acting: Acting, claim: VersionClaim, number: int) -> VersionRecord:
     )
 
 
-def _put(acting: Acting, dataset: DatasetRecord) -> None:
-    changed = msgspec.structs.replace(dataset, changed_height=acting.height)
+def _change(acting: Acting, dataset: DatasetRecord, **fields: object) -> None:
+    changed = msgspec.structs.replace(dataset, changed_height=acting.height, **fields)
     acting.draft.put(records.dataset_key(dataset.id), changed)

@@ -44,11 +44,15 @@ def evaluate(policy: Policy, use: Use) -> Verdict:
 
 def is_sound(policy: Policy) -> bool:
     """Tell whether every rule makes sense and is within bounds."""
-    return len(policy.rules) <= limits.POLICY_RULES_MAX and all(
-        len(rule.constraints) <= limits.CONSTRAINTS_PER_RULE_MAX
-        and all(_is_sound_constraint(constraint) for constraint in rule.constraints)
-        for rule in policy.rules
-    )
+    if len(policy.rules) > limits.POLICY_RULES_MAX:
+        return False
+    for rule in policy.rules:
+        if len(rule.constraints) > limits.CONSTRAINTS_PER_RULE_MAX:
+            return False
+        for constraint in rule.constraints:
+            if not _is_sound_constraint(constraint):
+                return False
+    return True
 
 
 def _is_sound_constraint(constraint: Constraint) -> bool:

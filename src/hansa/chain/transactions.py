@@ -5,13 +5,12 @@ against the state (`transition`). Public parts only; what reviewers must read an
 confidential part, whose salted digest alone is here (`sealed`).
 """
 
-from functools import cached_property
 from typing import Literal
 
 import msgspec
 
 from hansa import limits
-from hansa.codec import decode, digest, encode
+from hansa.codec import decode, derived, digest, encode
 from hansa.crypto.signing import SigningKey, is_signed
 from hansa.errors import InvalidError
 from hansa.types import (
@@ -31,6 +30,8 @@ from hansa.types import (
 
 TRANSACTION_TAG = "hansa.transaction.1"
 ATTESTATION_TAG = "hansa.attestation.1"
+SIGNATURE_BYTES = 64
+_SIGNATURE_ENCODED_BYTES = len(encode(bytes(SIGNATURE_BYTES)))
 
 
 class _Value(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -348,12 +349,12 @@ class Transaction(_Value, frozen=True, dict=True):
     body: TransactionBody
     signature: Signature
 
-    @cached_property
+    @derived
     def canonical(self) -> bytes:
         """The transaction's canonical bytes."""
         return encode(self)
 
-    @cached_property
+    @derived
     def _digest(self) -> Digest:
         return digest(TRANSACTION_TAG, self.canonical)
 
@@ -381,6 +382,21 @@ def decode_transaction(data: bytes) -> Transaction:
     return transaction
 
 
+def decode_named(data: bytes, named: Digest) -> Transaction:
+    """Decode bytes whose digest is known; neither is derived again. The signature is not checked.
+
+    Args:
+        data: canonical bytes of a transaction, as received.
+        named: their digest, which the caller has compared.
+
+    Raises:
+        InvalidError: too long, malformed, or not canonical.
+    """
+    transaction = decode(Transaction, data, bytes_max=limits.TRANSACTION_BYTES_MAX)
+    transaction.__dict__.update(canonical=data, _digest=named)
+    return transaction
+
+
 def validate_form(transaction: Transaction) -> None:
     """Check lengths and counts that hold for every transaction.
 
@@ -398,8 +414,12 @@ def validate_form(transaction: Transaction) -> None:
 
 def is_author_signature(transaction: Transaction) -> bool:
     """Tell whether the author signed the body: for transactions that came inside a block."""
-    body = transaction.body
-    return is_signed(TRANSACTION_TAG, encode(body), transaction.signature, body.author)
+    signature = transaction.signature
+    if len(signature) != SIGNATURE_BYTES:
+        return False
+    # The body's canonical bytes lie in the transaction's, between the head and the signature.
+    body = transaction.canonical[1:-_SIGNATURE_ENCODED_BYTES]
+    return is_signed(TRANSACTION_TAG, body, signature, transaction.body.author)
 
 
 def derive_id(transaction: Digest, index: int) -> bytes:

@@ -102,10 +102,14 @@ def execute(
     draft = Draft(state)
     draft.put(records.trail_key(height - 1), TrailRecord(parent, state.head.transactions))
     draft.keep()
+    taken: dict[Height, list[Digest]] = {}
     results = tuple(
-        _execute_one(draft, transaction, convict, height=height, time_ms=time_ms, index=index)
+        _execute_one(
+            draft, transaction, convict, height=height, time_ms=time_ms, index=index, taken=taken
+        )
         for index, transaction in enumerate(transactions)
     )
+    _remember(draft, height, taken)
     _forget(draft, height)
     record_erasures(draft, height, erasures)
     count_block(draft, height, len(transactions))
@@ -141,7 +145,9 @@ def judge(
         convict: as in `execute`.
     """
     draft = Draft(state)
-    result = _execute_one(draft, transaction, convict, height=height, time_ms=time_ms, index=0)
+    result = _execute_one(
+        draft, transaction, convict, height=height, time_ms=time_ms, index=0, taken={}
+    )
     return result.code
 
 
@@ -153,8 +159,12 @@ def _execute_one(
     height: Height,
     time_ms: Millis,
     index: int,
+    taken: dict[Height, list[Digest]],
 ) -> Result:
-    """Apply one transaction to the draft, or nothing of it but that it was seen."""
+    """Apply one transaction to the draft, or nothing of it but that it was seen.
+
+    What a block may carry is entered in `taken`, under the transaction's last height.
+    """
     digest = transaction.digest()
     result = ACCEPTED
     try:
@@ -164,13 +174,13 @@ def _execute_one(
         acting = Acting(draft, body, digest, user, height, time_ms)
         for place, operation in enumerate(body.operations):
             _apply(acting, operation, place, convict)
-        draft.keep()
     except Refused as refused:
         draft.drop()
         result = Result(accepted=False, code=refused.code)
     if result.code not in NEVER_IN_BLOCK:
-        _remember(draft, digest, transaction.body.expires, SeenRecord(height, index))
-        draft.keep()
+        draft.put(records.seen_key(digest), SeenRecord(height, index))
+        taken.setdefault(transaction.body.expires, []).append(digest)
+    draft.keep()
     return result
 
 
@@ -266,22 +276,19 @@ def _apply(  # noqa: C901, PLR0912
             assert_never(operation)
 
 
-def _remember(draft: Draft, digest: Digest, expires: Height, seen: SeenRecord) -> None:
-    """Enter a transaction as taken, until it could not be in a block any more.
+def _remember(draft: Draft, height: Height, taken: dict[Height, list[Digest]]) -> None:
+    """Enter which transactions of a block are forgotten when: by (last height, height of the block).
 
-    Kept by (last height, height of the block), so that however many transactions expire at one
-    height, a block rewrites no more than its own.
+    However many transactions expire at one height, a block rewrites no more than its own; and it
+    writes each list once.
     """
-    draft.put(records.seen_key(digest), seen)
-    at_key = records.seen_at_key(expires, seen.height)
-    at = draft.record(at_key, SeenAtRecord)
-    if at is None:
+    for expires, digests in taken.items():
         until_key = records.seen_until_key(expires)
         until = draft.record(until_key, SeenUntilRecord)
         heights = () if until is None else until.heights
-        draft.put(until_key, SeenUntilRecord((*heights, seen.height)))
-    known = () if at is None else at.transactions
-    draft.put(at_key, SeenAtRecord((*known, digest)))
+        draft.put(until_key, SeenUntilRecord((*heights, height)))
+        draft.put(records.seen_at_key(expires, height), SeenAtRecord(tuple(digests)))
+    draft.keep()
 
 
 def _forget(draft: Draft, height: Height) -> None:

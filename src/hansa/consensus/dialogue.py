@@ -6,6 +6,7 @@ in a while, so that nobody can make this node flood the link.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from typing import assert_never
 
 from hansa import limits
@@ -229,20 +230,27 @@ class Dialogue:
 
     # --- submissions -------------------------------------------------------------------------------
 
-    def admit(self, sealed: SealedTransaction, submitter: PublicKey) -> bool:
-        """Steps 1 and 2 at a super node: take into the pool; tell whether it is new.
+    def admit(
+        self, several: Iterable[SealedTransaction], submitter: PublicKey
+    ) -> list[SealedTransaction]:
+        """Steps 1 and 2 at a super node: take into the pool; return those that are new here.
 
         Verified at once if this node is about to propose, else when that is asked for.
         """
-        if sealed.transaction in self._pool:
-            return False
-        if self._agreement.is_turn_near:
-            code = self._pool.admit(sealed, submitter, is_judged=False)
-        else:
-            code = self._pool.hold(sealed, submitter)
-        if code:
-            self._refuse(sealed, submitter, code)
-        return not code
+        pool, is_turn_near = self._pool, self._agreement.is_turn_near
+        fresh: list[SealedTransaction] = []
+        for sealed in several:
+            if sealed.transaction in pool:
+                continue
+            if is_turn_near:
+                code = pool.admit(sealed, submitter, is_judged=False)
+            else:
+                code = pool.hold(sealed, submitter)
+            if code:
+                self._refuse(sealed, submitter, code)
+            else:
+                fresh.append(sealed)
+        return fresh
 
     def refuse_unsound(self) -> None:
         """Refuse what was taken unopened and turned out not to be admissible."""
@@ -264,13 +272,13 @@ class Dialogue:
         if not context.state.is_member_node(submitter):
             return
         count_max = 2 * limits.BLOCK_TRANSACTIONS_MAX
-        fresh = [item for item in submit.sealed[:count_max] if self.admit(item, submitter)]
+        fresh = self.admit(submit.sealed[:count_max], submitter)
         master = self._agreement.master()
         if submit.hops or not fresh or master is None or master in {context.node, sender}:
             return
         # Step 1: a node that is not master passes it on, with the key wrapped for whoever lacks it.
-        passed = tuple(self._keys.complete(item) for item in fresh)
         if self._agreement.height.present.proposal is None:
+            passed = tuple(map(self._keys.complete, fresh))
             context.send(master, Submit(submitter, 1, passed))
 
     def _take_appeal(self, sender: PublicKey, appeal: Appeal) -> None:

@@ -48,9 +48,9 @@ class Waiting:
         return self.transaction.body.confidential != NO_DIGEST
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Held:
-    """One transaction that nobody here has opened yet."""
+    """One transaction that nobody here has opened yet; a value, but not frozen, which costs time."""
 
     sealed: SealedTransaction
     submitter: PublicKey
@@ -127,13 +127,10 @@ class Pool:
         """
         if sealed.transaction in self:
             return ""
-        user = self._context.state.user(sealed.author)
-        organisation = user.organisation if user is not None else ""
-        size = size_of(sealed)
-        code = self._find_hindrance(sealed, organisation, size)
+        held, code = self._receive(sealed, submitter)
         if not code:
-            self._held[sealed.transaction] = Held(sealed, submitter, organisation, size)
-            self._count(sealed, organisation, size)
+            self._held[sealed.transaction] = held
+            self._count(held)
         return code
 
     def open_held(self) -> None:
@@ -143,9 +140,10 @@ class Pool:
 
     def _open_held(self, transaction: Digest, *, is_judged: bool = True) -> None:
         held = self._held.pop(transaction)
-        self._discount(held.sealed, held.organisation, held.size)
-        code = self.admit(held.sealed, held.submitter, is_judged=is_judged)
+        # It is counted already; what a block took or what expired is not held any more.
+        code = self._verify(held, is_judged=is_judged)
         if code:
+            self._discount(held.sealed, held.organisation, held.size)
             self._unsound.append((held, code))
 
     def take_unsound(self) -> list[tuple[Held, str]]:
@@ -169,15 +167,20 @@ class Pool:
         """
         if sealed.transaction in self._waiting:
             return ""
-        held = self._held.pop(sealed.transaction, None)
-        if held is not None:
-            self._discount(held.sealed, held.organisation, held.size)
-        user = self._context.state.user(sealed.author)
-        organisation = user.organisation if user is not None else ""
-        size = size_of(sealed)
-        code = self._find_hindrance(sealed, organisation, size)
+        before = self._held.pop(sealed.transaction, None)
+        if before is not None:
+            self._discount(before.sealed, before.organisation, before.size)
+        held, code = self._receive(sealed, submitter)
         if code:
             return code
+        code = self._verify(held, is_judged=is_judged)
+        if not code:
+            self._count(held)
+        return code
+
+    def _verify(self, held: Held, *, is_judged: bool) -> str:
+        """Open and verify a transaction and let it wait; return "" or a reason code."""
+        sealed = held.sealed
         transaction, code = self._verifier.admit(sealed)
         if transaction is None:
             return code
@@ -186,19 +189,25 @@ class Pool:
             return code
         if not is_judged:
             self._unjudged[sealed.transaction] = None
-        self._add(
-            Waiting(
-                sealed.transaction,
-                sealed,
-                transaction,
-                organisation,
-                submitter,
-                size,
-                len(transaction.canonical),
-                code,
-            )
+        self._waiting[sealed.transaction] = Waiting(
+            sealed.transaction,
+            sealed,
+            transaction,
+            held.organisation,
+            held.submitter,
+            held.size,
+            len(transaction.canonical),
+            code,
         )
+        self._doubtful += bool(code)
         return ""
+
+    def _receive(self, sealed: SealedTransaction, submitter: PublicKey) -> tuple[Held, str]:
+        """Return what is known of a sealed transaction, and why it is not taken if it is not."""
+        user = self._context.state.user(sealed.author)
+        organisation = user.organisation if user is not None else ""
+        held = Held(sealed, submitter, organisation, size_of(sealed))
+        return held, self._find_hindrance(sealed, organisation, held.size)
 
     def _find_hindrance(self, sealed: SealedTransaction, organisation: str, size: int) -> str:
         """Return why a transaction is not even opened: the checks that cost nothing come first."""
@@ -225,15 +234,14 @@ class Pool:
         time_ms = Millis(max(context.now.wall_ms, context.state.time_ms + 1))
         return judge(context.state, transaction, height=context.height, time_ms=time_ms)
 
-    def _add(self, waiting: Waiting) -> None:
-        self._waiting[waiting.digest] = waiting
-        self._doubtful += bool(waiting.code)
-        self._count(waiting.sealed, waiting.organisation, waiting.size)
-
-    def _count(self, sealed: SealedTransaction, organisation: str, size: int) -> None:
-        self._bytes += size
+    def _count(self, held: Held) -> None:
+        sealed, organisation = held.sealed, held.organisation
+        self._bytes += held.size
         self._by_organisation[organisation] = self._by_organisation.get(organisation, 0) + 1
-        self._by_expiry.setdefault(sealed.expires, set()).add(sealed.transaction)
+        bucket = self._by_expiry.get(sealed.expires)
+        if bucket is None:
+            bucket = self._by_expiry[sealed.expires] = set()
+        bucket.add(sealed.transaction)
 
     def _discount(self, sealed: SealedTransaction, organisation: str, size: int) -> None:
         self._bytes -= size

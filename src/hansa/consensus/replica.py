@@ -37,6 +37,7 @@ from hansa.consensus.events import (
 from hansa.consensus.faults import FaultLog
 from hansa.consensus.inspection import Inspector, transaction_digests
 from hansa.consensus.intake import Pool
+from hansa.consensus.messages import Propose
 from hansa.consensus.outbox import Outbox
 from hansa.consensus.progress import Progress, measure
 from hansa.consensus.proposing import Proposer
@@ -47,7 +48,7 @@ from hansa.consensus.schedule import Schedule, mark_of
 from hansa.consensus.sealing import SealingKeys
 from hansa.consensus.spreading import Spreading
 from hansa.crypto.signing import SigningKey
-from hansa.types import Height, PublicKey, Round
+from hansa.types import Digest, Height, PublicKey, Round
 
 VOTE_LOG_BYTES_MAX = 32 * limits.MIB
 """When the vote log has grown by this much, a decided height empties it."""
@@ -123,7 +124,7 @@ class Replica:
             proposer=self._proposer,
             faults=self._faults,
         )
-        self._forwarded_to: tuple[int, PublicKey | None] = (-1, None)
+        self._forwarded_to: tuple[int, PublicKey | None, Digest | None] = (-1, None, None)
 
     # --- what the node reads -----------------------------------------------------------------------
 
@@ -227,8 +228,7 @@ class Replica:
                     if not self._commit_certified(sender, decided):
                         break
             case Submitted(sealed, more):
-                for item in (sealed, *more):
-                    self._submit(item)
+                self._submit((sealed, *more))
             case TimerFired(name):
                 if context.take_timer(name):
                     self._take_timer(name)
@@ -258,28 +258,25 @@ class Replica:
         self._wait_for_quiet()
         self._catch_up.request()
 
-    def _submit(self, sealed: SealedTransaction) -> None:
+    def _submit(self, several: Iterable[SealedTransaction]) -> None:
         """Step 1 at the submitting node."""
-        context, digest = self._context, sealed.transaction
-        code = ""
-        location = context.state.transaction_location(digest)
-        if location is not None:
-            context.settle(SettleTransaction(digest, "committed", "", location[0]))
-            return
-        if sealed.expires < context.height:
-            code = "expired"
-        code = code or self._outbox.add(sealed)
-        if code:
-            context.settle(
-                SettleTransaction(
-                    digest, "expired" if code == "expired" else "refused", code, Height(0)
-                )
-            )
-            return
-        if not context.is_timer_set("outbox"):
+        context = self._context
+        taken: list[SealedTransaction] = []
+        for sealed in several:
+            digest = sealed.transaction
+            location = context.state.transaction_location(digest)
+            if location is not None:
+                context.settle(SettleTransaction(digest, "committed", "", location[0]))
+            elif sealed.expires < context.height:
+                context.settle(SettleTransaction(digest, "expired", "expired", Height(0)))
+            elif code := self._outbox.add(sealed):
+                context.settle(SettleTransaction(digest, "refused", code, Height(0)))
+            else:
+                taken.append(sealed)
+        if taken and not context.is_timer_set("outbox"):
             context.set_timer("outbox", self._patience())
-        if context.is_super_node:
-            self._dialogue.admit(sealed, context.node)
+        if taken and context.is_super_node:
+            self._dialogue.admit(taken, context.node)
 
     def _take_timer(self, name: str) -> None:
         if name in {"propose", "review", "confirm"}:
@@ -319,21 +316,26 @@ class Replica:
         """Send what waits to whom it concerns: the master of the round, or of the next height."""
         if not len(self._outbox):
             return
-        target = self._target()
-        if (self.height, target) != self._forwarded_to:
-            self._forwarded_to = (self.height, target)
-            self._outbox.forward_all(target)
-        else:
+        target, proposal = self._target()
+        place = (self.height, target, None if proposal is None else proposal.proposal.digest)
+        if place == self._forwarded_to:
             self._outbox.forward_fresh(target)
+            return
+        self._forwarded_to = place
+        # What the present proposal holds will most likely be decided; if its round fails, the place is
+        # another, and all is sent.
+        proposed = () if proposal is None else transaction_digests(proposal.block)
+        self._outbox.forward_all(target, frozenset(proposed))
 
-    def _target(self) -> PublicKey | None:
-        """Return the master that can still propose what is submitted now."""
+    def _target(self) -> tuple[PublicKey | None, Propose | None]:
+        """Return the master that can still propose what is submitted now, and the proposal before it."""
         context, height = self._context, self._agreement.height
-        if height.present.proposal is not None:
+        proposal = height.present.proposal
+        if proposal is not None:
             following = context.schedule.master(Height(height.height + 1), 0, context.members)
             if following is not None and height.height % context.parameters.epoch_blocks:
-                return following
-        return self._agreement.master()
+                return following, proposal
+        return self._agreement.master(), None
 
     def _wait_for_quiet(self) -> None:
         """After some quiet, acknowledgements or an election get a block of their own."""

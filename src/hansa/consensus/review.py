@@ -11,8 +11,12 @@ from collections.abc import Collection
 from hansa import limits
 from hansa.chain.opened import OpenedTransaction, is_confidential_sound
 from hansa.chain.sealed import SealedTransaction, confidential_digest
-from hansa.chain.transactions import Transaction, is_author_signature, validate_form
-from hansa.codec import decode
+from hansa.chain.transactions import (
+    Transaction,
+    decode_named,
+    is_author_signature,
+    validate_form,
+)
 from hansa.consensus.sealing import SealingKeys
 from hansa.errors import CorruptError, InvalidError, MissingError
 from hansa.types import NO_DIGEST, Digest
@@ -75,9 +79,8 @@ class Verifier:
         confidential = confidential_digest(contents.confidential)
         contents.erase()
         try:
-            transaction = decode(
-                Transaction, contents.transaction, bytes_max=limits.TRANSACTION_BYTES_MAX
-            )
+            # To open it was to compare the digest that it goes by.
+            transaction = decode_named(contents.transaction, sealed.transaction)
             validate_form(transaction)
         except InvalidError:
             return None, "malformed"

@@ -26,6 +26,9 @@ from hansa.crypto.envelope import DecryptionKey
 from hansa.errors import HansaError, MissingError
 from hansa.types import PublicKey, Signature
 
+WRAP_BYTES_MAX = 256
+"""An HPKE wrap of 32 bytes is shorter."""
+
 
 class SealingKeys:
     """This node's sealing keys and what the others announced."""
@@ -134,17 +137,26 @@ class SealingKeys:
 
 def size_of(sealed: SealedTransaction) -> int:
     """Return about how many bytes a sealed transaction takes."""
-    entries = (*sealed.wraps, *sealed.added)
-    return len(sealed.ciphertext) + sum(len(entry.wrapped) + 70 for entry in entries) + 150
+    size = len(sealed.ciphertext) + 150
+    for entry in sealed.wraps:
+        size += len(entry.wrapped) + 70
+    for entry in sealed.added:
+        size += len(entry.wrapped) + 70
+    return size
 
 
 def is_well_formed(sealed: SealedTransaction) -> bool:
     """Tell whether the sizes of its fields are sane; nothing is opened."""
-    return (
-        len(sealed.transaction) == 32
-        and len(sealed.author) == 32
-        and len(sealed.ciphertext) <= limits.SEALED_TRANSACTION_BYTES_MAX
-        and len(sealed.wraps) <= limits.SUPER_NODES_MAX
-        and len(sealed.added) <= limits.SUPER_NODES_MAX
-        and all(len(entry.wrapped) <= 256 for entry in (*sealed.wraps, *sealed.added))
-    )
+    if (
+        len(sealed.transaction) != 32
+        or len(sealed.author) != 32
+        or len(sealed.ciphertext) > limits.SEALED_TRANSACTION_BYTES_MAX
+        or len(sealed.wraps) > limits.SUPER_NODES_MAX
+        or len(sealed.added) > limits.SUPER_NODES_MAX
+    ):
+        return False
+    for entries in (sealed.wraps, sealed.added):
+        for entry in entries:
+            if len(entry.wrapped) > WRAP_BYTES_MAX:
+                return False
+    return True

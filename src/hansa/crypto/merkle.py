@@ -3,32 +3,34 @@
 Leaf and node hashes carry different prefixes, so a node cannot be passed off as a leaf.
 """
 
-import hashlib
 from collections.abc import Sequence
+from hashlib import sha256
 
 from hansa.types import Digest
 
-EMPTY_ROOT = Digest(hashlib.sha256(b"").digest())
+EMPTY_ROOT = Digest(sha256(b"").digest())
 
 
 def leaf_hash(leaf: bytes) -> bytes:
     """Return SHA-256(0x00 ‖ leaf)."""
-    return hashlib.sha256(b"\x00" + leaf).digest()
+    return sha256(b"\x00" + leaf).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return SHA-256(0x01 ‖ left ‖ right)."""
-    return hashlib.sha256(b"\x01" + left + right).digest()
+    return sha256(b"\x01" + left + right).digest()
 
 
 def compute_root(leaves: Sequence[bytes]) -> Digest:
     """Return the root over `leaves`, 32 bytes; EMPTY_ROOT over none."""
     if not leaves:
         return EMPTY_ROOT
-    level = [leaf_hash(leaf) for leaf in leaves]
+    # As `leaf_hash` and `node_hash`, in place: a block makes thousands.
+    level = [sha256(b"\x00" + leaf).digest() for leaf in leaves]
     # Pairing neighbours and carrying an odd last one up gives the tree of the RFC.
     while len(level) > 1:
-        paired = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+        pairs = zip(level[::2], level[1::2], strict=False)
+        paired = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
         if len(level) % 2:
             paired.append(level[-1])
         level = paired

@@ -33,6 +33,8 @@ _SMALL_ORDER_Y = frozenset(
     }
 )
 _SIGN_BIT = 1 << 255
+_marks: dict[str, bytes] = {}
+"""What a signed message begins with, by its tag; tags are constants of the program."""
 
 
 def is_sound_point(encoded: bytes) -> bool:
@@ -89,5 +91,8 @@ def is_signed(tag: str, message: bytes, signature: bytes, public: bytes) -> bool
 
 
 def _tagged(tag: str, message: bytes) -> bytes:
-    name = tag.encode()
-    return b"hansa\x00" + len(name).to_bytes(1, "big") + name + message
+    mark = _marks.get(tag)
+    if mark is None:
+        name = tag.encode()
+        mark = _marks[tag] = b"hansa\x00" + len(name).to_bytes(1, "big") + name
+    return mark + message
