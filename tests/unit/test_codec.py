@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.codec import decode, digest, encode
+from hansa.codec import JOINED_BYTES_MAX, decode, derived, digest, encode
 from hansa.errors import InvalidError
 from hansa.types import Interval
 
@@ -92,3 +92,45 @@ def test_digest_separates() -> None:
         digest("u", b"ab"),
     }
     assert 6 == len(found)
+
+
+@given(
+    tag=st.sampled_from(["hansa.one.1", "hansa.two.1"]),
+    parts=st.lists(st.binary(max_size=40), max_size=3),
+    is_buffer=st.booleans(),
+)
+def test_a_digest_is_over_tag_and_lengths_and_parts(
+    tag: str, parts: list[bytes], *, is_buffer: bool
+) -> None:
+    """However it is computed: in one call or several, from bytes or from a buffer."""
+    plain = bytes([len(tag)]) + tag.encode()
+    plain += b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    given_parts = [bytearray(part) for part in parts] if is_buffer else parts
+    assert hashlib.sha256(plain).digest() == digest(tag, *given_parts)
+
+
+@pytest.mark.parametrize("size", [JOINED_BYTES_MAX, JOINED_BYTES_MAX + 1])
+def test_a_long_part_has_the_digest_of_its_buffer(size: int) -> None:
+    """On both sides of the length up to which it is joined."""
+    assert digest("hansa.one.1", bytearray(size)) == digest("hansa.one.1", bytes(size))
+
+
+class Derives(msgspec.Struct, frozen=True, array_like=True, dict=True):
+    """A value that something is derived from."""
+
+    number: int
+
+    @derived
+    def half(self) -> list[int]:
+        """Half of it."""
+        return [self.number // 2]
+
+
+def test_what_is_derived_is_derived_once() -> None:
+    """It is no part of the value: neither of its encoding nor of comparison."""
+    value = Derives(8)
+    assert value.half is value.half
+    assert [4] == value.half
+    assert value == Derives(8)
+    assert encode(Derives(8)) == encode(value)
+    assert "Half of it." == Derives.half.__doc__

@@ -31,6 +31,7 @@ from hansa.chain.transactions import (
     SuspendOrganisation,
     UpdateOrganisation,
     VoteSuperNodes,
+    decode_named,
     decode_transaction,
     derive_id,
     is_attested,
@@ -139,6 +140,32 @@ def test_form(alliance, kit) -> None:
     )
     with pytest.raises(InvalidError, match="longer"):
         decode_transaction(encode(long))
+
+
+def test_what_is_known_of_the_bytes_is_not_derived_again(alliance, kit) -> None:
+    """A transaction decoded under its digest is the same in every respect."""
+    signed = alliance.sign("health", RetireDataset(IDENTITY))
+    known = decode_named(encode(signed), signed.digest())
+    assert (signed, encode(signed), signed.digest()) == (known, known.canonical, known.digest())
+    assert is_author_signature(known)
+    with pytest.raises(InvalidError):
+        decode_named(encode(signed) + b"\x00", signed.digest())
+
+
+@pytest.mark.parametrize("length", [0, 1, 63, 65, 300])
+def test_a_signature_has_64_bytes(alliance, length: int) -> None:
+    """Where the body lies in the canonical bytes rests on that."""
+    signed = alliance.sign("health", RetireDataset(IDENTITY))
+    other = (signed.signature * 5)[:length]
+    assert is_author_signature(signed)
+    assert not is_author_signature(msgspec.structs.replace(signed, signature=other))
+
+
+def test_the_signed_bytes_are_the_bodys(alliance) -> None:
+    """They are cut out of the transaction's, not encoded again."""
+    signed = alliance.sign("health", RetireDataset(IDENTITY))
+    cut = signed.canonical[1 : -transactions._SIGNATURE_ENCODED_BYTES]
+    assert encode(signed.body) == cut
 
 
 def test_ids_differ() -> None:
