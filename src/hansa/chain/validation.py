@@ -51,6 +51,8 @@ def _rules_at(depth: int) -> Rules:
 
 RULES = _rules_at(0)
 """The chain's rules as they are, for who makes evidence."""
+NESTED_RULES = _rules_at(1)
+"""The same as a judge of evidence applies them to what it is about: raises TooDeep where none follows."""
 
 
 def judge(state: State, transaction: Transaction, *, height: Height, time_ms: Millis) -> str:

@@ -8,10 +8,11 @@ height, or its successor's, carries the findings, where `hansa block show` shows
 """
 
 from hansa.chain.blocks import SignedVote
-from hansa.chain.conviction import judge_timelessly
+from hansa.chain.conviction import TooDeep, judge_timelessly
 from hansa.chain.findings import PROVABLE, Finding, Refusal
+from hansa.chain.state import State
 from hansa.chain.transactions import Transaction
-from hansa.chain.validation import RULES
+from hansa.chain.validation import NESTED_RULES
 from hansa.consensus.context import Context
 from hansa.consensus.faults import FaultLog
 from hansa.consensus.hearing import Hearing
@@ -66,10 +67,16 @@ class Comparison:
         state, _ = known
         if refusal.state_root != state.root:
             self._faults.wrong_refusal(refusal, None)
-        elif refusal.code in PROVABLE and not judge_timelessly(
-            state, transaction, refusal.height, RULES
-        ):
+        elif refusal.code in PROVABLE and self._is_acceptable(state, refusal, transaction):
             self._faults.wrong_refusal(refusal, transaction)
+
+    @staticmethod
+    def _is_acceptable(state: State, refusal: Refusal, transaction: Transaction) -> bool:
+        """Tell whether the chain will see that a refused transaction was acceptable."""
+        try:
+            return not judge_timelessly(state, transaction, refusal.height, NESTED_RULES)
+        except TooDeep:
+            return False  # Evidence inside evidence: it would prove nothing, so nobody is accused.
 
     def respond(self, state: RoundState, master: PublicKey | None) -> None:
         """Step 5: if the own review differs from others', tell the master."""

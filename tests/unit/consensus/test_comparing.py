@@ -4,12 +4,14 @@ import msgspec
 import pytest
 
 from hansa.chain.blocks import Vote, sign_vote
+from hansa.chain.conviction import TooDeep
 from hansa.chain.draft import Draft
 from hansa.chain.evidence import kind_of
 from hansa.chain.findings import Finding, Refusal, sign_finding, sign_refusal
 from hansa.chain.records import TrailRecord, trail_key
-from hansa.chain.validation import convict_at
+from hansa.chain.validation import NESTED_RULES, convict_at
 from hansa.codec import encode
+from hansa.consensus import comparing as module
 from hansa.consensus.effects import Accuse, ReportFault, Send, SettleTransaction
 from hansa.consensus.events import MessageReceived, Now
 from hansa.consensus.messages import Appeal, Response, Review, decode_message
@@ -167,6 +169,21 @@ def test_an_appeal_proves_a_wrong_refusal(paused, quiet, code, changes, expected
     assert expected == proofs(replica, effects)
     is_heard = not {"transaction", "alliance"} & set(changes)
     assert is_heard == (sealed.transaction in replica._pool)
+
+
+def test_nobody_is_accused_by_what_is_nested_too_deep(paused, quiet, monkeypatch) -> None:
+    """A proof of a refused proof of a refused proof is followed by no judge: it would prove nothing."""
+    replica, liar, _ = paused
+    asked = []
+
+    def judge(*given: object) -> str:
+        asked.append(given[-1])
+        raise TooDeep
+
+    monkeypatch.setattr(module, "judge_timelessly", judge)
+    message = appeal(quiet, replica, liar, quiet.sealed(5)[1], "role-missing")
+    assert [] == proofs(replica, hear(replica, quiet.world.members[5].node, message))
+    assert [NESTED_RULES] == asked
 
 
 def test_an_appeal_of_what_is_refused_rightly_is_refused_again(paused, quiet) -> None:
