@@ -104,6 +104,9 @@ class Result(_Value, frozen=True):
     """Empty if accepted."""
 
 
+_ACCEPTED = encode(Result(accepted=True, code=""))
+
+
 class Header(_Value, frozen=True):
     """What a block's digest covers."""
 
@@ -181,7 +184,9 @@ def body_roots(
     """Return the roots of transactions (leaves: canonical bytes), results, erasures with findings."""
     return (
         compute_root([item.canonical for item in transactions]),
-        compute_root([encode(item) for item in results]),
+        compute_root(
+            [_ACCEPTED if item.accepted and not item.code else encode(item) for item in results]
+        ),
         compute_root([encode(item) for item in (*erasures, *findings)]),
     )
 

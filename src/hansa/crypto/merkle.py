@@ -25,8 +25,13 @@ def compute_root(leaves: Sequence[bytes]) -> Digest:
     """Return the root over `leaves`, 32 bytes; EMPTY_ROOT over none."""
     if not leaves:
         return EMPTY_ROOT
-    # As `leaf_hash` and `node_hash`, in place: a block makes thousands.
-    level = [sha256(b"\x00" + leaf).digest() for leaf in leaves]
+    # As `leaf_hash` and `node_hash`, in place: a block makes thousands. Equal leaves, like the results of a
+    # block, are hashed once.
+    if len(leaves) > 1 and leaves[0] == leaves[-1] and len(unlike := set(leaves)) < len(leaves):
+        hashes = {leaf: sha256(b"\x00" + leaf).digest() for leaf in unlike}
+        level = [hashes[leaf] for leaf in leaves]
+    else:
+        level = [sha256(b"\x00" + leaf).digest() for leaf in leaves]
     # Pairing neighbours and carrying an odd last one up gives the tree of the RFC.
     while len(level) > 1:
         pairs = zip(level[::2], level[1::2], strict=False)

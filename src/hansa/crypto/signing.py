@@ -4,9 +4,8 @@ Two verifiers disagree on edge cases, which is enough to split a chain; so there
 on which libraries differ (small-order points, non-canonical encodings) are refused before it.
 """
 
-import nacl.bindings
-import nacl.exceptions
 import nacl.signing
+from nacl._sodium import ffi, lib  # type: ignore[import-not-found]
 from typing_extensions import override
 
 from hansa.errors import InvalidError
@@ -33,6 +32,8 @@ _SMALL_ORDER_Y = frozenset(
     }
 )
 _SIGN_BIT = 1 << 255
+_sodium, _NOTHING = lib, ffi.NULL
+"""The library that `nacl.bindings` calls, and has initialised."""
 _marks: dict[str, bytes] = {}
 """What a signed message begins with, by its tag; tags are constants of the program."""
 
@@ -83,11 +84,19 @@ def is_signed(tag: str, message: bytes, signature: bytes, public: bytes) -> bool
         return False
     if not is_sound_point(public) or not is_sound_point(signature[:32]):
         return False
-    try:
-        nacl.bindings.crypto_sign_open(signature + _tagged(tag, message), public)
-    except nacl.exceptions.BadSignatureError:
-        return False
-    return True
+    return opens(signature + _tagged(tag, message), public)
+
+
+def opens(signed: bytes, public: bytes) -> bool:
+    """Tell what libsodium says of a signature, 64 bytes, before what it signs.
+
+    As `nacl.bindings.crypto_sign_open`, which also hands back a copy of what was signed: a tenth of
+    the work of a check, in a program that spends half of its time on checks.
+    """
+    assert len(signed) >= 64
+    assert len(public) == 32
+    outcome: int = _sodium.crypto_sign_open(_NOTHING, _NOTHING, signed, len(signed), public)
+    return outcome == 0
 
 
 def _tagged(tag: str, message: bytes) -> bytes:

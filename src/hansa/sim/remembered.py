@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from functools import lru_cache
 
 import nacl.bindings
-import nacl.exceptions
 
 from hansa.chain import authenticated
 from hansa.consensus import dialogue
+from hansa.crypto import signing
 from hansa.sim import checkers
 
 ANSWERS_MAX = 200_000
@@ -25,25 +25,11 @@ MESSAGES_MAX = 4_000
 @contextmanager
 def remembered() -> Iterator[None]:
     """Remember signatures made and checked, places of keys in the state, messages, while inside."""
-    open_signed, sign = nacl.bindings.crypto_sign_open, nacl.bindings.crypto_sign
+    opens, sign = signing.opens, nacl.bindings.crypto_sign
     place_of = authenticated.place_of
     readers = (vars(dialogue), vars(checkers))
     decoded = [names["decode_message"] for names in readers]
-
-    @lru_cache(ANSWERS_MAX)
-    def is_sound(signed: bytes, public: bytes) -> bool:
-        try:
-            open_signed(signed, public)
-        except nacl.exceptions.BadSignatureError:
-            return False
-        return True
-
-    def open_once(signed: bytes, public: bytes) -> bytes:
-        if not is_sound(signed, public):
-            raise nacl.exceptions.BadSignatureError("Signature was forged or corrupt")
-        return signed[64:]
-
-    nacl.bindings.crypto_sign_open = open_once  # type: ignore[assignment]
+    signing.opens = lru_cache(ANSWERS_MAX)(opens)
     nacl.bindings.crypto_sign = lru_cache(ANSWERS_MAX)(sign)
     authenticated.place_of = lru_cache(ANSWERS_MAX)(place_of)
     decode_once = lru_cache(MESSAGES_MAX)(decoded[0])
@@ -52,7 +38,7 @@ def remembered() -> Iterator[None]:
     try:
         yield
     finally:
-        nacl.bindings.crypto_sign_open, nacl.bindings.crypto_sign = open_signed, sign
+        signing.opens, nacl.bindings.crypto_sign = opens, sign
         authenticated.place_of = place_of
         for names, plain in zip(readers, decoded, strict=True):
             names["decode_message"] = plain

@@ -56,6 +56,12 @@ def test_published_roots() -> None:
         assert root == compute_root(LEAVES[:count]).hex()
 
 
+@given(leaves=st.lists(st.sampled_from([b"", b"a", b"b"]), min_size=1, max_size=40))
+def test_equal_leaves_count_each(leaves: list[bytes]) -> None:
+    """They are hashed once, and stand where they stand."""
+    assert by_definition(leaves) == compute_root(leaves)
+
+
 @given(count=st.integers(1, 70), data=st.data())
 def test_paths(count: int, data: st.DataObject) -> None:
     """A path proves its leaf at its place, and nothing else."""

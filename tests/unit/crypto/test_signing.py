@@ -1,6 +1,10 @@
 """Ed25519: RFC 8032 vectors, domain tags, and the edge cases on which libraries differ."""
 
+import nacl.bindings
+import nacl.exceptions
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hansa.crypto import signing
 from hansa.crypto.signing import FIELD_PRIME, GROUP_ORDER, SigningKey, is_signed, is_sound_point
@@ -53,6 +57,28 @@ def test_any_flipped_bit_breaks_a_signature() -> None:
         changed = bytearray(signature)
         changed[bit // 8] ^= 1 << bit % 8
         assert not is_signed("t", b"m", bytes(changed), key.public)
+
+
+@given(
+    message=st.binary(max_size=300),
+    flipped=st.none() | st.integers(0, 8 * 64 - 1),
+    other=st.none() | st.binary(min_size=32, max_size=32),
+)
+def test_what_is_called_says_what_the_binding_says(
+    message: bytes, flipped: int | None, other: bytes | None
+) -> None:
+    """The library is called without its binding's copies: the same verdict on whatever comes."""
+    key = nacl.bindings.crypto_sign_seed_keypair(bytes([3]) * 32)
+    signed = bytearray(nacl.bindings.crypto_sign(message, key[1]))
+    if flipped is not None:
+        signed[flipped // 8] ^= 1 << flipped % 8
+    public = key[0] if other is None else other
+    try:
+        expected = message == nacl.bindings.crypto_sign_open(bytes(signed), public)
+    except nacl.exceptions.BadSignatureError:
+        expected = False
+    assert expected == signing.opens(bytes(signed), public)
+    assert expected == (flipped is None and other is None)
 
 
 def test_a_scalar_beyond_the_order_is_refused() -> None:

@@ -7,6 +7,7 @@ from hansa.chain import authenticated
 from hansa.codec import encode
 from hansa.consensus import dialogue
 from hansa.consensus.messages import GetBlocks
+from hansa.crypto import signing
 from hansa.crypto.signing import SigningKey, is_signed
 from hansa.errors import InvalidError
 from hansa.sim import checkers
@@ -16,7 +17,7 @@ from hansa.sim.remembered import remembered
 def test_signatures_are_judged_alike() -> None:
     """Sound ones, forged ones, each twice; the functions are put back afterwards."""
     key = SigningKey(b"k" * 32)
-    plain = nacl.bindings.crypto_sign_open, nacl.bindings.crypto_sign, authenticated.place_of
+    plain = signing.opens, nacl.bindings.crypto_sign, authenticated.place_of
     outside = key.sign("tag", b"message")
     with remembered():
         assert outside == key.sign("tag", b"message") == key.sign("tag", b"message")
@@ -27,7 +28,7 @@ def test_signatures_are_judged_alike() -> None:
             assert not is_signed("tag", b"message", outside[:32] + bytes(32), key.public)
         assert authenticated.place_of(b"key") == plain[2](b"key")
     assert plain == (
-        nacl.bindings.crypto_sign_open,
+        signing.opens,
         nacl.bindings.crypto_sign,
         authenticated.place_of,
     )
