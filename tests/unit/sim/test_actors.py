@@ -42,7 +42,7 @@ def test_one_of_four_breaks_nothing(name: str) -> None:
         assert run.world.checkers.state.organisation(liar).expelled_height, report.replay
 
 
-@pytest.mark.parametrize("seed", [2, 5])
+@pytest.mark.parametrize("seed", [1, 5])
 def test_who_refuses_wrongly_is_expelled(seed: int) -> None:
     """Clients appeal, are served by the others, and the refusal is its own proof."""
     with remembered():
