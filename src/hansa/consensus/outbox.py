@@ -23,6 +23,8 @@ from hansa.types import Digest, Height, PublicKey
 
 SEND_AGAIN_HEIGHTS = 16
 """A super node that has held a transaction for so many heights gets it again: it may have lost it."""
+SPREAD_WAITS_MAX = 64
+"""So many patiences lie at most between two tellings while no block comes."""
 BATCH_BYTES_MAX = limits.BLOCK_BYTES_MAX
 
 
@@ -42,6 +44,10 @@ class Kept:
     """Reason codes by who refused it."""
     asked: set[PublicKey] = field(default_factory=set)
     """Those to whom a refusal was appealed."""
+    again_ms: int = 0
+    """Monotonic time from which it is told anew, if no block came; 0 before it was told to all."""
+    waits: int = 1
+    """Patiences between two tellings, ever more."""
 
 
 class Outbox:
@@ -117,9 +123,20 @@ class Outbox:
         return self._context.super_peers()
 
     def spread(self, patience_ms: int) -> None:
-        """Send what has waited for so long to all super nodes."""
-        limit = self._context.now.monotonic_ms - patience_ms
-        old = [digest for digest, kept in self._kept.items() if kept.since_ms <= limit]
+        """Send what has waited for so long to all super nodes; ever more seldom to who has it already.
+
+        Who got it may not have taken it: a node just elected drops what comes before the block that says so.
+        """
+        now = self._context.now.monotonic_ms
+        old = [digest for digest, kept in self._kept.items() if kept.since_ms <= now - patience_ms]
+        for digest in old:
+            kept = self._kept[digest]
+            if kept.again_ms and now >= kept.again_ms:
+                kept.sent.clear()
+                kept.asked.clear()
+            if now >= kept.again_ms:
+                kept.waits = min(2 * kept.waits, SPREAD_WAITS_MAX)
+                kept.again_ms = now + kept.waits * patience_ms
         for peer in self._context.super_peers():
             self._send(peer, old)
 
@@ -183,6 +200,9 @@ class Outbox:
                 # Others may be able to open it, and can wrap the key for this one.
                 for peer in context.super_peers():
                     self._send(peer, [transaction])
+                if refusal is not None and code != "busy":
+                    # Who could open it and found it wanting waits for a master to say so: ask.
+                    self._appeal(kept, refusal)
                 return
             self.settle(transaction, "reseal", code, Height(0))
         elif refuser == context.node or len(final) > context.faults:

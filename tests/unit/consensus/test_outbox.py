@@ -1,5 +1,7 @@
 """The outbox: kept until settled, sent to whom it concerns, not twice."""
 
+import itertools
+
 import msgspec
 
 from hansa import limits
@@ -67,6 +69,42 @@ def test_after_a_while_all_super_nodes_know(quiet, context) -> None:
     context.now = type(context.now)(context.now.wall_ms, 10_000)
     outbox.spread(200)
     assert set(context.super_peers()) == {to for to, _ in sent(context)}
+
+
+def test_while_no_block_comes_it_is_told_again_ever_more_seldom(quiet, context) -> None:
+    """One that was just elected drops what comes before the block that says so."""
+    outbox = Outbox(context)
+    outbox.add(quiet.sealed(5)[1])
+    told = []
+    for now_ms in range(1_000, 101_000, 100):
+        context.now = type(context.now)(context.now.wall_ms, now_ms)
+        outbox.spread(100)
+        if found := sent(context):
+            assert set(context.super_peers()) == {to for to, _ in found}
+            told.append(now_ms)
+    waits = [later - earlier for earlier, later in itertools.pairwise(told)]
+    longest = 100 * module.SPREAD_WAITS_MAX
+    assert waits[:5] == [200, 400, 800, 1_600, 3_200]
+    assert set(waits[6:]) == {longest}
+
+
+def test_who_cannot_open_it_does_not_keep_others_from_judging(quiet, context) -> None:
+    """The one master of an idle chain lacks the key, and the others hold it as doubtful: they are asked."""
+    outbox, (_, sealed) = Outbox(context), quiet.sealed(5)
+    outbox.add(sealed)
+    for peer in context.super_peers():
+        outbox.forward_fresh(peer)
+        outbox.forward_all(peer)
+    context.take_effects()
+    said = refusal(quiet, context, 1, sealed.transaction, "reseal")
+    outbox.refused(said)
+    asked = sent(context)
+    assert [Appeal(said, sealed)] * 2 == [message for _, message in asked]
+    assert quiet.world.members[1].node not in {to for to, _ in asked}
+    for index in (2, 3):
+        outbox.refused(refusal(quiet, context, index, sealed.transaction, "not-owner"))
+    settled = [item for item in context.take_effects() if isinstance(item, SettleTransaction)]
+    assert [("refused", "not-owner")] == [(item.status, item.code) for item in settled]
 
 
 def test_one_refusal_is_appealed_and_more_than_f_settle(quiet, context) -> None:
