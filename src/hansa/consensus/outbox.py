@@ -131,12 +131,13 @@ class Outbox:
         old = [digest for digest, kept in self._kept.items() if kept.since_ms <= now - patience_ms]
         for digest in old:
             kept = self._kept[digest]
-            if kept.again_ms and now >= kept.again_ms:
+            if now < kept.again_ms:
+                continue
+            if kept.again_ms:
                 kept.sent.clear()
                 kept.asked.clear()
-            if now >= kept.again_ms:
-                kept.waits = min(2 * kept.waits, SPREAD_WAITS_MAX)
-                kept.again_ms = now + kept.waits * patience_ms
+            kept.waits = min(2 * kept.waits, SPREAD_WAITS_MAX)
+            kept.again_ms = now + kept.waits * patience_ms
         for peer in self._context.super_peers():
             self._send(peer, old)
 
