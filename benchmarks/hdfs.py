@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -399,17 +399,30 @@ def main() -> int:
     parser = _parser()
     options = parser.parse_args()
     kept = ("packs", "pack_mib", "reads", "files", "sample", "replication", "repeats")
+    command = command_of("make bench-hdfs", parser, options, kept)
+    write_results({"command": command} | run(options), hdfs_report.render, options.json)
+    return 0
+
+
+def command_of(
+    target: str, parser: argparse.ArgumentParser, options: argparse.Namespace, kept: Sequence[str]
+) -> str:
+    """Return what repeats a run: its make target, and those of some options that are not the default."""
     told = [
         f"--{name.replace('_', '-')} {getattr(options, name)}"
         for name in kept
         if getattr(options, name) != parser.get_default(name)
     ]
-    command = "make bench-hdfs" + (f' BENCH="{" ".join(told)}"' if told else "")
-    results = {"command": command} | run(options)
-    options.json.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
-    sys.stdout.write(hdfs_report.render(results))
-    sys.stdout.write(f"\nWritten to {options.json}\n")
-    return 0
+    return target + (f' BENCH="{" ".join(told)}"' if told else "")
+
+
+def write_results(
+    results: dict[str, object], render: Callable[[dict[str, object]], str], target: Path
+) -> None:
+    """Write the results of a run, and print its report."""
+    target.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
+    sys.stdout.write(render(results))
+    sys.stdout.write(f"\nWritten to {target}\n")
 
 
 if __name__ == "__main__":

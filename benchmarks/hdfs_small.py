@@ -27,9 +27,8 @@ from statistics import median
 
 import hdfs_small_report
 import machine
-import msgspec
 import repository
-from hdfs import BUILT, CLUSTER, HERE, ROOT, USER, Place
+from hdfs import BUILT, CLUSTER, HERE, ROOT, USER, Place, command_of, write_results
 
 from hansa.cli.hdfs import HdfsCluster
 from hansa.data.layout import ContentLayout
@@ -306,16 +305,8 @@ def main() -> int:
     parser.add_argument("--json", type=Path, default=HERE / "results" / "hdfs-small.json")
     options = parser.parse_args()
     kept = ("datasets", "fetched", "absent", "replication", "repeats")
-    told = [
-        f"--{name} {getattr(options, name)}"
-        for name in kept
-        if getattr(options, name) != parser.get_default(name)
-    ]
-    command = "make bench-hdfs-small" + (f' BENCH="{" ".join(told)}"' if told else "")
-    results = {"command": command} | run(options)
-    options.json.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
-    sys.stdout.write(hdfs_small_report.render(results))
-    sys.stdout.write(f"\nWritten to {options.json}\n")
+    command = command_of("make bench-hdfs-small", parser, options, kept)
+    write_results({"command": command} | run(options), hdfs_small_report.render, options.json)
     return 0
 
 
