@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import subprocess
 from pathlib import Path
 from types import TracebackType
@@ -11,8 +10,8 @@ from urllib.request import urlopen
 
 from hansa.cli.hdfs.configuration import (
     HOST,
-    SUPERUSER,
     datanode_command,
+    hadoop_environment,
     namenode_command,
     write_configuration,
 )
@@ -158,16 +157,17 @@ class NameNodePair:
 
     def _start(self, name: str, command: list[str]) -> None:
         output = self.folder / "log" / f"{name}.out"
-        self._records[name] = start_daemon(command, output, _environment(), tied=True)
+        self._records[name] = start_daemon(command, output, hadoop_environment(), tied=True)
 
     def _run(self, command: list[str], *, check: bool = True) -> int:
         done = subprocess.run(
-            command, capture_output=True, text=True, env=_environment(), timeout=120, check=False
+            command,
+            capture_output=True,
+            text=True,
+            env=hadoop_environment(),
+            timeout=120,
+            check=False,
         )
         if check:
             assert done.returncode == 0, done.stderr[-2000:]
         return done.returncode
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "HADOOP_USER_NAME": SUPERUSER}

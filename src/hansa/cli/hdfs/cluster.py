@@ -9,7 +9,6 @@ D/log/                    one file for each process
 
 import contextlib
 import fcntl
-import os
 import random
 import socket
 import subprocess
@@ -23,9 +22,9 @@ import msgspec
 
 from hansa.cli.hdfs.configuration import (
     HOST,
-    SUPERUSER,
     admin_command,
     datanode_command,
+    hadoop_environment,
     namenode_command,
     write_configuration,
 )
@@ -306,7 +305,7 @@ class HdfsCluster:
 
     def _start(self, name: str, command: list[str]) -> ProcessRecord:
         output = self.folder / "log" / f"{name}.out"
-        return start_daemon(command, output, _environment(), tied=self._tied)
+        return start_daemon(command, output, hadoop_environment(), tied=self._tied)
 
     def _start_datanode(self, java: str, jars: Path, number: int) -> None:
         state = self.state()
@@ -364,19 +363,13 @@ def _run(command: list[str], failure: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        env=_environment(),
+        env=hadoop_environment(),
         timeout=_COMMAND_S_MAX,
         check=False,
     )
     if done.returncode:
         raise UnavailableError(failure, remedy=done.stderr[-1000:])
     return done.stdout
-
-
-def _environment() -> dict[str, str]:
-    """Return an environment in which Hadoop is its own superuser, and the user's settings stay out."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HADOOP_")}
-    return {**kept, "HADOOP_USER_NAME": SUPERUSER}
 
 
 def _choose_ports() -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Hadoop's settings for a cluster on this machine, written from the templates in `conf`."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -63,6 +64,12 @@ def admin_command(java: str, jars: Path, folder: Path, *arguments: str) -> list[
     """Return the command `hdfs dfsadmin …` of a cluster."""
     main = "org.apache.hadoop.hdfs.tools.DFSAdmin"
     return [*_java(java, jars, folder, "admin", heap_mib=64), main, *arguments]
+
+
+def hadoop_environment() -> dict[str, str]:
+    """Return an environment in which Hadoop is its own superuser, and the user's settings stay out."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HADOOP_")}
+    return {**kept, "HADOOP_USER_NAME": SUPERUSER}
 
 
 def datanode_name(number: int) -> str:

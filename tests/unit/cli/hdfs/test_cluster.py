@@ -110,15 +110,6 @@ def test_no_cluster(tmp_path: Path) -> None:
         none.state()
 
 
-def test_hadoop_variables_stay_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The user's own Hadoop settings do not change ours; the superuser is ours."""
-    monkeypatch.setenv("HADOOP_CONF_DIR", "/etc/hadoop")
-    monkeypatch.setenv("HADOOP_USER_NAME", "eve")
-    found = module._environment()
-    assert "HADOOP_CONF_DIR" not in found
-    assert found["HADOOP_USER_NAME"] == "hdfs_superuser"
-
-
 def test_ports_below_those_of_outgoing_connections() -> None:
     """Two different ones."""
     one, other = module._choose_ports()

@@ -3,9 +3,12 @@
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from hansa.cli.hdfs.configuration import (
     admin_command,
     datanode_command,
+    hadoop_environment,
     namenode_command,
     write_configuration,
 )
@@ -44,3 +47,12 @@ def test_commands(tmp_path: Path) -> None:
     assert one[-1] == f"dfs.datanode.data.dir={(tmp_path / 'datanode-0').as_uri()}"
     assert f"{jars}/*:{tmp_path / 'conf'}" in one
     assert "-report" in admin_command("/bin/java", jars, tmp_path, "-report")
+
+
+def test_hadoop_variables_stay_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's own Hadoop settings do not change ours; the superuser is ours."""
+    monkeypatch.setenv("HADOOP_CONF_DIR", "/etc/hadoop")
+    monkeypatch.setenv("HADOOP_USER_NAME", "eve")
+    found = hadoop_environment()
+    assert "HADOOP_CONF_DIR" not in found
+    assert found["HADOOP_USER_NAME"] == "hdfs_superuser"
