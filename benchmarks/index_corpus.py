@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import random
 from collections.abc import Iterator
+from operator import add
 from pathlib import Path
 
 import msgspec
@@ -44,11 +45,11 @@ def resample(real: list[IndexRecord], count: int, seed: int) -> Iterator[IndexRe
     cities = [(draw.uniform(-120, 140), draw.uniform(-40, 65)) for _ in range(400)]
     for number in range(count):
         one, two = draw.choice(real), draw.choice(real)
-        words = set(one.words)
+        words = {*one.words, *two.words[:: len(two.words) // _EXCHANGED + 1][:_EXCHANGED]}
         words.difference_update(one.words[:: len(one.words) // _EXCHANGED + 1][:_EXCHANGED])
-        words.update(two.words[:: len(two.words) // _EXCHANGED + 1][:_EXCHANGED])
         title = f"{one.title} {two.place} {number}".strip()
-        features = tuple(max(-127, min(127, v + draw.choice(_STEPS))) for v in one.features)
+        moved = map(add, one.features, draw.choices(_STEPS, k=len(one.features)))
+        features = tuple([v if -127 <= v <= 127 else 127 if v > 0 else -127 for v in moved])
         yield msgspec.structs.replace(
             one,
             dataset=draw.randbytes(16),

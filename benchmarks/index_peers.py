@@ -5,11 +5,14 @@ the first twenty, by id.
 """
 
 import importlib
+import multiprocessing
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -77,12 +80,45 @@ def msgfields(value: Any) -> tuple[int, ...]:
     return tuple(getattr(value, name) for name in value.__struct_fields__)
 
 
+def _facet_rows(rows: Sequence[tuple[int, IndexRecord]]) -> Iterator[tuple[str, str, int]]:
+    for number, record in rows:
+        for kind, values in facets_of(record).items():
+            for value in values:
+                yield kind, value, number
+
+
+def _word_rows(rows: Sequence[tuple[int, IndexRecord]]) -> Iterator[tuple[int, str, str]]:
+    for number, record in rows:
+        strong = strong_words(record)
+        plain = " ".join(word for word in record.words if word not in strong)
+        yield number, " ".join(strong), plain
+
+
 class Sqlite:
-    """SQLite in memory: a covering index for each facet, an R-tree for places, FTS5 for words."""
+    """SQLite in memory: a covering index for each facet, an R-tree for places, FTS5 for words.
+
+    It is filled in a process of its own, on another core, while the rest is built.
+    """
 
     def __init__(self, records: Sequence[IndexRecord]) -> None:
+        self._folder = TemporaryDirectory()
+        self._path = Path(self._folder.name) / "peer.sqlite"
+        process = multiprocessing.get_context("fork").Process
+        self._filling = process(target=self._fill, args=(records,))
+        self._filling.start()
+
+    def wait(self) -> None:
+        """Wait until it is filled, and take it into memory."""
+        self._filling.join()
+        assert self._filling.exitcode == 0
+        self._base = sqlite3.connect(":memory:")
+        with closing(sqlite3.connect(self._path)) as disk:
+            disk.backup(self._base)
+        self._folder.cleanup()
+
+    def _fill(self, records: Sequence[IndexRecord]) -> None:
         ordered = sorted(records, key=lambda record: record.dataset)
-        self._base = base = sqlite3.connect(":memory:")
+        base = sqlite3.connect(":memory:")
         base.executescript(
             "create table facet(kind text, value text, row integer, primary key(kind, value, row)) without rowid;"
             "create virtual table place using rtree_i32(row, west, east, south, north);"
@@ -93,24 +129,27 @@ class Sqlite:
             "create virtual table words using fts5(strong, plain, content='', detail=full,"
             ' tokenize="unicode61 remove_diacritics 2", columnsize=0);'
         )
-        for row, record in enumerate(ordered):
-            for kind, values in facets_of(record).items():
-                base.executemany(
-                    "insert or ignore into facet values(?, ?, ?)", [(kind, v, row) for v in values]
-                )
-            if record.box is not None:
-                b = record.box
-                base.execute("insert into place values(?, ?, ?, ?, ?)", (row, b.west, b.east, b.south, b.north))  # fmt: skip
-            if record.interval is not None:
-                base.execute("insert into time values(?, ?, ?)", (row, *msgfields(record.interval)))
-            base.execute("insert into dataset values(?, ?)", (record.dataset, row))
-            base.execute("insert into named values(?, ?)", (fold(record.title), row))
-            strong = strong_words(record)
-            plain = " ".join(word for word in record.words if word not in strong)
-            base.execute("insert into words(rowid, strong, plain) values(?, ?, ?)", (row, " ".join(strong), plain))  # fmt: skip
+        rows = list(enumerate(ordered))
+        for statement, values in (
+            ("insert or ignore into facet values(?, ?, ?)", _facet_rows(rows)),
+            (
+                "insert into place values(?, ?, ?, ?, ?)",
+                ((n, r.box.west, r.box.east, r.box.south, r.box.north) for n, r in rows if r.box),
+            ),
+            (
+                "insert into time values(?, ?, ?)",
+                ((n, *msgfields(r.interval)) for n, r in rows if r.interval),
+            ),
+            ("insert into dataset values(?, ?)", ((r.dataset, n) for n, r in rows)),
+            ("insert into named values(?, ?)", ((fold(r.title), n) for n, r in rows)),
+            ("insert into words(rowid, strong, plain) values(?, ?, ?)", _word_rows(rows)),
+        ):
+            base.executemany(statement, values)
         base.execute("insert into words(words) values('optimize')")
         base.execute("analyze")
         base.commit()
+        with closing(sqlite3.connect(self._path)) as disk:
+            base.backup(disk)
 
     def ask(self, question: Question) -> tuple[int, list[int]]:
         """Return how many match and the first twenty, by place in the order of ids."""

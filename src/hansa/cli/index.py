@@ -143,7 +143,10 @@ def _try(
     dump: "Dump", count: int, seed: int, asked: Path | None, picture: Path | None
 ) -> dict[str, Any]:
     """Return the report of one trial."""
-    from hansa.bootstrap.opening import open_index_files  # noqa: PLC0415 - see the head
+    from hansa.bootstrap.opening import (  # noqa: PLC0415 - see the head
+        open_clustering_pool,
+        open_index_files,
+    )
     from hansa.cli.trying.drawing import Drawing  # noqa: PLC0415
     from hansa.cli.trying.naive import NaiveScan  # noqa: PLC0415
     from hansa.cli.trying.picture import draw_picture  # noqa: PLC0415
@@ -151,7 +154,8 @@ def _try(
 
     given = read_questions(asked) if asked is not None else []
     with tempfile.TemporaryDirectory(prefix="hansa-index-") as folder:
-        trial = Trial(dump, open_index_files(Path(folder)))
+        with open_clustering_pool() as pool:
+            trial = Trial(dump, open_index_files(Path(folder)), pool.map)
         if picture is not None:
             draw_picture(picture, trial.dots())
         scan = NaiveScan(dump.records)

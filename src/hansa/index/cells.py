@@ -84,25 +84,37 @@ def digests_asked(question: Question) -> list[bytes]:
 
 def strong_words(record: IndexRecord) -> set[str]:
     """Return the words of title, keywords and themes that the description lists."""
-    listed = set(record.words)
-    texts = (record.title, *record.keywords, *record.themes)
-    found: set[str] = set()
-    for text in texts:
-        # What `split_words` gives for plain letters, at a tenth of its price.
-        if text.isascii():
-            found.update(word[:WORD_CHARACTERS_MAX] for word in _PLAIN.findall(text.lower()))
-        else:
-            found.update(split_words(text))
-    return found & listed
+    found = set(_split_plain(record.title))
+    # Titles seldom come again; keywords and themes do.
+    for text in (*record.keywords, *record.themes):
+        found.update(_words_in(text))
+    return found.intersection(record.words)
+
+
+def _split_plain(text: str) -> list[str]:
+    """Return what `split_words` gives; for plain letters at a tenth of its price."""
+    if text.isascii():
+        return [word[:WORD_CHARACTERS_MAX] for word in _PLAIN.findall(text.lower())]
+    return split_words(text)
+
+
+@lru_cache(maxsize=1 << 14)
+def _words_in(text: str) -> tuple[str, ...]:
+    return tuple(_split_plain(text))
 
 
 def facets_of(record: IndexRecord) -> dict[str, tuple[str, ...]]:
     """Return the values of theme (t), format (f) and owner (o), each once."""
     return {
-        "t": tuple({fold(theme): None for theme in record.themes}),
-        "f": tuple({fold(name): None for name in record.formats}),
+        "t": tuple(dict.fromkeys(map(_fold_facet, record.themes))),
+        "f": tuple(dict.fromkeys(map(_fold_facet, record.formats))),
         "o": (record.owner,),
     }
+
+
+@lru_cache(maxsize=4_096)
+def _fold_facet(text: str) -> str:
+    return fold(text)
 
 
 def row_keys(record: IndexRecord) -> set[bytes]:
@@ -126,18 +138,33 @@ def stem_keys(word: str, groups: frozenset[str]) -> Iterator[bytes]:
             yield key_of("x", word[:length])
 
 
-def pair_keys(record: IndexRecord) -> Iterator[tuple[str, bytes]]:
-    """Yield group and key of every pair that a record has."""
-    values = {kind: [text.encode("utf-8", "surrogatepass") for text in texts]
-              for kind, texts in facets_of(record).items()}  # fmt: skip
+def pair_values(
+    record: IndexRecord, facets: Mapping[str, tuple[str, ...]]
+) -> dict[str, list[bytes]]:
+    """Return for each kind of which a record has some what stands for it in pairs.
+
+    Args:
+        record: the record.
+        facets: its facets, as `facets_of` gives them.
+    """
+    values = {
+        kind: [text.encode("utf-8", "surrogatepass") for text in texts]
+        for kind, texts in facets.items()
+    }
     if record.interval is not None:
         values["y"] = _years(record.interval)
     if record.box is not None:
         values["p"] = _degrees(record.box)
+    return values
+
+
+def pair_keys(record: IndexRecord) -> Iterator[tuple[str, bytes]]:
+    """Yield group and key of every pair that a record has."""
+    values = pair_values(record, facets_of(record))
     for group in GROUPS:
         if group[0] in values and group[1] in values:
             for one, two in product(values[group[0]], values[group[1]]):
-                yield group, _pair(group, one, two)
+                yield group, pair_key(group, one, two)
 
 
 def pairs_asked(
@@ -166,10 +193,11 @@ def pairs_asked(
     for group in GROUPS:
         one, two = values.get(group[0]), values.get(group[1])
         if one is not None and two is not None and group in groups:
-            yield group, [_pair(group, *both) for both in product(one, two)]
+            yield group, [pair_key(group, *both) for both in product(one, two)]
 
 
-def _pair(group: str, one: bytes, two: bytes) -> bytes:
+def pair_key(group: str, one: bytes, two: bytes) -> bytes:
+    """Return the key of a pair, of kinds that the group names."""
     return b"p%s%d:%s%s" % (group.encode(), len(one), one, two)
 
 

@@ -8,12 +8,15 @@ anew. So the partition is a pure function of the changes in their order, equal o
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hansa.codec import digest
 from hansa.index.features import FEATURES
 from hansa.index.mean_shift import SCALE, Integers, derive_bandwidth, mean_shift, nearest
+from hansa.index.neighbourhoods import Each
 from hansa.index.records import IndexRecord
 from hansa.index.words import fold
 
@@ -33,9 +36,15 @@ _TELLING_LENGTH_MIN = 3
 class Clusters:
     """Centres and reach; values, replaced as a whole."""
 
-    centres: Integers
-    """(k, d), units of 1/256."""
+    centres: npt.NDArray[np.integer[Any]]
+    """(k, d), units of 1/256; held in 16 bits, for they are in memory as long as the index is."""
     bandwidth_squared: int
+
+    def __post_init__(self) -> None:
+        centres = self.centres.astype(np.int16)
+        # They are means of features: 127 * 256 at most.
+        assert (centres == self.centres).all()
+        object.__setattr__(self, "centres", centres)
 
     @classmethod
     def none(cls) -> "Clusters":
@@ -69,14 +78,22 @@ class Clusters:
         return self.count, Clusters(grown, self.bandwidth_squared)
 
 
-def cluster_anew(points: Integers) -> tuple[Clusters, Integers]:
-    """Return clusters and the cluster of each point (n,); the order of points does not matter."""
+def cluster_anew(points: Integers, each: Each = map) -> tuple[Clusters, Integers]:
+    """Return clusters and the cluster of each point (n,); the order of points does not matter.
+
+    Args:
+        points: (n, d).
+        each: applies a function to many, in threads or not; what is found does not depend on it.
+    """
     if not len(points):
         return Clusters.none(), np.zeros(0, dtype=np.int64)
     bandwidth = BANDWIDTH_SQUARED
-    if len(points) >= _POINTS_MIN:
-        bandwidth = derive_bandwidth(points, NEIGHBOURS_PER_MILLE)
-    found = mean_shift(points, bandwidth)
+    if len(points) < _POINTS_MIN:
+        # Threads would cost more than they save.
+        each = map
+    else:
+        bandwidth = derive_bandwidth(points, NEIGHBOURS_PER_MILLE, each)
+    found = mean_shift(points, bandwidth, each=each)
     return Clusters(found.centres, bandwidth), found.labels
 
 

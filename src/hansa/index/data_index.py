@@ -53,7 +53,7 @@ class DataIndex:
         self.rows = footer.rows
         self.rows_sum = footer.rows_sum
         centres = np.frombuffer(footer.centres, dtype="<i4").reshape(-1, FEATURES)
-        self.clusters = Clusters(centres.astype(np.int64), footer.bandwidth_squared)
+        self.clusters = Clusters(centres.astype(np.int16), footer.bandwidth_squared)
         pages = np.frombuffer(footer.pages, dtype=PAGE)
         entries = np.frombuffer(footer.clusters, dtype=CLUSTER)
         self.cluster_index = ClusterIndex(entries, pages, self.clusters, footer.cluster_words)

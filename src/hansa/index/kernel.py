@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hansa.index.neighbourhoods import Integers, Neighbourhoods, ceil_root, unique_rows
+from hansa.index.neighbourhoods import Each, Integers, Neighbourhoods, ceil_root
+from hansa.index.walkers import Rests, Walkers
 
 FRACTION_BITS = 8
 """Centres are in units of 2^-8 of a feature step."""
@@ -31,36 +32,16 @@ _CENTRES_PER_GROUP = 256
 _STEPS_PER_MERGE = 2
 _PAIRS_PER_BLOCK = 1 << 18
 _ROWS_MIN = 512
+_WEIGHT_LIGHT = 256
+"""So heavy, `_ROWS_MIN` points are summed up at once in single precision."""
+_SPARSE = 2
+"""With fewer centres than this for each cell all walk over all cells, one step at a time."""
+_PARTS = 32
+_CELLS_PER_BLOCK = 256
 _ROWS_PER_BLOCK = 4_096
 
 Floats = npt.NDArray[Any]
 """Single or double precision, as exactness asks."""
-
-
-@dataclass(frozen=True, slots=True)
-class Walkers:
-    """Centres on their way."""
-
-    centres: Integers
-    """(m, d), units of 1/256."""
-    landmarks: Integers
-    """(m, d): where each was at the last power of two of its steps; back there it runs in a cycle."""
-    steps: Integers
-    """(m,): steps made."""
-
-    def __len__(self) -> int:
-        return len(self.centres)
-
-    def take(self, chosen: npt.NDArray[np.bool_] | Integers) -> "Walkers":
-        """Return some of them."""
-        return Walkers(self.centres[chosen], self.landmarks[chosen], self.steps[chosen])
-
-    def merged(self) -> "Walkers":
-        """Return them with those at one place walking on as one: the one with the fewest steps."""
-        if len(self) < 2:
-            return self
-        order = np.argsort(self.steps, kind="stable")
-        return self.take(order[unique_rows(self.centres[order])[0]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +58,8 @@ class _Ground:
     """(k, d + 1): points times weights, weights."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Rests:
-    """Where walkers came to rest."""
-
-    places: list[Integers]
-    strengths: list[Integers]
-
-
 class Kernel:
-    """Moves centres over fixed points. Points are distinct, each with a weight."""
+    """Moves centres over fixed points, each with a weight."""
 
     def __init__(
         self,
@@ -96,7 +69,10 @@ class Kernel:
         around: Neighbourhoods | None = None,
     ) -> None:
         """Take points (n, d), their weights (n,), and their neighbourhoods if they are known already."""
-        self._around = around or Neighbourhoods(points)
+        if around is None:
+            points, weights = _lighten(points, weights)
+            around = Neighbourhoods(points)
+        self._around = around
         points, weights = self._around.points, weights[self._around.order]
         self._limit = bandwidth_squared * SCALE * SCALE
         self._bandwidth = ceil_root(self._limit)
@@ -115,19 +91,21 @@ class Kernel:
         single = self._rows_exact >= _ROWS_MIN
         self._weighted = weighted.astype(np.float32 if single else np.float64)
 
-    def rest(self, seeds: Integers) -> tuple[Integers, Integers]:
+    def rest(self, seeds: Integers, each: Each = map) -> tuple[Integers, Integers]:
         """Return distinct resting places (m, d) and their strengths (points within reach) (m,)."""
-        walkers = Walkers(seeds, seeds, np.zeros(len(seeds), dtype=np.int64)).merged()
-        rests = _Rests([], [])
+        walkers = Walkers.begin(seeds)
+        rests = Rests()
         while len(walkers):
-            leaving = [
-                self._walk(group, self._gather(pivot, distance), rests)
-                for pivot, distance, group in self._groups(walkers)
-            ]
-            walkers = _join(leaving).merged()
-        rested = np.concatenate(rests.places)
-        first, _ = unique_rows(rested)
-        return rested[first], np.concatenate(rests.strengths)[first]
+            if len(walkers) < _SPARSE * len(self._around.pivots):
+                moved, strengths = self._sweep(walkers.centres, each)
+                walkers = self._settle(walkers, moved, strengths, rests).merged()
+                continue
+            leaving: list[Walkers] = []
+            for left, found in each(self._walk, self._groups(walkers)):
+                leaving.append(left)
+                rests.take(found)
+            walkers = Walkers.join(leaving).merged()
+        return rests.distinct()
 
     def _groups(self, walkers: Walkers) -> Iterator[tuple[int, int, Walkers]]:
         """Yield pivots, how far from them to go, and the walkers nearest to them."""
@@ -159,26 +137,16 @@ class Kernel:
         rows, weighted = self._rows.take(found, axis=0), self._weighted.take(found, axis=0)
         return _Ground(middle, distance, rows, weighted)
 
-    def _walk(self, walkers: Walkers, ground: _Ground, rests: _Rests) -> Walkers:
-        """Let walkers walk until they rest or leave the ground; return those who leave."""
+    def _walk(self, group: tuple[int, int, Walkers]) -> tuple[Walkers, Rests]:
+        """Let walkers walk until they rest or leave the ground; return who leaves, and where who rests."""
+        pivot, distance, walkers = group
+        ground = self._gather(pivot, distance)
+        rests = Rests()
         left: list[Walkers] = []
         turn = 0
         while len(walkers):
-            moved, strength = self._step(walkers.centres, ground)
-            steps = walkers.steps + 1
-            # A centre that comes back to its landmark runs in a cycle (Brent's method).
-            circling = (moved == walkers.landmarks).all(axis=1)
-            still = (moved == walkers.centres).all(axis=1)
-            resting = still | (steps >= STEPS_MAX)
-            rests.places.append(moved[resting])
-            rests.strengths.append(strength[resting])
-            for number in np.flatnonzero(circling & ~still):
-                place, count = self._smallest_of_cycle(moved[number])
-                rests.places.append(place)
-                rests.strengths.append(count)
-            marking = (steps & (steps - 1)) == 0
-            landmarks = np.where(marking[:, None], moved, walkers.landmarks)
-            walkers = Walkers(moved, landmarks, steps).take(~(resting | circling))
+            moved, strengths = self._step(walkers.centres, ground)
+            walkers = self._settle(walkers, moved, strengths, rests)
             turn += 1
             if turn % _STEPS_PER_MERGE == 0:
                 walkers = walkers.merged()
@@ -187,31 +155,80 @@ class Kernel:
             if not inside.all():
                 left.append(walkers.take(~inside))
                 walkers = walkers.take(inside)
-        return _join(left) if left else walkers
+        return Walkers.join(left) if left else walkers, rests
+
+    def _settle(
+        self, walkers: Walkers, moved: Integers, strengths: Integers, rests: Rests
+    ) -> Walkers:
+        """Return who walks on after a step to `moved` (m, d); who does not is added to the rests."""
+        steps = walkers.steps + 1
+        # A centre that comes back to its landmark runs in a cycle (Brent's method).
+        circling = (moved == walkers.landmarks).all(axis=1)
+        still = (moved == walkers.centres).all(axis=1)
+        resting = still | (steps >= STEPS_MAX)
+        rests.add(moved[resting], strengths[resting])
+        for number in np.flatnonzero(circling & ~still):
+            rests.add(*self._smallest_of_cycle(moved[number]))
+        marking = (steps & (steps - 1)) == 0
+        landmarks = np.where(marking[:, None], moved, walkers.landmarks)
+        return Walkers(moved, landmarks, steps).take(~(resting | circling))
 
     def _step(self, centres: Integers, ground: _Ground) -> tuple[Integers, Integers]:
         """Return the rounded means (m, d) of the points in reach of centres, and their weights (m,)."""
-        rows, weighted = ground.rows, ground.weighted
+        return _round_means(centres, self._sum(self._ask(centres), ground.rows, ground.weighted))
+
+    def _sweep(self, centres: Integers, each: Each) -> tuple[Integers, Integers]:
+        """Do what `_step` does, cell by cell over all points: nothing is gathered for a few centres."""
+        around = self._around
+        pivots = around.pivots
+        asked = self._ask(centres)
+        near = np.empty((len(pivots), len(centres)), dtype=np.bool_)
+        reach = (around.radii * SCALE + self._bandwidth)[:, None] ** 2
+        norms = (centres * centres).sum(axis=1)
+        wide = (2 * SCALE * centres.T).astype(np.float64)
+        for start in range(0, len(pivots), _CELLS_PER_BLOCK):
+            block = pivots[start : start + _CELLS_PER_BLOCK]
+            # |c|^2 - 2 S c.p + S^2 |p|^2, below 2^53.
+            own = SCALE * SCALE * (block * block).sum(axis=1)[:, None]
+            squares = norms + own - block.astype(np.float64) @ wide
+            near[start : start + len(block)] = squares <= reach[start : start + len(block)]
+
+        def sum_cells(cells: Integers) -> Floats:
+            sums = np.zeros((len(centres), self._weighted.shape[1]))
+            for cell in cells.tolist():
+                some = np.flatnonzero(near[cell])
+                low, high = around.starts[cell], around.starts[cell + 1]
+                sums[some] += self._sum(asked[some], self._rows[low:high], self._weighted[low:high])
+            return sums
+
+        cells = np.flatnonzero(near.any(axis=1))
+        parts = max(1, min(_PARTS, len(cells)))
+        # Integers below 2^53: in whatever order they are added.
+        total = np.zeros((len(centres), self._weighted.shape[1]))
+        for part in each(sum_cells, np.array_split(cells, parts)):
+            total += part
+        return _round_means(centres, total)
+
+    def _ask(self, centres: Integers) -> Floats:
+        """Return rows (m, d + 2) whose product with a point's row is positive if it is in reach."""
         # |c|^2 - 2 S c.x + S^2 |x|^2 <= limit  <=>  2 c.x - S |x|^2 >= ceil((|c|^2 - limit) / S);
         # the threshold, less one, is a further column, so that what is in reach becomes positive.
         excess = (centres * centres).sum(axis=1) - self._limit
         # Below what any product reaches nothing changes, and single precision stays exact.
         thresholds = np.maximum(-((-excess) // SCALE), 1 - _SINGLE_EXACT)
         ones = np.ones_like(thresholds)
-        asked = np.column_stack((2 * centres, ones, 1 - thresholds)).astype(self._kind)
-        sums = np.zeros((len(centres), weighted.shape[1]))
-        size = max(_ROWS_MIN, min(_PAIRS_PER_BLOCK // len(centres), self._rows_exact))
+        return np.column_stack((2 * centres, ones, 1 - thresholds)).astype(self._kind)
+
+    def _sum(self, asked: Floats, rows: Floats, weighted: Floats) -> Floats:
+        """Return the sums (m, d + 1) over the points in reach of what `_ask` returned."""
+        sums = np.zeros((len(asked), weighted.shape[1]))
+        size = max(_ROWS_MIN, min(_PAIRS_PER_BLOCK // len(asked), self._rows_exact))
         for start in range(0, len(rows), size):
             reach = asked @ rows[start : start + size].T
             np.clip(reach, 0, 1, out=reach)
             part = weighted[start : start + size]
             sums += reach.astype(part.dtype, copy=False) @ part
-        whole = sums.astype(np.int64)
-        count = whole[:, -1]
-        # Rounded to nearest, halves up: floor((2 * sum + count) / (2 * count)).
-        divisor = np.maximum(count, 1)[:, None]
-        means = (2 * SCALE * whole[:, :-1] + divisor) // (2 * divisor)
-        return np.where(count[:, None] > 0, means, centres), count
+        return sums
 
     def _smallest_of_cycle(self, start: Integers) -> tuple[Integers, Integers]:
         """Return the lexicographically smallest centre of the cycle through `start`, and strength."""
@@ -231,12 +248,25 @@ class Kernel:
         return smallest, strength
 
 
-def _join(parts: list[Walkers]) -> Walkers:
-    """Return several groups as one."""
-    if len(parts) == 1:
-        return parts[0]
-    return Walkers(
-        np.concatenate([part.centres for part in parts]),
-        np.concatenate([part.landmarks for part in parts]),
-        np.concatenate([part.steps for part in parts]),
-    )
+def _round_means(centres: Integers, sums: Floats) -> tuple[Integers, Integers]:
+    """Return the means of sums (m, d + 1), rounded, and counts; a centre without points stays."""
+    whole = sums.astype(np.int64)
+    count = whole[:, -1]
+    # Rounded to nearest, halves up: floor((2 * sum + count) / (2 * count)).
+    divisor = np.maximum(count, 1)[:, None]
+    means = (2 * SCALE * whole[:, :-1] + divisor) // (2 * divisor)
+    return np.where(count[:, None] > 0, means, centres), count
+
+
+def _lighten(points: Integers, weights: Integers) -> tuple[Integers, Integers]:
+    """Return points and weights with a heavy point as several that are light.
+
+    Sums of light ones are exact in single precision. If that made many more points, they stay.
+    """
+    parts = -(-weights // _WEIGHT_LIGHT)
+    if parts.sum() > len(points) + len(points) // 4:
+        return points, weights
+    last = weights - (parts - 1) * _WEIGHT_LIGHT
+    light = np.full(int(parts.sum()), _WEIGHT_LIGHT, dtype=np.int64)
+    light[np.cumsum(parts) - 1] = last
+    return points.repeat(parts, axis=0), light

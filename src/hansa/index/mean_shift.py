@@ -16,12 +16,14 @@ mean; beyond `DIRECT_MAX` they walk over each other first, and from where they c
 
 from dataclasses import dataclass
 from math import isqrt
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hansa.errors import InvalidError
 from hansa.index.kernel import SCALE, Kernel
-from hansa.index.neighbourhoods import Integers, Neighbourhoods, order_rows, unique_rows
+from hansa.index.neighbourhoods import Each, Integers, Neighbourhoods, order_rows, unique_rows
 
 __all__ = [
     "DIRECT_MAX",
@@ -44,6 +46,7 @@ DIRECT_MAX = 1 << 18
 """With more distinct points than this crowds walk over each other first, and then over all points."""
 FEATURE_MAX = 127
 
+Floats = npt.NDArray[np.float32]
 _CROWD_SHARE = 6
 """A crowd's points lie within this part of the bandwidth of one of them."""
 _PAIRS_PER_BLOCK = 1 << 19
@@ -76,12 +79,13 @@ def validate_points(points: Integers) -> None:
         raise InvalidError(f"Features must be from {-FEATURE_MAX} to {FEATURE_MAX}.")
 
 
-def derive_bandwidth(points: Integers, neighbours_per_mille: int) -> int:
+def derive_bandwidth(points: Integers, neighbours_per_mille: int, each: Each = map) -> int:
     """Return the squared bandwidth: the mean distance to the neighbour at a quantile, squared.
 
     Args:
         points: (n, d), n at least 1.
         neighbours_per_mille: which neighbour, as a share of the points; at least the first.
+        each: applies a function to many, in threads or not.
 
     At most 1,024 points (fewer above 131,072, so that the work is bounded), evenly spaced in
     lexicographic order, are asked for their neighbours among all; so the result does not depend on
@@ -96,11 +100,13 @@ def derive_bandwidth(points: Integers, neighbours_per_mille: int) -> int:
     # Squared distances are at most 64 * 254^2 < 2^22, and so exact in single precision.
     columns = np.ascontiguousarray(ordered.T.astype(np.float32))
     norms = (columns * columns).sum(axis=0)
-    total = 0
-    for row in sample.astype(np.float32):
+
+    def measure(row: Floats) -> int:
         squares = norms - (2 * row) @ columns
         square = int(np.partition(squares, neighbour)[neighbour]) + int(row @ row)
-        total += isqrt(square << 16)
+        return isqrt(square << 16)
+
+    total = sum(each(measure, sample.astype(np.float32)))
     mean = total // len(sample)
     return max(1, (mean * mean) >> 16)
 
@@ -112,6 +118,7 @@ def mean_shift(
     seeds_max: int = SEEDS_MAX,
     crowds_max: int = CROWDS_MAX,
     direct_max: int = DIRECT_MAX,
+    each: Each = map,
 ) -> Clustering:
     """Cluster points; the number of clusters is found, not given.
 
@@ -123,6 +130,7 @@ def mean_shift(
             one for each cell of `Neighbourhoods`.
         direct_max: up to so many distinct points crowds walk over all points at once, beyond over
             each other first.
+        each: applies a function to many: what is found does not depend on it.
 
     Raises:
         InvalidError: points or bandwidth out of range.
@@ -135,37 +143,41 @@ def mean_shift(
         return Clustering(empty, np.zeros(0, dtype=np.int64), bandwidth_squared)
     first, weights = unique_rows(points)
     distinct = points[first]
-    around = Neighbourhoods(distinct)
+    around = Neighbourhoods(distinct, each=each)
     seeds = distinct * SCALE
     if len(distinct) > seeds_max:
         crowds, sizes = _gather_crowds(around, weights, bandwidth_squared, crowds_max)
         seeds = crowds * SCALE
         if len(distinct) > direct_max:
-            seeds, _ = Kernel(crowds, sizes, bandwidth_squared).rest(seeds)
-    rested, strengths = Kernel(distinct, weights, bandwidth_squared, around).rest(seeds)
+            seeds, _ = Kernel(crowds, sizes, bandwidth_squared).rest(seeds, each)
+    rested, strengths = Kernel(distinct, weights, bandwidth_squared, around).rest(seeds, each)
     centres = _suppress(rested, strengths, bandwidth_squared)
-    return Clustering(centres, assign(points, centres), bandwidth_squared)
+    return Clustering(centres, assign(points, centres, each), bandwidth_squared)
 
 
-def assign(points: Integers, centres: Integers) -> Integers:
+def assign(points: Integers, centres: npt.NDArray[np.integer[Any]], each: Each = map) -> Integers:
     """Return for each point the nearest centre's number (n,); the lowest of equals."""
     assert len(centres)
     assert centres.shape[1] == points.shape[1]
     labels = np.empty(len(points), dtype=np.int64)
-    squares = (centres * centres).sum(axis=1).astype(np.float64)
-    columns = (2 * SCALE * centres.T).astype(np.float64)
+    wide = centres.astype(np.int64)
+    # 2 x.c - |c|^2, largest where the distance is least: integers below 2^53.
+    columns = np.vstack((2 * SCALE * wide.T, -(wide * wide).sum(axis=1))).astype(np.float64)
     size = max(1, _PAIRS_PER_BLOCK // len(centres))
-    for start in range(0, len(points), size):
+
+    def find(start: int) -> None:
         block = points[start : start + size].astype(np.float64)
-        distances = block @ columns
-        np.subtract(squares, distances, out=distances)
-        labels[start : start + len(block)] = distances.argmin(axis=1)
+        asked = np.column_stack((block, np.ones(len(block))))
+        labels[start : start + size] = (asked @ columns).argmax(axis=1)
+
+    for _ in each(find, range(0, len(points), size)):
+        pass
     return labels
 
 
-def nearest(point: Integers, centres: Integers) -> tuple[int, int]:
+def nearest(point: Integers, centres: npt.NDArray[np.integer[Any]]) -> tuple[int, int]:
     """Return number and squared distance (in units of 2^-16) of the centre nearest to a point (d,)."""
-    differences = centres - point * SCALE
+    differences: Integers = centres - point.astype(np.int64) * SCALE
     squares = (differences * differences).sum(axis=1)
     number = int(squares.argmin())
     return number, int(squares[number])

@@ -22,12 +22,17 @@ import numpy.typing as npt
 from hansa.codec import encode
 from hansa.index.bits import Words, words_of
 from hansa.index.columns import Reader, Room, corrupt
+from hansa.index.filters import Digests
 
 Rows = npt.NDArray[np.uint32]
 _BUCKET_ENTRIES = 16
 _WORDS_PER_BLOCK = 64
-_ENTRY_BYTES = 32
-_DIRECTORY_BYTES = 8
+_ENTRY = np.dtype(
+    [("digest", "<u8", (2,)), ("count", "<u4"), ("checksum", "<u4"), ("place", "<u8")]
+)
+_ENTRY_BYTES = _ENTRY.itemsize
+_DIRECTORY = np.dtype([("start", "<u4"), ("checksum", "<u4")])
+_DIRECTORY_BYTES = _DIRECTORY.itemsize
 _LISTS_KEPT_MAX = 4_096
 _NONE: Rows = np.zeros(0, dtype=np.uint32)
 
@@ -77,20 +82,21 @@ class TermsWriter:
 
     def __init__(self, offset: int) -> None:
         self._offset = offset
-        self._entries: list[tuple[bytes, int, int, int]] = []
+        self._parts: list[npt.NDArray[np.void]] = []
 
-    def lists(
-        self, digests: Sequence[bytes], starts: npt.NDArray[np.int64], rows: Rows
-    ) -> Iterator[bytes]:
+    def lists(self, digests: Digests, starts: npt.NDArray[np.int64], rows: Rows) -> Iterator[bytes]:
         """Yield the lists of terms: rows[starts[i]:starts[i + 1]] belong to digests[i]."""
         data = rows.astype("<u4").tobytes()
-        bounds = starts.tolist()
-        base = self._offset
         view = memoryview(data)
-        for digest, (start, end) in zip(digests, pairwise(bounds), strict=True):
-            part = view[4 * start : 4 * end]
-            place = int(rows[start]) if end == start + 1 else base + 4 * start
-            self._entries.append((digest, end - start, place, zlib.crc32(part)))
+        bounds = (4 * starts).tolist()
+        entries = np.zeros(len(digests), dtype=_ENTRY)
+        entries["digest"] = digests
+        entries["count"] = counts = np.diff(starts)
+        entries["checksum"] = [zlib.crc32(view[start:end]) for start, end in pairwise(bounds)]
+        entries["place"] = self._offset + 4 * starts[:-1]
+        single = np.flatnonzero(counts == 1)
+        entries["place"][single] = rows[starts[single]]
+        self._parts.append(entries)
         self._offset += len(data)
         yield data
 
@@ -99,61 +105,61 @@ class TermsWriter:
 
         The first terms given were `words`, the next the same words where they are strong.
         """
-        bits = max(0, (len(self._entries) // _BUCKET_ENTRIES).bit_length())
-        order = sorted(range(len(self._entries)), key=lambda number: self._entries[number][0])
-        buckets: list[bytearray] = [bytearray() for _ in range(1 << bits)]
-        for number in order:
-            digest, count, place, checksum = self._entries[number]
-            if not count:
-                continue
-            buckets[_bucket_of(digest, bits)] += (
-                digest
-                + count.to_bytes(4, "little")
-                + checksum.to_bytes(4, "little")
-                + place.to_bytes(8, "little")
-            )
-        offset = self._offset
-        directory = bytearray()
-        position = 0
-        for number, bucket in enumerate(buckets):
-            directory += position.to_bytes(4, "little")
-            directory += zlib.crc32(bucket, number + 1).to_bytes(4, "little")
-            position += len(bucket) // _ENTRY_BYTES
-        directory += position.to_bytes(4, "little") + bytes(4)
-        yield b"".join(buckets)
-        directory_offset = offset + position * _ENTRY_BYTES
-        yield bytes(directory)
-        words_offset = directory_offset + len(directory)
-        blocks, word_directory = self._word_blocks(words)
-        yield b"".join(blocks)
-        last = words_offset + sum(map(len, blocks))
-        data = encode(word_directory)
+        entries = np.concatenate(self._parts)
+        bits = max(0, (len(entries) // _BUCKET_ENTRIES).bit_length())
+        # By digest, as bytes compare.
+        first, last = entries["digest"].astype("<u8").view(">u8").T
+        order = np.lexsort((last, first))
+        order = order[entries["count"][order] > 0]
+        bucket = (first[order] >> np.uint64(32)).astype(np.int64) >> (32 - bits)
+        starts = bucket.searchsorted(np.arange((1 << bits) + 1))
+        data = entries[order].tobytes()
         yield data
-        self._offset = last + len(data)
-        lies = Block(last, len(data), zlib.crc32(data))
+        directory = np.zeros(len(starts), dtype=_DIRECTORY)
+        directory["start"] = starts
+        view = memoryview(data)
+        directory["checksum"][:-1] = [
+            zlib.crc32(view[start:end], number)
+            for number, (start, end) in enumerate(pairwise((_ENTRY.itemsize * starts).tolist()), 1)
+        ]
+        yield directory.tobytes()
+        offset = self._offset
+        directory_offset = offset + len(data)
+        words_offset = directory_offset + directory.nbytes
+        blocks, word_directory = _word_blocks(words, entries)
+        yield b"".join(blocks)
+        lies_at = words_offset + sum(map(len, blocks))
+        known = encode(word_directory)
+        yield known
+        self._offset = lies_at + len(known)
+        lies = Block(lies_at, len(known), zlib.crc32(known))
         yield TermsEntry(bits, offset, directory_offset, words_offset, lies)
-
-    def _word_blocks(self, words: Sequence[str]) -> tuple[list[bytes], _WordDirectory]:
-        blocks: list[bytes] = []
-        offsets = [0]
-        for start in range(0, len(words), _WORDS_PER_BLOCK):
-            part = words[start : start + _WORDS_PER_BLOCK]
-            lists = [
-                tuple(
-                    [entry[field] for entry in self._entries[first : first + len(part)]]
-                    for field in (1, 2, 3)
-                )
-                for first in (start, len(words) + start)
-            ]
-            blocks.append(encode((list(part), *lists)))
-            offsets.append(offsets[-1] + len(blocks[-1]))
-        firsts = list(words[::_WORDS_PER_BLOCK])
-        return blocks, (firsts, offsets, [zlib.crc32(block) for block in blocks])
 
     @property
     def offset(self) -> int:
         """Return where the next bytes are to lie."""
         return self._offset
+
+
+def _word_blocks(
+    words: Sequence[str], entries: npt.NDArray[np.void]
+) -> tuple[list[bytes], _WordDirectory]:
+    """Return the blocks of words with their lists, and the directory of them."""
+    blocks: list[bytes] = []
+    offsets = [0]
+    for start in range(0, len(words), _WORDS_PER_BLOCK):
+        part = words[start : start + _WORDS_PER_BLOCK]
+        lists = [
+            tuple(
+                entries[name][first : first + len(part)].tolist()
+                for name in ("count", "place", "checksum")
+            )
+            for first in (start, len(words) + start)
+        ]
+        blocks.append(encode((list(part), *lists)))
+        offsets.append(offsets[-1] + len(blocks[-1]))
+    firsts = list(words[::_WORDS_PER_BLOCK])
+    return blocks, (firsts, offsets, [zlib.crc32(block) for block in blocks])
 
 
 class Terms:

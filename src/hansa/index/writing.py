@@ -9,9 +9,7 @@ file is found before it can give a wrong answer.
 import hashlib
 import zlib
 from array import array
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -20,23 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from hansa.codec import encode
-from hansa.index.cells import (
-    GROUPS,
-    LONG_STEMS,
-    bare,
-    digest_of,
-    facets_of,
-    key_of,
-    pair_keys,
-    stem_keys,
-    strong_words,
-)
+from hansa.index.cells import GROUPS, LONG_STEMS, STEMS, digest_of, key_of
 from hansa.index.cluster_index import pack_words
 from hansa.index.clusters import Clusters, tell_facets, tell_words
 from hansa.index.columns import ColumnEntry, check_stretches
 from hansa.index.features import FEATURES
 from hansa.index.files import IndexFiles
-from hansa.index.filters import BITS_PER_KEY, KeyFilter, PageFilter, as_digests
+from hansa.index.filters import BITS_PER_KEY, Digests, KeyFilter, PageFilter, as_digests
+from hansa.index.gathering import Gathered, places_of
 from hansa.index.pages import (
     CLUSTER,
     COLUMNS,
@@ -49,10 +38,8 @@ from hansa.index.pages import (
     bound_leaves,
     bound_pages,
 )
-from hansa.index.records import IndexRecord
 from hansa.index.regions import Places, Times, cell_codes, interval_codes
 from hansa.index.terms import Block, TermsEntry, TermsWriter
-from hansa.index.words import fold
 from hansa.types import Height
 
 MAGIC = b"HANSAIX3"
@@ -62,8 +49,7 @@ _RECORDS_PER_PART = 4_096
 _DENSE_ROWS = 1 << 16
 _SMALL = 1 << 15
 """Bytes that an index may spend on each group of filters however few rows it has."""
-_NONE = np.zeros(0, dtype=np.uint32)
-_PAIRS_AT_ONCE = 1 << 20
+_FACETS = (b"t", b"f", b"o")
 
 
 class Footer(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -93,59 +79,6 @@ class Footer(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     """Pairs of kinds that the filter over all knows."""
     filters: tuple[Block, Block, Block, Block]
     """Over all keys, over pages, places, times."""
-
-
-@dataclass(slots=True)
-class _Gathered:
-    """What is collected from the records, row by row."""
-
-    words: dict[str, int] = field(default_factory=dict)
-    strong: dict[str, int] = field(default_factory=dict)
-    keys: dict[bytes, int] = field(default_factory=dict)
-    word_pairs: "array[int]" = field(default_factory=lambda: array("Q"))
-    """number of the word << 32 | row; the same for strong words and other keys."""
-    strong_pairs: "array[int]" = field(default_factory=lambda: array("Q"))
-    key_pairs: "array[int]" = field(default_factory=lambda: array("Q"))
-    facets: dict[str, int] = field(default_factory=dict)
-    """Kind and value → number."""
-    facet_starts: "array[int]" = field(default_factory=lambda: array("I"))
-    facet_values: "array[int]" = field(default_factory=lambda: array("I"))
-    pairs: defaultdict[str, set[bytes]] = field(default_factory=lambda: defaultdict(set))
-    bares: dict[str, str] = field(default_factory=dict)
-    everywhere: Counter[str] = field(default_factory=Counter)
-    telling: list[tuple[str, ...]] = field(default_factory=list)
-    """Strong words of each row."""
-
-    def take(self, row: int, record: IndexRecord) -> None:
-        """Collect one record's keys."""
-        self._take_words(row, record)
-        self.facet_starts.append(len(self.facet_values))
-        for kind, values in facets_of(record).items():
-            for value in values:
-                self._pair(key_of(kind, value), row)
-                name = kind + value
-                self.facet_values.append(self.facets.setdefault(name, len(self.facets)))
-        self._pair(key_of("n", fold(record.title)), row)
-        self._pair(b"i" + record.dataset, row)
-        for group, key in pair_keys(record):
-            self.pairs[group].add(key)
-
-    def _take_words(self, row: int, record: IndexRecord) -> None:
-        bares, words, pairs = self.bares, self.words, self.word_pairs
-        for word in record.words:
-            plain = bares.get(word)
-            if plain is None:
-                plain = bares[word] = bare(word)
-            pairs.append(words.setdefault(plain, len(words)) << 32 | row)
-        strong = strong_words(record)
-        self.telling.append(tuple(strong))
-        self.everywhere.update(strong)
-        for word in strong:
-            number = self.strong.setdefault(bares[word], len(self.strong))
-            self.strong_pairs.append(number << 32 | row)
-
-    def _pair(self, key: bytes, row: int) -> None:
-        self.key_pairs.append(self.keys.setdefault(key, len(self.keys)) << 32 | row)
 
 
 def budget(rows: int, dense: float, sparse: float) -> int:
@@ -198,7 +131,7 @@ class _Writing:
 
     def parts(self, head: dict[str, Any]) -> Iterator[bytes]:
         """Yield the file's bytes in order."""
-        gathered = _Gathered()
+        gathered = Gathered()
         places = np.zeros(len(self._rows), dtype=COLUMNS["records"])
         yield from self._records(places, gathered)
         names, where = self._names(), self._where()
@@ -209,7 +142,7 @@ class _Writing:
         yield from self._cell_columns(where)
         terms: TermsEntry | None = None
         page_filter: PageFilter | None = None
-        digests: list[bytes] = []
+        digests: list[Digests] = []
         for part in self._terms(gathered, pages["first"].astype(np.int64), digests):
             if isinstance(part, TermsEntry):
                 terms = part
@@ -248,19 +181,18 @@ class _Writing:
         self._offset += len(data)
         return data
 
-    def _records(self, places: npt.NDArray[np.void], gathered: _Gathered) -> Iterator[bytes]:
-        parts: list[bytes] = []
-        offset = 0
-        for number, row in enumerate(self._rows):
-            data = encode(row.record)
-            places[number] = (offset, len(data), zlib.crc32(data))
-            offset += len(data)
-            gathered.take(number, row.record)
-            parts.append(data)
-            if len(parts) == _RECORDS_PER_PART:
-                yield self._moved(b"".join(parts))
-                parts = []
-        yield self._moved(b"".join(parts))
+    def _records(self, places: npt.NDArray[np.void], gathered: Gathered) -> Iterator[bytes]:
+        for start in range(0, len(self._rows), _RECORDS_PER_PART):
+            rows = self._rows[start : start + _RECORDS_PER_PART]
+            parts = [encode(row.record) for row in rows]
+            for row in rows:
+                gathered.take(row.record)
+            lengths = np.array([len(part) for part in parts], dtype=np.int64)
+            place = places[start : start + len(parts)]
+            place["offset"] = self._offset + np.cumsum(lengths) - lengths
+            place["length"] = lengths
+            place["checksum"] = [zlib.crc32(part) for part in parts]
+            yield self._moved(b"".join(parts))
 
     def _column(self, name: str, values: npt.NDArray[Any]) -> bytes:
         """Return a column's bytes and note where they lie."""
@@ -280,14 +212,17 @@ class _Writing:
 
     def _where(self) -> npt.NDArray[np.void]:
         where = np.zeros(len(self._rows), dtype=WHERE)
-        for number, row in enumerate(self._rows):
-            box, interval = row.record.box, row.record.interval
-            if box is not None:
-                where["flags"][number] |= HAS_BOX
-                where["box"][number] = (box.west, box.south, box.east, box.north)
-            if interval is not None:
-                where["flags"][number] |= HAS_INTERVAL
-                where["interval"][number] = (interval.start_ms, interval.end_ms)
+        records = [row.record for row in self._rows]
+        boxes = [(n, r.box) for n, r in enumerate(records) if r.box is not None]
+        if boxes:
+            some = [number for number, _ in boxes]
+            where["flags"][some] |= HAS_BOX
+            where["box"][some] = [(b.west, b.south, b.east, b.north) for _, b in boxes]
+        times = [(n, r.interval) for n, r in enumerate(records) if r.interval is not None]
+        if times:
+            some = [number for number, _ in times]
+            where["flags"][some] |= HAS_INTERVAL
+            where["interval"][some] = [(t.start_ms, t.end_ms) for _, t in times]
         return where
 
     def _fixed_columns(
@@ -307,14 +242,13 @@ class _Writing:
         ):
             yield self._column(name, values)
 
-    def _facet_columns(self, gathered: _Gathered) -> Iterator[bytes]:
-        starts = np.array(gathered.facet_starts, dtype=np.int64)
-        values = np.array(gathered.facet_values, dtype=np.uint32)
-        facets = np.zeros(len(starts), dtype=COLUMNS["facets"])
-        facets["start"] = starts
-        facets["count"] = np.diff(starts, append=len(values))
+    def _facet_columns(self, gathered: Gathered) -> Iterator[bytes]:
+        counts = np.array(gathered.faceted.counts, dtype=np.int64)
+        facets = np.zeros(len(counts), dtype=COLUMNS["facets"])
+        facets["start"] = np.cumsum(counts) - counts
+        facets["count"] = counts
         yield self._column("facets", facets)
-        yield self._column("facet_values", values)
+        yield self._column("facet_values", np.array(gathered.faceted.numbers, dtype=np.uint32))
         names = list(gathered.facets)
         blocks = [
             encode(tuple(names[start : start + NAMES_PER_BLOCK]))
@@ -349,65 +283,64 @@ class _Writing:
         yield self._column("cell_rows", row_of[order])
 
     def _terms(
-        self, gathered: _Gathered, firsts: npt.NDArray[np.int64], digests: list[bytes]
+        self, gathered: Gathered, firsts: npt.NDArray[np.int64], digests: list[Digests]
     ) -> Iterator[bytes | TermsEntry | PageFilter]:
         writer = TermsWriter(self._offset)
-        words = sorted(gathered.words)
+        numbers = gathered.plain_words
+        words = sorted(numbers)
+        places = places_of(words, numbers)
+        for kind, postings in (("w", gathered.words), ("W", gathered.strong)):
+            found = as_digests(digest_of(key_of(kind, word)) for word in words)
+            yield from writer.lists(found, *postings.lists(len(words), places))
+            if kind == "w":
+                digests.append(found)
         keys = list(gathered.keys)
-        spread: list[tuple[bytes, npt.NDArray[np.int64]]] = []
-        for names, pairs, numbers in (
-            (_word_keys("w", words), gathered.word_pairs, _renumber(words, gathered.words)),
-            (_word_keys("W", words), gathered.strong_pairs, _renumber(words, gathered.strong)),
-            (keys, gathered.key_pairs, None),
-        ):
-            found = [digest_of(name) for name in names]
-            starts, rows = _lists_of(pairs, numbers, len(names))
-            yield from writer.lists(found, starts, rows)
-            if names is keys:
-                spread = _pages_of_facets(names, found, starts, rows, firsts)
-            if not (names and names[0].startswith(b"W")):
-                digests.extend(found)
+        found = as_digests(map(digest_of, keys))
+        starts, rows = gathered.keyed.lists(len(keys))
+        yield from writer.lists(found, starts, rows)
+        digests.append(found)
         yield from writer.tables(words)
+        facets = [number for number, key in enumerate(keys) if key[:1] in _FACETS]
+        pages = [_pages_of(rows[starts[number] : starts[number + 1]], firsts) for number in facets]
         size = budget(len(self._rows), 4.0, 1.0)
-        numbers_of = [pages for _, pages in spread]
-        yield PageFilter.build(as_digests(d for d, _ in spread), numbers_of, len(firsts), size)
+        yield PageFilter.build(found[facets], pages, len(firsts), size)
 
     def _filters(
         self,
-        gathered: _Gathered,
-        digests: list[bytes],
+        gathered: Gathered,
+        digests: list[Digests],
         where: npt.NDArray[np.void],
         by_page: PageFilter,
     ) -> tuple[tuple[bytes, bytes, bytes, bytes], tuple[str, ...]]:
         count = len(self._rows)
         groups: list[str] = []
-        asked = digests
         left = (_SMALL + budget(count, 3.0, 0.5)) * 8 // BITS_PER_KEY
-        for length, group in LONG_STEMS.items():
-            few = len({word[:length] for word in gathered.words if len(word) >= length})
-            if few <= left:
-                groups.append(group)
-                left -= few
-        stems = {key for word in gathered.words for key in stem_keys(word, frozenset(groups))}
-        asked.extend(map(digest_of, stems))
+        for length in (*STEMS, *LONG_STEMS):
+            stems = {word[:length] for word in gathered.plain_words if len(word) >= length}
+            if length in LONG_STEMS:
+                if len(stems) > left:
+                    continue
+                groups.append(LONG_STEMS[length])
+                left -= len(stems)
+            digests.append(as_digests(digest_of(key_of("x", stem)) for stem in stems))
         left = (_SMALL + budget(count, 3.0, 0.5)) * 8 // BITS_PER_KEY
         for group in GROUPS:
-            keys = gathered.pairs[group]
+            pairs = gathered.count_pairs(group)
             # A group without a pair costs nothing and refuses all.
-            if len(keys) <= left:
+            if pairs <= left:
                 groups.append(group)
-                left -= len(keys)
-                asked.extend(map(digest_of, keys))
+                left -= pairs
+                digests.append(as_digests(map(digest_of, gathered.pair_keys(group))))
         boxes = where["box"][where["flags"] & HAS_BOX > 0]
         intervals = where["interval"][where["flags"] & HAS_INTERVAL > 0]
         places = Places.build(boxes, 4_096 + budget(count, 1.5, 0.5))
         times = Times.build(intervals, 1_024 + budget(count, 0.5, 0.1))
-        whole = KeyFilter.build(as_digests(asked))
+        whole = KeyFilter.build(np.concatenate(digests))
         parts = (whole.to_bytes(), by_page.to_bytes(), places.to_bytes(), times.to_bytes())
         return parts, tuple(groups)
 
     def _describe_clusters(
-        self, pages: npt.NDArray[np.void], gathered: _Gathered
+        self, pages: npt.NDArray[np.void], gathered: Gathered
     ) -> tuple[npt.NDArray[np.void], bytes]:
         """Return the entries of the cluster index and the telling words."""
         bounds = np.flatnonzero(np.diff(self._labels, prepend=-1, append=-1)).tolist()
@@ -432,52 +365,7 @@ def _word_keys(kind: str, words: Sequence[str]) -> list[bytes]:
     return [key_of(kind, word) for word in words]
 
 
-def _renumber(words: Sequence[str], numbers: dict[str, int]) -> npt.NDArray[np.uint64]:
-    """Return for each number of a word its place among the sorted words, (numbers,)."""
-    places = np.zeros(len(numbers), dtype=np.uint64)
-    for place, word in enumerate(words):
-        number = numbers.get(word)
-        if number is not None:
-            places[number] = place
-    return places
-
-
-def _lists_of(
-    pairs: "array[int]", numbers: npt.NDArray[np.uint64] | None, count: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
-    """Return where each term's rows start (count + 1,) and all rows, by term, rising.
-
-    Uses `pairs` up: in place, since they may be tens of millions.
-    """
-    if not len(pairs):
-        return np.zeros(count + 1, dtype=np.int64), _NONE
-    values = np.frombuffer(pairs, dtype=np.uint64)
-    high, low = np.uint64(32), np.uint64(0xFFFFFFFF)
-    if numbers is not None:
-        for start in range(0, len(values), _PAIRS_AT_ONCE):
-            part = values[start : start + _PAIRS_AT_ONCE]
-            part[:] = numbers[(part >> high).astype(np.int64)] << high | (part & low)
-    values.sort()
-    # Two words of a row may be the same without accents.
-    again = np.flatnonzero(values[1:] == values[:-1])
-    if len(again):
-        values = np.delete(values, again)
-    bounds = np.arange(count + 1, dtype=np.uint64) << high
-    return values.searchsorted(bounds).astype(np.int64), values.astype(np.uint32)
-
-
-def _pages_of_facets(
-    keys: Sequence[bytes],
-    digests: Sequence[bytes],
-    starts: npt.NDArray[np.int64],
-    rows: npt.NDArray[np.uint32],
-    firsts: npt.NDArray[np.int64],
-) -> list[tuple[bytes, npt.NDArray[np.int64]]]:
-    """Return digest and pages of each theme, format and owner."""
-    found: list[tuple[bytes, npt.NDArray[np.int64]]] = []
+def _pages_of(rows: npt.NDArray[np.uint32], firsts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the pages of rising rows, each once; `firsts`: the first row of each page."""
     pages = np.searchsorted(firsts, rows, side="right") - 1
-    for number, key in enumerate(keys):
-        if key[:1] in (b"t", b"f", b"o"):
-            part = pages[starts[number] : starts[number + 1]]
-            found.append((digests[number], part[np.diff(part, prepend=-1) != 0]))
-    return found
+    return np.asarray(pages[np.diff(pages, prepend=-1) != 0], dtype=np.int64)

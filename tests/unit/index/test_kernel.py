@@ -1,12 +1,13 @@
 """The flat kernel's walk: exact in both precisions, whatever ground is looked at, cycles resolved."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from hansa.index import kernel as kernels
-from hansa.index.kernel import SCALE, Kernel, Walkers
+from hansa.index.kernel import SCALE, Kernel
 from hansa.index.neighbourhoods import Neighbourhoods
 
 
@@ -52,9 +53,10 @@ def test_sums_stay_exact_however_many_rows_are_in_reach(weight, is_single):
     assert ((2 * SCALE * sums + count) // (2 * count)).tolist() == rested[0].tolist()
 
 
+@pytest.mark.parametrize("sparse", [0, 2, 1_000])
 @pytest.mark.parametrize(("cell_points", "slack"), [(1, 0), (7, 3), (1_000, 1)])
-def test_what_is_looked_at_does_not_change_what_is_found(monkeypatch, cell_points, slack):
-    """Other cells, other ground and other groups give the same resting places and strengths."""
+def test_what_is_looked_at_does_not_change_what_is_found(monkeypatch, cell_points, slack, sparse):
+    """Other cells, other ground, other groups or none, and threads: the same places and strengths."""
     points = drawn(12, dimensions=4)
     weights = np.arange(1, len(points) + 1)
     expected = Kernel(points, weights, 60).rest(points * SCALE)
@@ -64,13 +66,34 @@ def test_what_is_looked_at_does_not_change_what_is_found(monkeypatch, cell_point
     monkeypatch.setattr(kernels, "Neighbourhoods", lambda p: Neighbourhoods(p, cell_points))
     other = Kernel(points, weights, 60)
     other._slack = slack * SCALE
-    for left, right in zip(expected, other.rest(points * SCALE), strict=True):
-        assert np.array_equal(left, right)
+    monkeypatch.setattr(kernels, "_SPARSE", sparse)
+    with ThreadPoolExecutor(3) as pool:
+        for each in (map, pool.map):
+            found = other.rest(points * SCALE, each)
+            assert all(map(np.array_equal, expected, found))
     assert len(expected[0]) > 5
 
 
+@pytest.mark.parametrize("light", [1, 6, 256])
+def test_a_heavy_point_is_as_good_as_several_light_ones(monkeypatch, light):
+    """Where points are parted so that single precision will do, nothing else changes."""
+    points = drawn(12, dimensions=4)
+    weights = np.arange(len(points)) % 7 + 1
+    expected = Kernel(points, weights, 60).rest(points * SCALE)
+    monkeypatch.setattr(kernels, "_WEIGHT_LIGHT", light)
+    parted, lighter = kernels._lighten(points, weights)
+    assert (len(parted) > len(points)) == (light == 6)
+    sums = dict.fromkeys(map(tuple, points.tolist()), 0)
+    for point, weight in zip(parted.tolist(), lighter.tolist(), strict=True):
+        assert 0 < weight <= max(light, 7 * (light == 1))
+        sums[tuple(point)] += weight
+    assert weights.tolist() == list(sums.values())
+    found = Kernel(points, weights, 60).rest(points * SCALE)
+    assert all(map(np.array_equal, expected, found))
+
+
 @pytest.mark.parametrize("loop", [((5,), (3,), (4,)), ((3,), (4,)), ((9,), (8,), (7,), (1,))])
-def test_a_cycle_rests_at_its_smallest_centre(loop):
+def test_a_cycle_rests_at_its_smallest_centre(monkeypatch, loop):
     """A centre that comes back to where it was rests at the smallest of its cycle."""
 
     class Circling(Kernel):
@@ -82,6 +105,7 @@ def test_a_cycle_rests_at_its_smallest_centre(loop):
             moved = [after[int(centre[0])] for centre in centres]
             return np.array(moved, dtype=np.int64), np.full(len(centres), 7)
 
+    monkeypatch.setattr(kernels, "_SPARSE", 0)
     kernel = Circling(np.array([[1]], dtype=np.int64), np.array([1], dtype=np.int64), 1)
     rested, strengths = kernel.rest(np.array([[SCALE + 1]], dtype=np.int64))
     assert [list(min(loop))] == rested.tolist()
@@ -96,14 +120,6 @@ def test_who_never_rests_is_stopped(monkeypatch):
             return centres + 1, np.ones(len(centres), dtype=np.int64)
 
     monkeypatch.setattr(kernels, "STEPS_MAX", 10)
+    monkeypatch.setattr(kernels, "_SPARSE", 0)
     kernel = Wandering(np.array([[0]], dtype=np.int64), np.array([1], dtype=np.int64), 9)
     assert [[10]] == kernel.rest(np.array([[0]], dtype=np.int64))[0].tolist()
-
-
-def test_those_who_meet_walk_on_as_one():
-    """Of walkers at one place the one with the fewest steps stays, with its landmark."""
-    walkers = Walkers(
-        np.array([[4], [2], [4]]), np.array([[1], [2], [3]]), np.array([5, 1, 2], dtype=np.int64)
-    ).merged()
-    assert [[2], [4]] == walkers.centres.tolist()
-    assert [[2], [3]] == walkers.landmarks.tolist()

@@ -10,6 +10,7 @@ from hansa.index.bits import rows_of
 from hansa.index.cells import digest_of
 from hansa.index.columns import CountingReader, Room
 from hansa.index.files import MemoryIndexFile
+from hansa.index.filters import as_digests
 from hansa.index.terms import Terms, TermsEntry, TermsWriter
 
 WORDS = st.dictionaries(
@@ -28,7 +29,7 @@ def write(words):
         lists = [sorted(words[word][which]) for word in ordered]
         starts = np.cumsum([0, *map(len, lists)])
         rows = np.array([row for part in lists for row in part], dtype=np.uint32)
-        digests = [digest_of(kind.encode() + word.encode()) for word in ordered]
+        digests = as_digests(digest_of(kind.encode() + word.encode()) for word in ordered)
         data += b"".join(writer.lists(digests, starts, rows))
     entry = None
     for part in writer.tables(ordered):
