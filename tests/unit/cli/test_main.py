@@ -34,6 +34,18 @@ def test_help_imports_no_noun() -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
+@pytest.mark.parametrize(("given", "used"), [(None, "1"), ("3", "3")])
+def test_blas_threads_are_few_unless_asked(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, used: str
+) -> None:
+    """A command computes its sums on one thread of BLAS, before numpy is there, unless told otherwise."""
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", given or "")
+    if given is None:
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    assert CliRunner().invoke(main, ["--help"]).exit_code == 0
+    assert os.environ["OPENBLAS_NUM_THREADS"] == used
+
+
 def _verbs() -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
     context = click.Context(main)

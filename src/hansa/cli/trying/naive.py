@@ -7,7 +7,7 @@ and ordered is done here by plain loops.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from unicodedata import ucd_3_2_0 as unicodedata
@@ -20,6 +20,7 @@ from hansa.index.words import split_sequence, split_words
 
 _EARTH_RADIUS_M = 6_371_008.8
 _MICRO = 1_000_000
+_MARK = "\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,9 @@ class _Seen:
     record: IndexRecord
     words: frozenset[str]
     strong: frozenset[str]
+    beginnings: str
+    """All words, each after a mark, so that what begins with a stem is found by one search."""
+    strong_beginnings: str
     themes: frozenset[str]
     formats: frozenset[str]
     title: str
@@ -121,10 +125,13 @@ def _see(record: IndexRecord) -> _Seen:
         for word in split_words(text)
         if word in listed
     }
+    words, strongest = frozenset(map(plain, record.words)), frozenset(map(plain, strong))
     return _Seen(
         record,
-        frozenset(map(plain, record.words)),
-        frozenset(map(plain, strong)),
+        words,
+        strongest,
+        _marked(words),
+        _marked(strongest),
         frozenset(map(_name, record.themes)),
         frozenset(map(_name, record.formats)),
         _name(record.title),
@@ -163,26 +170,31 @@ def _has_word(word: str, seen: _Seen) -> bool:
 
 
 def _has_beginning(stem: str, seen: _Seen) -> bool:
-    return _begins(seen.words, stem)
+    return _MARK + stem in seen.beginnings
 
 
-def _begins(words: frozenset[str], stem: str) -> bool:
-    return any(word.startswith(stem) for word in words)
+def _marked(words: Iterable[str]) -> str:
+    """Return words in one text, a mark before each and after the last; no word holds a mark."""
+    return "".join(_MARK + word for word in words) + _MARK
 
 
 def _score(seen: _Seen, question: Question) -> int:
     words = sum(3 if plain(word) in seen.strong else 1 for word in question.words)
-    return words + sum(3 if _begins(seen.strong, plain(stem)) else 1 for stem in question.prefixes)
+    return words + sum(
+        3 if _MARK + plain(stem) in seen.strong_beginnings else 1 for stem in question.prefixes
+    )
 
 
 def _has_phrase(phrase: tuple[str, ...], seen: _Seen) -> bool:
-    record, wanted = seen.record, list(phrase)
-    for text in (record.title, record.description, record.place, *record.keywords, *record.themes):
-        sequence = [plain(word) for word in split_sequence(text)]
-        for start in range(len(sequence) - len(wanted) + 1):
-            if sequence[start : start + len(wanted)] == wanted:
-                return True
-    return False
+    wanted = _marked(phrase)
+    return any(wanted in sequence for sequence in _sequences(seen.record))
+
+
+@lru_cache(maxsize=1 << 16)
+def _sequences(record: IndexRecord) -> tuple[str, ...]:
+    """Return each text of a record as its words in order: phrases do not reach over its end."""
+    texts = (record.title, record.description, record.place, *record.keywords, *record.themes)
+    return tuple(_marked(plain(word) for word in split_sequence(text)) for text in texts)
 
 
 def _meets_place(record: IndexRecord, question: Question) -> bool:
