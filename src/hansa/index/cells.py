@@ -5,11 +5,12 @@ rows (`terms`); pairs of keys that some row has together are only ever asked for
 two things that are there, but nowhere together, are refused without a read.
 """
 
-import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from hashlib import blake2b
 from itertools import product
+from typing import NamedTuple
 from unicodedata import ucd_3_2_0 as frozen
 
 from hansa.index.question import Question
@@ -35,7 +36,14 @@ GROUPS = ("tf", "of", "ot", "ty", "fy", "oy", "tp", "fp", "op", "py")
 
 def digest_of(key: bytes) -> bytes:
     """Return 16 uniform bytes of a key, the same on every machine."""
-    return hashlib.blake2b(key, digest_size=16).digest()
+    return blake2b(key, digest_size=16).digest()
+
+
+def word_digest(word: str) -> bytes:
+    """Return the digest of a word's key."""
+    if word.isascii():
+        return blake2b(b"w" + word.encode(), digest_size=16).digest()
+    return digest_of(key_of("w", bare(word)))
 
 
 def bare(word: str) -> str:
@@ -55,30 +63,56 @@ def key_of(kind: str, text: str) -> bytes:
     return kind.encode() + text.encode("utf-8", "surrogatepass")
 
 
+class Facet(NamedTuple):
+    """A theme (t), format (f), owner (o) as it stands in keys."""
+
+    kind: str
+    text: str
+    encoded: bytes
+    """The text in UTF-8."""
+    sized: bytes
+    """The same behind its length, as it begins a pair."""
+    digest: bytes
+    """Of its key."""
+
+
 @lru_cache(maxsize=1_024)
-def facet_asked(kind: str, text: str) -> tuple[str, bytes]:
-    """Return a theme (t), format (f), owner (o) or title (n) as it stands in keys, and its digest.
+def facet_asked(kind: str, text: str) -> Facet:
+    """Return a theme, format or owner as it stands in keys.
 
     What questions ask for comes again and again.
     """
     plain = text if kind == "o" else fold(text)
-    return plain, digest_of(key_of(kind, plain))
+    encoded = plain.encode("utf-8", "surrogatepass")
+    return Facet(kind, plain, encoded, _sized(encoded), digest_of(kind.encode() + encoded))
+
+
+def facets_asked(question: Question) -> list[Facet]:
+    """Return the facets that a question asks for: owner, theme, format."""
+    found: list[Facet] = []
+    if question.owner:
+        found.append(facet_asked("o", question.owner))
+    if question.theme:
+        facet = facet_asked("t", question.theme)
+        if facet.text:
+            found.append(facet)
+    if question.format:
+        facet = facet_asked("f", question.format)
+        if facet.text:
+            found.append(facet)
+    return found
 
 
 def digests_asked(question: Question) -> list[bytes]:
     """Return the digests of the keys that a row must have, but for beginnings of words; each once."""
-    found = [digest_of(key_of("w", bare(word))) for word in question.words]
+    found = [word_digest(word) for word in question.words]
     for phrase in question.phrases:
-        found += [digest_of(key_of("w", bare(word))) for word in phrase]
+        found += [word_digest(word) for word in phrase]
     if question.dataset is not None:
         found.append(digest_of(b"i" + question.dataset))
     if question.title and fold(question.title):
         found.append(digest_of(key_of("n", fold(question.title))))
-    for kind, text in (("o", question.owner), ("t", question.theme), ("f", question.format)):
-        if text:
-            plain, digest = facet_asked(kind, text)
-            if plain:
-                found.append(digest)
+    found += [facet.digest for facet in facets_asked(question)]
     return found if len(found) < 2 else list(dict.fromkeys(found))
 
 
@@ -168,16 +202,16 @@ def pair_keys(record: IndexRecord) -> Iterator[tuple[str, bytes]]:
 
 
 def pairs_asked(
-    question: Question, facets: Mapping[str, str], groups: frozenset[str]
+    question: Question, facets: Sequence[Facet], groups: frozenset[str]
 ) -> Iterator[tuple[str, list[bytes]]]:
-    """Yield for each pair that a question needs its group, and keys of which one must be there.
+    """Yield for each pair with a place or time its group, and keys of which one must be there.
 
     Args:
         question: what is asked.
-        facets: its theme (t), format (f) and owner (o), folded, where asked for.
+        facets: its facets (`facets_asked`); their own pairs are `facet_pairs`.
         groups: only these are yielded.
     """
-    values = {kind: [text.encode("utf-8", "surrogatepass")] for kind, text in facets.items()}
+    values = {facet.kind: [facet.encoded] for facet in facets}
     if question.interval is not None:
         years = _years(question.interval)
         if years != [_WIDE]:
@@ -188,17 +222,38 @@ def pairs_asked(
         degrees = _degrees(box)
         if degrees != [_WIDE]:
             values["p"] = [*degrees, _WIDE]
-    if len(values) < 2:
-        return
     for group in GROUPS:
         one, two = values.get(group[0]), values.get(group[1])
-        if one is not None and two is not None and group in groups:
+        if one is not None and two is not None and group in groups and group[1] in "yp":
             yield group, [pair_key(group, *both) for both in product(one, two)]
+
+
+@lru_cache(maxsize=64)
+def facet_pairs(
+    kinds: tuple[str, ...], groups: frozenset[str]
+) -> tuple[tuple[str, str, bytes], ...]:
+    """Return the pairs of some kinds of facets: both kinds, and how keys of such pairs begin.
+
+    The key goes on with the first facet's text behind its length, and ends with the second's.
+    """
+    return tuple(
+        (group[0], group[1], _head(group))
+        for group in GROUPS
+        if group in groups and group[0] in kinds and group[1] in kinds
+    )
 
 
 def pair_key(group: str, one: bytes, two: bytes) -> bytes:
     """Return the key of a pair, of kinds that the group names."""
-    return b"p%s%d:%s%s" % (group.encode(), len(one), one, two)
+    return _head(group) + _sized(one) + two
+
+
+def _head(group: str) -> bytes:
+    return b"p" + group.encode()
+
+
+def _sized(text: bytes) -> bytes:
+    return b"%d:%s" % (len(text), text)
 
 
 def _years(interval: Interval) -> list[bytes]:

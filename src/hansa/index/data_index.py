@@ -58,6 +58,7 @@ class DataIndex:
         entries = np.frombuffer(footer.clusters, dtype=CLUSTER)
         self.cluster_index = ClusterIndex(entries, pages, self.clusters, footer.cluster_words)
         whole, by_page, places, times = (self._checked(block) for block in footer.filters)
+        self.cluster_count = len(entries)
         self.discriminant = Discriminant(
             pages=pages,
             whole=KeyFilter(whole),

@@ -6,13 +6,23 @@ what is nowhere is answered "not here" without a read. Exact in the one directio
 holds a match is never ruled out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from hansa.index.cells import bare, digest_of, facet_asked, key_of, pairs_asked, stem_keys
+from hansa.index.cells import (
+    Facet,
+    bare,
+    digest_of,
+    facet_pairs,
+    facets_asked,
+    key_of,
+    pairs_asked,
+    stem_keys,
+    word_digest,
+)
 from hansa.index.filters import KeyFilter, PageFilter
 from hansa.index.pages import DAY_MS, PAGE, clip_day
 from hansa.index.question import Question
@@ -20,9 +30,6 @@ from hansa.index.regions import Places, Times
 from hansa.index.words import fold
 
 Mask = npt.NDArray[np.bool_]
-_PASSED_MAX = 256
-_PASSED_BYTES = 128
-"""Memory of one of them: a digest and its place in a set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,6 @@ class Discriminant:
         self._places = places
         self._times = times
         self._groups = groups
-        self._passed: set[bytes] = set()
         self._count = len(pages)
         self._west, self._south, self._east, self._north = pages["box"].T.copy()
         self._start, self._end = pages["days"].T.copy()
@@ -63,15 +69,17 @@ class Discriminant:
     def memory_bytes(self) -> int:
         """Return the memory of filters, tables and bounds."""
         parts = (self._whole, self._by_page, self._places, self._times)
-        kept = _PASSED_BYTES * len(self._passed)
-        return sum(part.memory_bytes for part in parts) + 24 * self._count + kept
+        return sum(part.memory_bytes for part in parts) + 24 * self._count
 
-    def absent(self, question: Question) -> str:
-        """Return what a question needs that is nowhere in the index, or an empty text."""
+    def absent(self, question: Question, *, explain: bool = True) -> str:
+        """Return what a question needs that is nowhere in the index, or an empty text.
+
+        Two facets that are nowhere together are found out by one look; whether one of them is nowhere
+        at all is asked only to `explain`.
+        """
         may = self._whole.may_contain
         for word in question.words:
-            plain = word if word.isascii() else bare(word)
-            if not may(digest_of(b"w" + plain.encode("utf-8", "surrogatepass"))):
+            if not may(word_digest(word)):
                 return f"no word {word!r}"
         if question.dataset is not None and not may(digest_of(b"i" + question.dataset)):
             return "no dataset of this id"
@@ -79,47 +87,54 @@ class Discriminant:
             return f"no title {question.title!r}"
         if question.is_words_alone:
             return ""
-        return self._absent_rest(question)
+        return self._absent_rest(question, explain=explain)
 
-    def _absent_rest(self, question: Question) -> str:  # noqa: C901, PLR0911, PLR0912 - one for each reason
+    def _absent_rest(self, question: Question, *, explain: bool) -> str:  # noqa: C901 - one for each reason
         may = self._whole.may_contain
-        values: dict[str, str] = {}
-        digests: list[bytes] = []
-        for kind, what, text in _asked(question):
-            values[kind], digest = facet_asked(kind, text)
-            if digest not in self._passed:
-                if not may(digest):
-                    return f"no {what} {values[kind]!r}"
-                self._pass(digest)
-            digests.append(digest)
-        for what, key in _singles(question, self._groups):
-            if not may(digest_of(key)):
-                return f"no {what}"
+        facets = facets_asked(question)
+        if explain or len(facets) < 2:
+            for facet in facets:
+                if not may(facet.digest):
+                    return f"no {_KINDS[facet.kind]} {facet.text!r}"
+        if len(facets) > 1:
+            by_kind = {facet.kind: facet for facet in facets}
+            for one, two, head in facet_pairs(tuple(by_kind), self._groups):
+                if not may(digest_of(head + by_kind[one].sized + by_kind[two].encoded)):
+                    return f"nothing with both {_KINDS[one]} and {_KINDS[two]} asked for"
+        if question.prefixes or question.phrases:
+            for what, key in _singles(question, self._groups):
+                if not may(digest_of(key)):
+                    return f"no {what}"
+        if question.box is not None or question.near is not None or question.interval is not None:
+            return self._absent_place_or_time(question, facets)
+        if len(facets) > 1 and not self._pages_with(facets):
+            return "no page with all facets asked for"
+        return ""
+
+    def _absent_place_or_time(self, question: Question, facets: Sequence[Facet]) -> str:
+        may = self._whole.may_contain
         has_place = question.box is not None or question.near is not None
         interval = question.interval
         if interval is not None and not self._times.may_meet(interval):
             return "no data of this time"
         if has_place and not all(map(self._places.may_meet, question.boxes)):
             return "no data in this place"
-        if len(values) + has_place + (interval is not None) < 2:
+        if len(facets) + has_place + (interval is not None) < 2:
             return ""
-        for group, keys in pairs_asked(question, values, self._groups):
+        for group, keys in pairs_asked(question, facets, self._groups):
             if not any(may(digest_of(key)) for key in keys):
                 return f"nothing with both {_KINDS[group[0]]} and {_KINDS[group[1]]} asked for"
-        left = -1
-        for digest in digests:
-            left &= self._by_page.pages_with(digest)
+        left = self._pages_with(facets)
         if not left:
             return "no page with all facets asked for"
-        if (has_place or interval is not None) and not self._any_page(question, left):
-            return "no page has all that is asked for"
-        return ""
+        return "" if self._any_page(question, left) else "no page has all that is asked for"
 
-    def _pass(self, digest: bytes) -> None:
-        """Remember a facet that the filter lets pass: the same ones are asked for again and again."""
-        if len(self._passed) >= _PASSED_MAX:
-            self._passed = set()
-        self._passed.add(digest)
+    def _pages_with(self, facets: Sequence[Facet]) -> int:
+        """Return a number whose bit p tells whether page p may have all facets."""
+        left = -1
+        for facet in facets:
+            left &= self._by_page.pages_with(facet.digest)
+        return left
 
     def _any_page(self, question: Question, left: int) -> bool:
         """Tell whether one of the pages left by facets is left by its bounds too."""
@@ -131,10 +146,10 @@ class Discriminant:
     def rule(self, question: Question) -> list[Ruling]:
         """Return what each part of a question leaves of the pages."""
         rulings = self._rule_bounds(question)
-        for kind, what, text in _asked(question):
-            plain, digest = facet_asked(kind, text)
-            bits = self._by_page.pages_with(digest)
-            rulings.append(Ruling(f"no {what} {plain!r}", self._mask(bits)))
+        for facet in facets_asked(question):
+            bits = self._by_page.pages_with(facet.digest)
+            reason = f"no {_KINDS[facet.kind]} {facet.text!r}"
+            rulings.append(Ruling(reason, self._mask(bits)))
         return rulings
 
     def _rule_bounds(self, question: Question) -> list[Ruling]:
@@ -167,15 +182,3 @@ def _singles(question: Question, groups: frozenset[str]) -> Iterator[tuple[str, 
     for phrase in question.phrases:
         for word in phrase:
             yield f"word {word!r}", key_of("w", bare(word))
-
-
-def _asked(question: Question) -> list[tuple[str, str, str]]:
-    """Return kind, name and text of the facets that a question asks for."""
-    found: list[tuple[str, str, str]] = []
-    if question.owner:
-        found.append(("o", "owner", question.owner))
-    if question.theme and facet_asked("t", question.theme)[0]:
-        found.append(("t", "theme", question.theme))
-    if question.format and facet_asked("f", question.format)[0]:
-        found.append(("f", "format", question.format))
-    return found

@@ -8,6 +8,7 @@ Both are looked into with plain integers: a probe of a Python integer costs a te
 """
 
 from collections.abc import Iterable, Sequence
+from struct import Struct
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ _SLICE_PROBES = 3
 _SLICES_MIN = 1 << 6
 _SLICES_MAX = 1 << 14
 _MASK = (1 << 64) - 1
+_AGAIN = range(_PROBES - 1)
+_halves = Struct("<QQ").unpack
 Digests = npt.NDArray[np.uint64]
 """(n, 2): digests of keys as two little-endian numbers each."""
 
@@ -55,13 +58,17 @@ class KeyFilter:
     def may_contain(self, digest: bytes) -> bool:
         """Tell whether a key of this digest may have been added; False is certain."""
         bits, size = self._bits, self._size
-        position = int.from_bytes(digest[:8], "little")
-        step = int.from_bytes(digest[8:], "little") | 1
-        for _ in range(_PROBES):
+        position, step = _halves(digest)
+        # Half of all absent keys end here.
+        at = position % size
+        if not bits[at >> 3] >> (at & 7) & 1:
+            return False
+        step |= 1
+        for _ in _AGAIN:
+            position = (position + step) & _MASK
             at = position % size
             if not bits[at >> 3] >> (at & 7) & 1:
                 return False
-            position = (position + step) & _MASK
         return True
 
 

@@ -203,7 +203,13 @@ class InformationIndex:
             MissingError: `like` names a dataset that is not there.
             UnavailableError: a file was found corrupt; the index is rebuilt with the next block.
         """
-        return self.ask_attested(question, explain=explain)[0]
+        if self._is_damaged:
+            raise _damaged()
+        try:
+            return ask(self._state.view, question, self._clock_us, explain=explain)
+        except CorruptError as error:
+            self._is_damaged = True
+            raise _damaged() from error
 
     def ask_attested(self, question: Question, *, explain: bool = True) -> tuple[Answer, _State]:
         """Return an answer as `ask` does, and the state it is about, for `digest`."""

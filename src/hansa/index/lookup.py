@@ -89,9 +89,11 @@ def ask(
     """
     validate_question(question)
     start = clock_us()
-    absent = view.base.discriminant.absent(question) if view.base is not None else ""
+    base, absent = view.base, ""
+    if base is not None:
+        absent = base.discriminant.absent(question, explain=explain)
     if absent and question.like is None and not view.added:
-        return _refused(view, absent, clock_us() - start)
+        return _refused(view, absent, clock_us() - start, explain=explain)
     asking = _Asking(view, question, Cost(clock_us, start), absent, digests_asked(question))
     return asking.answer(explain=explain)
 
@@ -106,7 +108,7 @@ def find(view: View, question: Question) -> Found:
     base, absent, digests = view.base, "", digests_asked(question)
     # The discriminant table saves reads; where there are none to save, lists answer sooner.
     if base is not None and not (digests and base.at_hand(question, digests)):
-        absent = base.discriminant.absent(question)
+        absent = base.discriminant.absent(question, explain=False)
     if absent and question.like is None and not view.added:
         return Found(view.height, 0, ())
     hits, total = _Asking(view, question, Cost(_no_clock, 0), absent, digests).found()
@@ -147,16 +149,11 @@ def find_row(view: View, dataset: bytes, reader: CountingReader | None = None) -
     return None if row is None or view.dead.has(row, view.dead_count) else row
 
 
-def _refused(view: View, absent: str, spent_us: int) -> Answer:
-    clusters = len(view.base.cluster_index.entries) if view.base else 0
-    explanation = Explanation(
-        clusters=clusters,
-        refusals=(Refusal("all", f"{absent} anywhere"),),
-        clusters_refused=clusters,
-        refused_by="discriminant table",
-        discriminant_us=spent_us,
-    )
-    return Answer(view.height, 0, (), _NO_FACETS, explanation)
+def _refused(view: View, absent: str, spent_us: int, *, explain: bool) -> Answer:
+    clusters = view.base.cluster_count if view.base is not None else 0
+    refusals = (Refusal("all", f"{absent} anywhere"),) if explain else ()
+    told = Explanation(clusters, refusals, clusters, "discriminant table", 0, 0, 0, spent_us)
+    return Answer(view.height, 0, (), _NO_FACETS, told)
 
 
 class _Asking:
@@ -201,7 +198,8 @@ class _Asking:
         if question.is_nearness_alone:
             return self._nearest(added, explain=explain)
         if not added and (absent or view.base is None):
-            return _refused(view, absent or "nothing of this kind", self._cost.spent_us)
+            reason = absent or "nothing of this kind"
+            return _refused(view, reason, self._cost.spent_us, explain=explain)
         hits: list[_Hit] = []
         total, selection = 0, Selection(NO_ROWS)
         if view.base is not None and not absent:

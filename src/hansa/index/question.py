@@ -21,6 +21,7 @@ from hansa.types import Box, DatasetId, Height, Interval
 
 _TEXT_CHARACTERS_MAX = 4_096
 _OFFSET_MAX = 10_000_000
+_LIMIT_MAX, _WORDS_MAX = limits.QUESTION_LIMIT_MAX, limits.QUESTION_WORDS_MAX
 _MICRO = 1_000_000
 _EARTH_RADIUS_M = 6_371_008.8
 _METRES_PER_DEGREE = 111_195.0
@@ -236,22 +237,23 @@ def validate_question(question: Question) -> None:  # noqa: C901 - flat, and ask
     Raises:
         InvalidError: the message names what is wrong.
     """
-    if not 1 <= question.limit <= limits.QUESTION_LIMIT_MAX:
-        raise InvalidError(f"A question asks for 1 to {limits.QUESTION_LIMIT_MAX} matches at once.")
+    if not 1 <= question.limit <= _LIMIT_MAX:
+        raise InvalidError(f"A question asks for 1 to {_LIMIT_MAX} matches at once.")
     if not 0 <= question.offset <= _OFFSET_MAX:
         raise InvalidError(f"An answer can be paged up to {_OFFSET_MAX} matches.")
-    parts = len(question.words) + len(question.prefixes)
-    if question.phrases:
-        parts += sum(map(len, question.phrases))
-    if parts > limits.QUESTION_WORDS_MAX:
-        raise InvalidError(f"A question has at most {limits.QUESTION_WORDS_MAX} words.")
-    for word in question.words:
-        _validate_text(word)
-    for dataset in (question.dataset, question.like):
-        if dataset is not None and len(dataset) != DATASET_ID_BYTES:
-            raise InvalidError(f"A dataset id has {DATASET_ID_BYTES} bytes.")
-    if question.title:
-        _validate_text(question.title)
+    words = question.words
+    if len(words) > _WORDS_MAX:
+        raise _too_many_words()
+    for word in words:
+        if len(word) > _TEXT_CHARACTERS_MAX:
+            raise _too_long()
+    dataset, like = question.dataset, question.like
+    if dataset is not None and len(dataset) != DATASET_ID_BYTES:
+        raise _wrong_id()
+    if like is not None and len(like) != DATASET_ID_BYTES:
+        raise _wrong_id()
+    if len(question.title) > _TEXT_CHARACTERS_MAX:
+        raise _too_long()
     if not question.is_words_alone:
         _validate_rest(question)
     if question.like_features is not None:
@@ -259,10 +261,15 @@ def validate_question(question: Question) -> None:  # noqa: C901 - flat, and ask
 
 
 def _validate_rest(question: Question) -> None:
-    phrases = (word for phrase in question.phrases for word in phrase)
-    facets = (question.theme, question.format, question.owner)
-    for text in (*question.prefixes, *facets, *phrases):
-        _validate_text(text)
+    if question.prefixes or question.phrases:
+        within = [word for phrase in question.phrases for word in phrase]
+        if len(question.words) + len(question.prefixes) + len(within) > _WORDS_MAX:
+            raise _too_many_words()
+        if any(len(text) > _TEXT_CHARACTERS_MAX for text in (*question.prefixes, *within)):
+            raise _too_long()
+    for text in (question.theme, question.format, question.owner):
+        if len(text) > _TEXT_CHARACTERS_MAX:
+            raise _too_long()
     if question.box is not None:
         validate_box(question.box)
     if question.near is not None:
@@ -271,9 +278,16 @@ def _validate_rest(question: Question) -> None:
         validate_interval(question.interval)
 
 
-def _validate_text(text: str) -> None:
-    if len(text) > _TEXT_CHARACTERS_MAX:
-        raise InvalidError(f"A part of the question exceeds {_TEXT_CHARACTERS_MAX} characters.")
+def _wrong_id() -> InvalidError:
+    return InvalidError(f"A dataset id has {DATASET_ID_BYTES} bytes.")
+
+
+def _too_many_words() -> InvalidError:
+    return InvalidError(f"A question has at most {_WORDS_MAX} words.")
+
+
+def _too_long() -> InvalidError:
+    return InvalidError(f"A part of the question exceeds {_TEXT_CHARACTERS_MAX} characters.")
 
 
 def _validate_likeness(question: Question) -> None:

@@ -7,6 +7,9 @@ from hansa.index.cells import (
     GROUPS,
     bare,
     digest_of,
+    facet_asked,
+    facet_pairs,
+    facets_asked,
     facets_of,
     key_of,
     pair_keys,
@@ -16,8 +19,17 @@ from hansa.index.cells import (
     strong_words,
 )
 from hansa.index.question import Question
-from hansa.index.words import fold, split_words
+from hansa.index.words import split_words
 from hansa.types import Box, Interval
+
+
+def _together(question, groups):
+    """Return the keys of the pairs of facets asked for, as the discriminant table makes them."""
+    facets = {facet.kind: facet for facet in facets_asked(question)}
+    return [
+        head + facets[one].sized + facets[two].encoded
+        for one, two, head in facet_pairs(tuple(facets), groups)
+    ]
 
 
 @given(st.integers(0, 60))
@@ -47,10 +59,12 @@ def test_pairs_of_one_record_are_never_denied(made, number, data):
     }
     chosen = data.draw(st.sets(st.sampled_from(sorted(parts)), min_size=2))
     question = Question(**{name: parts[name] for name in chosen})
-    facets = {"t": fold(question.theme), "f": fold(question.format), "o": question.owner}
-    asked = {kind: text for kind, text in facets.items() if text}
-    for group, keys in pairs_asked(question, asked, frozenset(GROUPS)):
+    facets = facets_asked(question)
+    for group, keys in pairs_asked(question, facets, frozenset(GROUPS)):
         assert any(key in known for key in keys), group
+    together = _together(question, frozenset(GROUPS))
+    assert len(facets) * (len(facets) - 1) // 2 == len(together)
+    assert set(together) <= known
 
 
 @given(st.integers(0, 60), st.integers(-2, 62), st.integers(0, 70))
@@ -65,7 +79,7 @@ def test_a_narrow_question_meets_a_wide_record(made, begin, asked_from, years):
         return
     question = Question(interval=Interval(low * year, high * year))
     known = {key for _, key in pair_keys(record)}
-    for group, keys in pairs_asked(question, {"t": "health"}, frozenset(GROUPS)):
+    for group, keys in pairs_asked(question, [facet_asked("t", "Health")], frozenset(GROUPS)):
         assert any(key in known for key in keys), group
 
 
@@ -74,7 +88,7 @@ def test_a_narrow_box_meets_a_wide_one(made):
     record = made.make_record(1, box=Box(-10_000_000, 36_000_000, 30_000_000, 60_000_000), themes=("Health",))  # fmt: skip
     question = Question(box=Box(2_200_000, 48_800_000, 2_400_000, 48_900_000))
     known = {key for _, key in pair_keys(record)}
-    asked = list(pairs_asked(question, {"t": "health"}, frozenset(GROUPS)))
+    asked = list(pairs_asked(question, [facet_asked("t", "Health")], frozenset(GROUPS)))
     assert asked
     assert all(any(key in known for key in keys) for _, keys in asked)
 
@@ -83,11 +97,14 @@ def test_pairs_of_different_records_are_told_apart(made):
     """Theme of one and owner of the other: no pair of them is known."""
     record = made.make_record(1, owner="alpha", themes=("Health",))
     known = {key for _, key in pair_keys(record)}
-    asked = list(pairs_asked(Question(), {"o": "beta", "t": "health"}, frozenset(GROUPS)))
-    assert ["ot"] == [group for group, _ in asked]
-    assert not known & set(asked[0][1])
-    assert [] == list(pairs_asked(Question(), {"o": "beta", "t": "health"}, frozenset()))
-    assert [] == list(pairs_asked(Question(), {"o": "beta"}, frozenset(GROUPS)))
+    question = Question(owner="beta", theme="Health")
+    (asked,) = _together(question, frozenset(GROUPS))
+    assert asked not in known
+    assert asked in {
+        key for _, key in pair_keys(made.make_record(2, owner="beta", themes=("Health",)))
+    }
+    assert [] == _together(question, frozenset())
+    assert [] == _together(Question(owner="beta"), frozenset(GROUPS))
 
 
 def test_accents_go_and_nothing_else():

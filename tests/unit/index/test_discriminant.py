@@ -59,6 +59,15 @@ def test_the_first_thing_missing_is_named(base, question, reason):
     assert reason == base.discriminant.absent(question)
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_what_is_refused_does_not_depend_on_its_naming(made, records, base, seed):
+    """Without an explanation a facet may be refused by a pair; it is refused all the same."""
+    draw = random.Random(f"naming {seed}")
+    question = made.draw_question(draw, records)
+    named = base.discriminant.absent(question)
+    assert bool(named) == bool(base.discriminant.absent(question, explain=False))
+
+
 def test_facets_never_together_are_refused(made):
     """Both are there, on no row together."""
     one = [made.make_record(n, owner="alpha", formats=("csv",)) for n in range(20)]
