@@ -12,12 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from hansa.index.clusters import Clusters
+from hansa.index.features import FEATURES
 from hansa.index.pages import CLUSTER, PAGE, ROWS_PER_LEAF, leaf_rows, ranges
 
-Point = npt.NDArray[np.int16]
+Point = npt.NDArray[np.int8]
 """(d,): features."""
 Squares = npt.NDArray[np.float32]
 """Squared distances of features: integers below 2^24."""
+
+
+_ONES = np.ones(FEATURES, dtype=np.float32)
 
 
 class ClusterIndex:
@@ -43,8 +47,9 @@ class ClusterIndex:
         self._leaves = np.concatenate(([0], np.cumsum(leaves))).astype(np.uint32)
         starts = leaf_rows(pages["first"], pages["rows"])
         self._leaf_rows = np.append(starts, pages["rows"].sum()).astype(np.uint32)
-        self._low = np.ascontiguousarray(pages["low"])
-        self._high = np.ascontiguousarray(pages["high"])
+        # Feature by feature: then all pages are compared with one number at a time.
+        self._low = np.ascontiguousarray(pages["low"].T)
+        self._high = np.ascontiguousarray(pages["high"].T)
 
     @property
     def memory_bytes(self) -> int:
@@ -79,24 +84,37 @@ class ClusterIndex:
 
     def box_bounds(self, point: Point) -> Squares:
         """Return for each page a squared distance that none of its rows falls below, (pages,)."""
-        return bound_boxes(self._low, self._high, point)
+        gaps = _gaps(self._low, self._high, point[:, None])
+        gaps *= gaps
+        squares: Squares = np.add.reduce(gaps, axis=0)
+        return squares
 
-    def leaves_of(
-        self, pages: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return number, first row and count of rows of the leaves of some pages, which rise."""
-        numbers = ranges(self._leaves[pages], self._leaves[pages + 1] - self._leaves[pages])
-        firsts = self._leaf_rows[numbers].astype(np.int64)
-        return numbers, firsts, self._leaf_rows[numbers + 1] - firsts
+    def leaves_of(self, pages: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the numbers of the leaves of some pages, which rise."""
+        starts = self._leaves.take(pages)
+        return ranges(starts, self._leaves.take(pages + 1) - starts)
+
+    def rows_of_leaves(
+        self, leaves: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return for some leaves their first row, and one more than their last."""
+        bounds = self._leaf_rows
+        return bounds.take(leaves).astype(np.int64), bounds.take(leaves + 1).astype(np.int64)
 
 
 def bound_boxes(low: npt.NDArray[np.int8], high: npt.NDArray[np.int8], point: Point) -> Squares:
     """Return the squared distance of a point (d,) from boxes (n, d), exact in single precision."""
-    gaps = np.maximum(low - point, point - high)
-    np.maximum(gaps, 0, out=gaps)
-    wide = gaps.astype(np.float32)
-    squares: Squares = np.einsum("ij,ij->i", wide, wide)
+    gaps = _gaps(low, high, point)
+    gaps *= gaps
+    squares: Squares = gaps @ _ONES
     return squares
+
+
+def _gaps(low: npt.NDArray[np.int8], high: npt.NDArray[np.int8], point: Point) -> Squares:
+    """Return how far a point lies outside of boxes, feature by feature."""
+    # At most 254: the difference is right as a byte without sign, in an eighth of the time.
+    gaps = np.maximum(low, point) - np.minimum(high, point)
+    return gaps.view(np.uint8).astype(np.float32)
 
 
 def pack_words(words: Sequence[Sequence[str]]) -> bytes:

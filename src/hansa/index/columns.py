@@ -16,6 +16,7 @@ import numpy.typing as npt
 from hansa.errors import CorruptError, InvalidError
 
 STRETCH = 256
+WINDOW_MAX = 16
 Reader = Callable[[int, int], bytes]
 """Reads so many bytes at an offset: reader(offset, length)."""
 Rows = npt.NDArray[Any]
@@ -94,6 +95,7 @@ class Column:
         self._fields: tuple[str, ...] = dtype.names or ("",)
         """One without a name stands for the value itself."""
         self._size = entry.count * dtype.itemsize
+        self._padded: npt.NDArray[Any] = np.zeros(0, dtype=dtype)
         self._spent = 0
         stretches = -(-entry.count // STRETCH)
         if len(entry.checksums) != 4 * stretches:
@@ -137,6 +139,16 @@ class Column:
         found = self._gather(rows, read)
         return {name: found[name] for name in fields}
 
+    def windows(self, firsts: Rows, length: int, read: Reader) -> npt.NDArray[Any] | None:
+        """Return so many rows from each first on, (n, length, …), if they are in memory or to be kept.
+
+        Beyond the last row come others, or zeros: the caller knows how many there are.
+        """
+        assert self._dtype.names is None
+        if not self._keep_for(length * len(firsts), self._fields, read):
+            return None
+        return windows_of(self._padded, firsts, length)
+
     def _keep(self, fields: Sequence[str], read: Reader) -> bool:
         """Tell whether fields are in memory; take them in, each by itself, if there is room."""
         missing = [name for name in fields if name not in self._kept]
@@ -147,7 +159,11 @@ class Column:
             return False
         data = self._read(0, self._count, read)
         for name in missing:
-            self._kept[name] = np.ascontiguousarray(data[name]) if name else data
+            if name:
+                self._kept[name] = np.ascontiguousarray(data[name])
+            else:
+                self._padded = pad(data)
+                self._kept[name] = self._padded[: self._count]
         return True
 
     def _keep_for(self, count: int, fields: Sequence[str], read: Reader) -> bool:
@@ -189,6 +205,21 @@ class Column:
             if zlib.crc32(view[start : start + step]) != self._checksums[number]:
                 raise corrupt()
         return np.frombuffer(data, dtype=self._dtype)
+
+
+def pad(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return rows followed by zeros, so that a window may begin at each."""
+    after = np.zeros((WINDOW_MAX, *values.shape[1:]), dtype=values.dtype)
+    return np.concatenate((values, after))
+
+
+def windows_of(padded: npt.NDArray[Any], firsts: Rows, length: int) -> npt.NDArray[Any]:
+    """Return neighbouring rows of what `pad` gave, from each first on, (n, length, …)."""
+    assert length <= WINDOW_MAX
+    size = padded.strides[0]
+    # A window is one item to be copied: a tenth of the time of its rows one by one.
+    whole = np.ndarray((len(padded) - length,), np.dtype((np.void, length * size)), padded, 0, (size,))  # fmt: skip
+    return whole[firsts].view(padded.dtype).reshape(len(firsts), length, *padded.shape[1:])
 
 
 def corrupt() -> CorruptError:

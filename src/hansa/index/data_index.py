@@ -19,7 +19,7 @@ from hansa.index.cell_lists import CellLists
 from hansa.index.cells import digest_of
 from hansa.index.cluster_index import ClusterIndex
 from hansa.index.clusters import Clusters
-from hansa.index.columns import Column, Reader, Room, corrupt
+from hansa.index.columns import Column, Reader, Room, corrupt, pad
 from hansa.index.discriminant import Discriminant
 from hansa.index.features import FEATURES
 from hansa.index.files import IndexFile
@@ -33,6 +33,7 @@ from hansa.index.writing import MAGIC, NAMES_PER_BLOCK, TAIL_BYTES, Footer
 from hansa.types import Digest
 
 Rows = npt.NDArray[np.uint32]
+_ROWS_AT_ONCE = 65_536
 _record = msgspec.msgpack.Decoder(IndexRecord)
 _names = msgspec.msgpack.Decoder(tuple[str, ...])
 
@@ -75,6 +76,7 @@ class DataIndex:
         }
         self._facet_names: dict[int, tuple[str, ...]] = {}
         self._cell_lists: CellLists | None = None
+        self._norms: npt.NDArray[np.float32] | None = None
 
     @property
     def read(self) -> Reader:
@@ -122,6 +124,18 @@ class DataIndex:
                 raise corrupt()
             found.append(_record.decode(data))
         return found
+
+    def norms(self, read: Reader) -> npt.NDArray[np.float32] | None:
+        """Return |x|² of each row's features, as `pad` gives them, or None without room for them."""
+        if self._norms is None:
+            features = self.column("features").whole(read)
+            if features is not None and self._room.take(4 * self.rows):
+                norms = np.empty(self.rows, dtype=np.float32)
+                for start in range(0, self.rows, _ROWS_AT_ONCE):
+                    part = features[start : start + _ROWS_AT_ONCE].astype(np.float32)
+                    norms[start : start + _ROWS_AT_ONCE] = np.einsum("ij,ij->i", part, part)
+                self._norms = pad(norms)
+        return self._norms
 
     def cell_lists(self, read: Reader) -> CellLists | None:
         """Return the rows by cells of place and time, or None without room for the cells."""

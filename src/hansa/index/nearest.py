@@ -3,6 +3,8 @@
 Upon a point: the pages whose boxes of features lie nearest give a first answer; every other page that
 its box does not exclude is parted into leaves of 16 rows, and those are looked at whose own boxes do
 not exclude them. Equal distances are ordered by id, so what may tie is still looked at.
+
+All sums are integers below 2^24 in single precision, and so exact in whatever order they are added.
 """
 
 from collections.abc import Sequence
@@ -13,16 +15,20 @@ import numpy.typing as npt
 
 from hansa.index.bits import Rows, is_in
 from hansa.index.cluster_index import Point, Squares, bound_boxes
-from hansa.index.columns import Reader
+from hansa.index.columns import Reader, windows_of
 from hansa.index.data_index import DataIndex
+from hansa.index.features import FEATURE_MAX, FEATURES
 from hansa.index.pages import ROWS_PER_LEAF
 
 _FIRST_PAGES = 2
 _PAGES_AT_ONCE = 64
 """Of the pages that are left, as many at first, then ever more: each look may rule out the others."""
 _NEVER = 1 << 30
+_FURTHEST = FEATURES * (2 * FEATURE_MAX) ** 2
 Numbers = npt.NDArray[np.int64]
 _STEPS = np.arange(ROWS_PER_LEAF)
+_MINUS_TWO = np.float32(-2)
+_NONE: Numbers = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,9 @@ class Nearest:
 def measure(base: DataIndex, rows: Rows, features: Sequence[int], read: Reader) -> Numbers:
     """Return the squared distance of the features of some rows, (n,)."""
     point = np.array(features, dtype=np.int16)
-    return _measure(base, rows, point, read).astype(np.int64)
+    away = (base.column("features").gather(rows, read) - point).astype(np.float32)
+    squares: Numbers = np.einsum("ij,ij->i", away, away).astype(np.int64)
+    return squares
 
 
 def find_nearest(
@@ -56,14 +64,14 @@ def find_nearest(
         out: rows that do not count, rising.
         read: the reader.
     """
-    search = _Search(base, np.array(features, dtype=np.int16), best, out, read)
+    search = _Search(base, np.array(features, dtype=np.int8), best, out, read)
     if not base.rows:
         return search.found()
     bounds = base.cluster_index.box_bounds(search.point)
     count = min(len(bounds), _FIRST_PAGES + best // ROWS_PER_LEAF)
-    first = np.argpartition(bounds, count - 1)[:count]
+    first = bounds.argpartition(count - 1)[:count]
     first.sort()
-    search.look(first)
+    search.look_at_all(first)
     bounds[first] = np.inf
     left = (bounds <= search.reach).nonzero()[0]
     step = _PAGES_AT_ONCE
@@ -89,50 +97,85 @@ class _Search:
         self._best = best
         self._out = out
         self._read = read
-        self._rows: Numbers = np.zeros(0, dtype=np.int64)
+        self._rows: Numbers = _NONE
         self._squares: Squares = np.zeros(0, dtype=np.float32)
         self._pages: list[Numbers] = []
         self._examined = 0
+        self._wide = point.astype(np.float32)
+        self._own = self._wide.dot(self._wide)
+
+    def look_at_all(self, pages: Numbers) -> None:
+        """Take in all rows of some pages, which rise."""
+        self._pages.append(pages)
+        rows = self._base.cluster_index.rows_of_pages(pages)
+        self._examined += len(rows)
+        features = self._base.column("features").gather(rows, self._read)
+        away = (features - self.point.astype(np.int16)).astype(np.float32)
+        self._take(rows.astype(np.int64), np.einsum("ij,ij->i", away, away))
 
     def look(self, pages: Numbers) -> None:
-        """Take the rows of some pages in, which rise."""
+        """Take in the rows of some pages, which rise, but leaves that are too far away."""
         self._pages.append(pages)
-        base, reach = self._base, self.reach
-        numbers, firsts, counts = base.cluster_index.leaves_of(pages)
-        if reach < _NEVER:
-            # The boxes of leaves pay where there is something to compare with.
-            boxes = base.column("leaves").gather_fields(numbers, self._read, ("low", "high"))
-            near = bound_boxes(boxes["low"], boxes["high"], self.point) <= reach
-            firsts, counts = firsts[near], counts[near]
-        rows = (firsts[:, None] + _STEPS)[counts[:, None] > _STEPS]
-        self._examined += len(rows)
-        squares = _measure(base, rows, self.point, self._read)
-        near = squares <= reach
+        index = self._base.cluster_index
+        leaves = index.leaves_of(pages)
+        boxes = self._base.column("leaves").gather_fields(leaves, self._read, ("low", "high"))
+        bounds = bound_boxes(boxes["low"], boxes["high"], self.point)
+        firsts, ends = index.rows_of_leaves(leaves[bounds <= self.reach])
+        if not len(firsts):
+            return
+        rows, squares = self._measure(firsts, ends)
+        self._examined += int((ends - firsts).sum())
+        near = (squares <= min(self.reach, _FURTHEST)).nonzero()[0]
+        self._take(rows.take(near), squares.take(near))
+
+    def _take(self, rows: Numbers, squares: Squares) -> None:
+        """Keep of more rows, and those kept, what can be among the nearest."""
         if len(self._out):
-            near &= ~is_in(rows, self._out)
-        self._rows = np.concatenate((self._rows, rows[near]))
-        self._squares = np.concatenate((self._squares, squares[near]))
-        if len(self._rows) > self._best:
+            stay = ~is_in(rows, self._out)
+            rows, squares = rows[stay], squares[stay]
+        if len(self._rows):
+            rows = np.concatenate((self._rows, rows))
+            squares = np.concatenate((self._squares, squares))
+        if len(rows) > self._best:
             # Of many rows only those as near as the k-th can stay; ties are kept for the ids.
-            self.reach = int(np.partition(self._squares, self._best - 1)[self._best - 1])
-            close = self._squares <= self.reach
-            self._rows, self._squares = self._rows[close], self._squares[close]
-        elif len(self._rows) == self._best:
-            self.reach = int(self._squares.max())
+            last = self._best - 1
+            ordered = squares.copy()
+            ordered.partition(last)
+            self.reach = int(ordered[last])
+            close = (squares <= self.reach).nonzero()[0]
+            rows, squares = rows[close], squares[close]
+        elif len(rows) == self._best:
+            self.reach = int(squares.max())
+        self._rows, self._squares = rows, squares
+
+    def _measure(self, firsts: Numbers, ends: Numbers) -> tuple[Numbers, Squares]:
+        """Return rows and squared distances, (n,) each, of leaves; never where there is no row."""
+        rows = firsts[:, None] + _STEPS
+        beyond = rows >= ends[:, None]
+        features = self._base.column("features")
+        held = features.windows(firsts, ROWS_PER_LEAF, self._read)
+        norms = self._base.norms(self._read) if held is not None else None
+        if held is not None and norms is not None:
+            # |x - p|² = |x|² - 2 x·p + |p|²
+            products = held.reshape(-1, FEATURES).astype(np.float32).dot(self._wide)
+            products *= _MINUS_TWO
+            products += windows_of(norms, firsts, ROWS_PER_LEAF).reshape(-1)
+            products += self._own
+            products[beyond.reshape(-1)] = _NEVER
+            return rows.reshape(-1), products
+        rows = rows[~beyond]
+        away = features.gather(rows, self._read) - self.point.astype(np.int16)
+        wide = away.astype(np.float32)
+        return rows, np.einsum("ij,ij->i", wide, wide)
 
     def found(self) -> Nearest:
         """Return the nearest in order."""
-        order = self._rows.argsort()
-        rows = self._rows[order].astype(np.uint32)
-        distances = self._squares[order].astype(np.int64)
-        ranks = self._base.column("rank").gather(rows, self._read)
-        best = ((distances << 32) + ranks).argsort()[: self._best]
-        pages = np.sort(np.concatenate(self._pages)) if self._pages else order[:0]
-        return Nearest(rows[best], distances[best], pages, self._examined)
-
-
-def _measure(base: DataIndex, rows: npt.NDArray[np.integer], point: Point, read: Reader) -> Squares:
-    """Return squared distances, exact in single precision: integers below 2^24."""
-    away = (base.column("features").gather(rows, read) - point).astype(np.float32)
-    squares: Squares = np.einsum("ij,ij->i", away, away)
-    return squares
+        rows, squares = self._rows, self._squares
+        rank = self._base.column("rank")
+        if not rank.is_kept():
+            order = rows.argsort()
+            rows, squares = rows[order], squares[order]
+        distances = squares.astype(np.int64)
+        best = ((distances << 32) + rank.gather(rows, self._read)).argsort()[: self._best]
+        pages = np.sort(np.concatenate(self._pages)) if self._pages else _NONE
+        return Nearest(rows[best].astype(np.uint32), distances[best], pages, self._examined)

@@ -138,10 +138,15 @@ def ranges(
 ) -> npt.NDArray[np.int64]:
     """Return the numbers from each first in steps, so many each, side by side."""
     sizes = counts.astype(np.int64)
-    ends = np.cumsum(sizes)
+    ends = sizes.cumsum()
     total = int(ends[-1]) if len(ends) else 0
-    shifts = np.repeat(firsts.astype(np.int64) - step * (ends - sizes), sizes)
-    return np.asarray(shifts + step * np.arange(total), dtype=np.int64)
+    # What each stretch is ahead of counting on from nought.
+    shifts = ends - sizes
+    shifts *= -step
+    shifts += firsts
+    numbers = shifts.repeat(sizes)
+    numbers += np.arange(0, step * total, step)
+    return numbers
 
 
 def bound_pages(

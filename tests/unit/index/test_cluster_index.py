@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hansa.index import IndexChange, IndexParameters, InformationIndex, MemoryIndexFiles
 from hansa.index.cluster_index import bound_boxes, pack_words
@@ -21,7 +23,9 @@ def test_no_row_is_nearer_than_its_bounds(made, base):
     features = base.column("features").slice(0, base.rows, base.read).astype(np.int64)
     rows = np.arange(base.rows, dtype=np.uint32)
     pages = index.page_of(rows)
-    numbers, firsts, counts = index.leaves_of(np.arange(base.pages))
+    numbers = index.leaves_of(np.arange(base.pages))
+    firsts, ends = index.rows_of_leaves(numbers)
+    counts = ends - firsts
     assert list(range(base.column("leaves").count)) == numbers.tolist()
     assert base.rows == counts.sum()
     boxes = base.column("leaves").slice(0, len(numbers), base.read)
@@ -29,12 +33,21 @@ def test_no_row_is_nearer_than_its_bounds(made, base):
         point = made.make_record(number).features
         away = features - np.array(point)
         squares = (away * away).sum(axis=1)
-        place = np.array(point, dtype=np.int16)
+        place = np.array(point, dtype=np.int8)
         leaves = bound_boxes(boxes["low"], boxes["high"], place)
         assert (index.box_bounds(place)[pages] <= squares).all()
         assert (leaves[np.repeat(numbers, counts)] <= squares).all()
         assert (index.box_bounds(place)[pages[firsts]] <= leaves).all()
-    assert (index.box_bounds(np.full(20, 127, dtype=np.int16)) > 0).all()
+    assert (index.box_bounds(np.full(20, 127, dtype=np.int8)) > 0).all()
+
+
+@given(st.lists(st.tuples(*[st.integers(-127, 127)] * 3), min_size=20, max_size=20))
+def test_bounds_of_boxes_are_exact(sides):
+    """The squared distance to the nearest place of a box, up to the ends of the range."""
+    ordered = [(min(a, b), max(a, b), point) for a, b, point in sides]
+    low, high, point = np.array(ordered, dtype=np.int8).T
+    expected = sum(max(a - x, x - b, 0) ** 2 for a, b, x in ordered)
+    assert [expected] * 2 == bound_boxes(np.array([low] * 2), np.array([high] * 2), point).tolist()
 
 
 def test_rows_pages_and_clusters_belong_together(base):

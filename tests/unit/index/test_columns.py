@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.errors import CorruptError
-from hansa.index.columns import Column, CountingReader, Room, check_stretches, corrupt
+from hansa.index.columns import (
+    WINDOW_MAX,
+    Column,
+    CountingReader,
+    Room,
+    check_stretches,
+    corrupt,
+    pad,
+    windows_of,
+)
 from hansa.index.files import MemoryIndexFile
 
 DTYPE = np.dtype("<u4")
@@ -97,3 +106,25 @@ def test_fields_are_kept_each_by_itself(room):
     assert (fields is None) == (room < 1_200)
     assert fields is None or values["large"].tolist() == fields["large"].tolist()
     assert values[7:9].tobytes() == column.slice(7, 9, read).tobytes()
+
+
+@given(st.lists(st.integers(0, 599), max_size=20), st.integers(1, WINDOW_MAX))
+def test_windows_are_neighbouring_rows(firsts, length):
+    """From any first on, beyond the last row zeros."""
+    values = np.arange(1, 1_201, dtype="<u2").reshape(600, 2)
+    found = windows_of(pad(values), np.array(firsts, dtype=np.int64), length)
+    after = [*values.tolist(), *[[0, 0]] * WINDOW_MAX]
+    assert [after[first : first + length] for first in firsts] == found.tolist()
+
+
+@pytest.mark.parametrize("room", [0, 4_000])
+def test_windows_come_from_memory_alone(room):
+    """Where there is no room for the column there are none: then rows are gathered."""
+    data = np.arange(1_000, dtype="<u4").tobytes()
+    column = Column(check_stretches("numbers", 0, data, 4), np.dtype("<u4"), Room(room))
+    found = column.windows(np.array([0, 990]), 16, MemoryIndexFile(data).read)
+    assert found is None
+    wanted = np.arange(0, 992, 16)
+    found = column.windows(wanted, 16, MemoryIndexFile(data).read)
+    assert (found is None) == (not room)
+    assert found is None or list(range(992)) == found.reshape(-1).tolist()
