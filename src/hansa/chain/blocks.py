@@ -13,7 +13,7 @@ from hansa.chain.findings import Finding
 from hansa.chain.transactions import Transaction
 from hansa.codec import derived, digest, encode
 from hansa.crypto.merkle import compute_root
-from hansa.crypto.signing import SigningKey, is_signed
+from hansa.crypto.signing import SigningKey, is_signed, is_signed_somewhere, sign_for_many
 from hansa.types import Digest, Epoch, Height, Millis, PublicKey, Round, Signature
 
 HEADER_TAG = "hansa.header.1"
@@ -201,12 +201,12 @@ def has_matching_body(block: Block) -> bool:
 
 def sign_vote(vote: Vote, key: SigningKey) -> SignedVote:
     """Sign a vote. The caller has made it durable before it is sent."""
-    return SignedVote(vote, key.public, key.sign(VOTE_TAG, encode(vote)))
+    return SignedVote(vote, key.public, sign_for_many(key, VOTE_TAG, encode(vote)))
 
 
 def is_vote_signed(signed: SignedVote) -> bool:
     """Tell whether the named voter signed the vote; says nothing about the voter's right."""
-    return is_signed(VOTE_TAG, encode(signed.vote), signed.signature, signed.voter)
+    return is_signed_somewhere(VOTE_TAG, encode(signed.vote), signed.signature, signed.voter)
 
 
 def is_certificate_valid(certificate: Certificate, super_nodes: Collection[PublicKey]) -> bool:
@@ -218,7 +218,8 @@ def is_certificate_valid(certificate: Certificate, super_nodes: Collection[Publi
         return False
     message = encode(certificate.vote)
     return all(
-        is_signed(VOTE_TAG, message, part.signature, part.voter) for part in certificate.signatures
+        is_signed_somewhere(VOTE_TAG, message, part.signature, part.voter)
+        for part in certificate.signatures
     )
 
 
@@ -237,10 +238,10 @@ def is_proposal_signed(proposal: Proposal) -> bool:
 def sign_erasure(erasure: Erasure, key: SigningKey) -> Erasure:
     """Return the erasure with the super node's signature."""
     bare = msgspec.structs.replace(erasure, signature=Signature(b""))
-    return msgspec.structs.replace(bare, signature=key.sign(ERASURE_TAG, encode(bare)))
+    return msgspec.structs.replace(bare, signature=sign_for_many(key, ERASURE_TAG, encode(bare)))
 
 
 def is_erasure_signed(erasure: Erasure) -> bool:
     """Tell whether the named super node signed the erasure."""
     bare = msgspec.structs.replace(erasure, signature=Signature(b""))
-    return is_signed(ERASURE_TAG, encode(bare), erasure.signature, erasure.super_node)
+    return is_signed_somewhere(ERASURE_TAG, encode(bare), erasure.signature, erasure.super_node)

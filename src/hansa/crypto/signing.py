@@ -36,6 +36,12 @@ _sodium, _NOTHING = lib, ffi.NULL
 """The library that `nacl.bindings` calls, and has initialised."""
 _marks: dict[str, bytes] = {}
 """What a signed message begins with, by its tag; tags are constants of the program."""
+REMEMBERED_MAX = 4_096
+"""Sound signatures that are remembered at most: half of them newer, half older ones."""
+REMEMBERED_BYTES_MAX = 512
+"""Of one of them, with what it signs; longer ones are checked each time."""
+_newer: set[bytes] = set()
+_older: set[bytes] = set()
 
 
 def is_sound_point(encoded: bytes) -> bool:
@@ -85,6 +91,38 @@ def is_signed(tag: str, message: bytes, signature: bytes, public: bytes) -> bool
     if not is_sound_point(public) or not is_sound_point(signature[:32]):
         return False
     return opens(signature + _tagged(tag, message), public)
+
+
+def is_signed_somewhere(tag: str, message: bytes, signature: bytes, public: bytes) -> bool:
+    """As `is_signed`, for what comes by several ways: a vote stands in an ERASED, and that in a block.
+
+    What was sound once is so for ever, so it is remembered, by all of its bytes; what was not is
+    checked each time.
+    """
+    known = b"".join((public, signature, _tagged(tag, message)))
+    if known in _newer or known in _older:
+        return True
+    if not is_signed(tag, message, signature, public):
+        return False
+    _remember(known)
+    return True
+
+
+def sign_for_many(key: SigningKey, tag: str, message: bytes) -> Signature:
+    """Sign what will come back inside of something else, and need not be checked then."""
+    signature = key.sign(tag, message)
+    _remember(b"".join((key.public, signature, _tagged(tag, message))))
+    return signature
+
+
+def _remember(known: bytes) -> None:
+    """Enter a sound signature; half of all are forgotten at once when there are too many."""
+    global _newer, _older
+    if len(known) > REMEMBERED_BYTES_MAX:
+        return
+    if len(_newer) >= REMEMBERED_MAX // 2:
+        _newer, _older = set(), _newer
+    _newer.add(known)
 
 
 def opens(signed: bytes, public: bytes) -> bool:

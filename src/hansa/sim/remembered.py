@@ -3,7 +3,7 @@
 Six nodes in one process check the same signature six times, and thousands of scripts start alike.
 Ed25519 (RFC 8032) is deterministic, so an answer that was right once is right again; what is asked is
 part of the key, so a forgery is checked like everything else. A message decoded is a frozen value: whoever
-receives the same bytes may read the same one. Production code has no such memory.
+receives the same bytes may read the same one. A node remembers the votes and ERASED of its own past alone.
 """
 
 from collections.abc import Iterator

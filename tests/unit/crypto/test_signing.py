@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.crypto import signing
-from hansa.crypto.signing import FIELD_PRIME, GROUP_ORDER, SigningKey, is_signed, is_sound_point
+from hansa.crypto.signing import (
+    FIELD_PRIME,
+    GROUP_ORDER,
+    SigningKey,
+    is_signed,
+    is_signed_somewhere,
+    is_sound_point,
+    sign_for_many,
+)
 from hansa.errors import InvalidError
 
 RFC_8032 = [
@@ -142,3 +150,64 @@ def test_keys_print_masked() -> None:
     key = SigningKey(bytes([1]) * 32)
     assert key.seed().hex() not in repr(key) + str(key)
     assert bytes([1]) * 32 == key.seed()
+
+
+def test_what_was_sound_is_not_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once by the library; after that by all of its bytes, and nothing else passes."""
+    checked = count_checks(monkeypatch)
+    key, other = SigningKey(bytes([7]) * 32), SigningKey(bytes([8]) * 32)
+    signature = key.sign("t", b"met again")
+    for _ in range(3):
+        assert is_signed_somewhere("t", b"met again", signature, key.public)
+    assert 1 == len(checked)
+    changed = bytes([signature[0] ^ 1]) + signature[1:]
+    for _ in range(2):
+        assert not is_signed_somewhere("u", b"met again", signature, key.public)
+        assert not is_signed_somewhere("t", b"met agaim", signature, key.public)
+        assert not is_signed_somewhere("t", b"met again", changed, key.public)
+        assert not is_signed_somewhere("t", b"met again", signature, other.public)
+    assert 1 + 2 * 4 == len(checked), "what is wrong is never remembered"
+
+
+def test_what_was_signed_here_is_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes back inside of blocks."""
+    checked = count_checks(monkeypatch)
+    key = SigningKey(bytes([9]) * 32)
+    signature = sign_for_many(key, "t", b"own")
+    assert key.sign("t", b"own") == signature
+    assert is_signed_somewhere("t", b"own", signature, key.public)
+    assert not checked
+    assert is_signed("t", b"own", signature, key.public), "and it is right"
+
+
+def test_the_memory_of_signatures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In number, and each in length: the oldest half goes, and is checked again."""
+    checked = count_checks(monkeypatch)
+    key = SigningKey(bytes([10]) * 32)
+    first = sign_for_many(key, "t", b"first")
+    for number in range(signing.REMEMBERED_MAX):
+        # What is entered is not looked at, so this needs no keys.
+        signing._remember(number.to_bytes(4, "big"))
+        assert len(signing._newer | signing._older) <= signing.REMEMBERED_MAX
+    assert is_signed_somewhere("t", b"first", first, key.public)
+    assert 1 == len(checked)
+    long = bytes(signing.REMEMBERED_BYTES_MAX)
+    signature = sign_for_many(key, "t", long)
+    for _ in range(2):
+        assert is_signed_somewhere("t", long, signature, key.public)
+    assert 3 == len(checked)
+
+
+def count_checks(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Begin with an empty memory; return the list that each question to the library is added to."""
+    checked: list[bytes] = []
+    plain = signing.opens
+
+    def opens(signed: bytes, public: bytes) -> bool:
+        checked.append(signed)
+        return plain(signed, public)
+
+    monkeypatch.setattr(signing, "opens", opens)
+    monkeypatch.setattr(signing, "_newer", set())
+    monkeypatch.setattr(signing, "_older", set())
+    return checked
