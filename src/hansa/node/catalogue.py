@@ -82,7 +82,8 @@ class Catalogue:
             await self._news.wait()
             self._news.clear()
             while self._index.height < self._ledger.height():
-                await self._insist(self.take_next)
+                if not self.pass_over():
+                    await self._insist(self.take_next)
 
     async def _insist(self, work: Callable[[], None]) -> None:
         """Do a piece of work off the loop, again after a while if the disk refuses it."""
@@ -101,6 +102,24 @@ class Catalogue:
         self.lost_manifests = len(failed)
         for root in failed:
             self._log.error("manifest-lost", manifest=root.hex())
+
+    def pass_over(self) -> bool:
+        """Go past the block after the index's height if nothing in it is for index or store.
+
+        Most blocks are such: to tell costs less than to hand one to another thread and to hear of it.
+
+        Returns:
+            Whether it was passed; if not, nothing has changed.
+        """
+        height = Height(self._index.height + 1)
+        certified = self._find_recent(height)
+        if certified is None or any(accepted_operations(certified)):
+            return False
+        try:
+            self._index.apply(height, [])
+        except UnavailableError:
+            return False  # Left to who tries again.
+        return True
 
     def take_next(self) -> None:
         """Feed the block after the index's height. Once more after a crash is harmless."""

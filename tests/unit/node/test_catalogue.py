@@ -9,7 +9,7 @@ import pytest
 from live_node import LiveNode, run_in_process
 
 from hansa.chain.blocks import Result
-from hansa.chain.transactions import RetireDataset
+from hansa.chain.transactions import AddUser, RetireDataset
 from hansa.errors import DiskFullError, MissingError
 from hansa.index.records import IndexChange
 from hansa.ledger.block_ledger import BlockLedger
@@ -120,6 +120,28 @@ async def test_only_what_was_accepted_is_followed(live: LiveNode, tmp_path: Path
     assert [(first.dataset.hex(), 1)] == await found(live, "bridges")
     live.services.catalogue.take_next()
     assert live.services.index.height == live.services.ledger.height(), "nothing new, nothing done"
+
+
+async def test_blocks_without_datasets_are_passed_over(
+    live: LiveNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No thread is asked for a block that holds nothing for index or store, and the index is at its height."""
+    follower, index = live.services.catalogue, live.services.index
+    await found(live, "nothing yet")
+    take_next, taken = follower.take_next, []
+
+    def counted() -> None:
+        taken.append(index.height + 1)
+        take_next()
+
+    monkeypatch.setattr(follower, "take_next", counted)
+    status = await live.submit(AddUser(bytes([2]) * 32, bytes([3]) * 32, "A reader", ("reader",)))
+    await found(live, "nothing yet")
+    assert index.height >= status.height
+    assert [] == taken
+    published = await publish(live, tmp_path, "Bridges")
+    assert [(published.dataset.hex(), 1)] == await found(live, "bridges")
+    assert [published.status.height] == taken
 
 
 async def test_a_disk_that_refuses_makes_it_late_only(
