@@ -240,15 +240,14 @@ class Agreement:
     def _rule_wait(self) -> bool:
         """Lines 34 and 47: a quorum has voted, though not for one thing; wait for the others."""
         height, state = self.height, self.height.present
-        delay = self.pace.vote_timeout(height.round)
         if height.step == "review" and not state.is_review_timed and state.reviews.has_any_quorum:
             state.is_review_timed = True
-            self._context.set_timer("review", delay)
+            self._context.set_timer("review", self.pace.vote_timeout(height.round))
             self.comparison.respond(state, self.master(state.number))
             return True
         if not state.is_confirm_timed and state.confirms.has_any_quorum:
             state.is_confirm_timed = True
-            self._context.set_timer("confirm", delay)
+            self._context.set_timer("confirm", self.pace.vote_timeout(height.round))
             return True
         if state.confirms.has_nil_quorum:
             self._order_erasure(state)

@@ -1,12 +1,13 @@
 """The submitting node's side of step 1: sealed transactions kept until they are settled.
 
-Upon a submission: send it to the present master. Upon a new height or round: send what is unsettled
-to the new master, unless it has it. Upon some patience without progress: send it to all
-super nodes, so that all expect a block and move on from a dead master. Upon a signed refusal: appeal
-to the other super nodes. Settled by a block, by the refusals of f+1 super nodes, one of whom is honest,
-or by its expiry.
+Upon a submission: send it to the present master, or to the next one if a proposal is under way. Upon a
+new height, round or proposal: send what is unsettled to whoever is master then, unless it has it or the
+proposal, one of many, holds it. Upon some patience without progress: send it to all super nodes, so that all
+expect a block and move on from a dead master. Upon a signed refusal: appeal to the other super nodes.
+Settled by a block, by the refusals of f+1 super nodes, one of whom is honest, or by its expiry.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from hansa import limits
@@ -107,10 +108,12 @@ class Outbox:
         for to in self._recipients(master):
             self._send(to, fresh)
 
-    def forward_all(self, master: PublicKey | None) -> None:
-        """Send what is unsettled to a new master, oldest first, within bounds."""
+    def forward_all(
+        self, master: PublicKey | None, proposed: Collection[Digest] = frozenset()
+    ) -> None:
+        """Send what is unsettled, but for what is proposed, to a new master, oldest first, within bounds."""
         self._fresh.clear()
-        kept = list(self._kept)
+        kept = [transaction for transaction in self._kept if transaction not in proposed]
         for to in self._recipients(master):
             self._send(to, kept)
 

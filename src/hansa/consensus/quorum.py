@@ -15,10 +15,11 @@ Outcome = Literal["added", "duplicate", "conflict"]
 class VoteSet:
     """Votes of one (height, round, phase), at most one for each super node."""
 
-    __slots__ = ("_counts", "_votes", "super_nodes")
+    __slots__ = ("_counts", "_needed", "_votes", "super_nodes")
 
     def __init__(self, super_nodes: int) -> None:
         self.super_nodes = super_nodes
+        self._needed = quorum_of(super_nodes)
         self._votes: dict[PublicKey, SignedVote] = {}
         self._counts: dict[Digest, int] = {}
 
@@ -47,11 +48,13 @@ class VoteSet:
     @property
     def has_any_quorum(self) -> bool:
         """Whether a quorum has voted, for whatever."""
-        return len(self._votes) >= quorum_of(self.super_nodes)
+        return len(self._votes) >= self._needed
 
     def decided(self) -> Digest | None:
         """Return the digest (NO_DIGEST for nil) that a quorum voted for, or None."""
-        needed = quorum_of(self.super_nodes)
+        needed = self._needed
+        if len(self._votes) < needed:
+            return None  # asked after every event, and mostly so
         for named, count in self._counts.items():
             if count >= needed:
                 return named
@@ -65,13 +68,13 @@ class VoteSet:
     @property
     def is_lost(self) -> bool:
         """Whether so many voted for nil that no block can get a quorum here any more: f+1."""
-        return self._counts.get(NO_DIGEST, 0) > self.super_nodes - quorum_of(self.super_nodes)
+        return self._counts.get(NO_DIGEST, 0) > self.super_nodes - self._needed
 
     def certificate(self, named: Digest) -> Certificate:
         """Return a quorum's certificate; the caller saw `decided() == named`."""
         chosen = [signed for signed in self.votes() if signed.vote.digest == named]
-        chosen = chosen[: quorum_of(self.super_nodes)]
-        assert len(chosen) == quorum_of(self.super_nodes)
+        chosen = chosen[: self._needed]
+        assert len(chosen) == self._needed
         return Certificate(
             chosen[0].vote,
             tuple(CertificateSignature(signed.voter, signed.signature) for signed in chosen),

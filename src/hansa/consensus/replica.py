@@ -37,6 +37,7 @@ from hansa.consensus.events import (
 from hansa.consensus.faults import FaultLog
 from hansa.consensus.inspection import Inspector, transaction_digests
 from hansa.consensus.intake import Pool
+from hansa.consensus.messages import Propose
 from hansa.consensus.outbox import Outbox
 from hansa.consensus.progress import Progress, measure
 from hansa.consensus.proposing import Proposer
@@ -47,10 +48,13 @@ from hansa.consensus.schedule import Schedule, mark_of
 from hansa.consensus.sealing import SealingKeys
 from hansa.consensus.spreading import Spreading
 from hansa.crypto.signing import SigningKey
-from hansa.types import Height, PublicKey, Round
+from hansa.types import Digest, Height, PublicKey, Round
 
 VOTE_LOG_BYTES_MAX = 32 * limits.MIB
 """When the vote log has grown by this much, a decided height empties it."""
+PROPOSED_FEW_MAX = 16
+"""So few transactions of a proposal are told to the next master all the same, who then need not be told
+if the round fails; more of them are not."""
 
 
 class Replica:
@@ -123,7 +127,7 @@ class Replica:
             proposer=self._proposer,
             faults=self._faults,
         )
-        self._forwarded_to: tuple[int, PublicKey | None] = (-1, None)
+        self._forwarded_to: tuple[int, PublicKey | None, Digest | None] = (-1, None, None)
 
     # --- what the node reads -----------------------------------------------------------------------
 
@@ -315,21 +319,28 @@ class Replica:
         """Send what waits to whom it concerns: the master of the round, or of the next height."""
         if not len(self._outbox):
             return
-        target = self._target()
-        if (self.height, target) != self._forwarded_to:
-            self._forwarded_to = (self.height, target)
-            self._outbox.forward_all(target)
-        else:
+        target, before = self._target()
+        if before is not None and len(before.block.transactions) <= PROPOSED_FEW_MAX:
+            before = None
+        place = (self.height, target, None if before is None else before.proposal.digest)
+        if place == self._forwarded_to:
             self._outbox.forward_fresh(target)
+            return
+        self._forwarded_to = place
+        # What the present proposal holds will most likely be decided; if its round fails, the place is
+        # another, and all is sent.
+        proposed = () if before is None else transaction_digests(before.block)
+        self._outbox.forward_all(target, frozenset(proposed))
 
-    def _target(self) -> PublicKey | None:
-        """Return the master that can still propose what is submitted now."""
+    def _target(self) -> tuple[PublicKey | None, Propose | None]:
+        """Return the master that can still propose what is submitted now, and the proposal before it."""
         context, height = self._context, self._agreement.height
-        if height.present.proposal is not None:
+        proposal = height.present.proposal
+        if proposal is not None:
             following = context.schedule.master(Height(height.height + 1), 0, context.members)
             if following is not None and height.height % context.parameters.epoch_blocks:
-                return following
-        return self._agreement.master()
+                return following, proposal
+        return self._agreement.master(), None
 
     def _wait_for_quiet(self) -> None:
         """After some quiet, acknowledgements or an election get a block of their own."""

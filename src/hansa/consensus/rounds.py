@@ -119,7 +119,12 @@ class HeightState:
             self.latest[voter] = number
 
     def jump_target(self, faults: int) -> int:
-        """Return the highest round that f+1 super nodes have reached; one honest one is among them."""
+        """Return the highest round that f+1 super nodes have reached; one honest one is among them.
+
+        -1 if that is known of none, or if nobody is further than the present round.
+        """
+        if max(self.latest.values(), default=-1) <= self.round:
+            return -1  # asked after every event, and mostly so
         reached = sorted(self.latest.values(), reverse=True)
         return reached[faults] if len(reached) > faults else -1
 

@@ -49,6 +49,20 @@ def test_a_master_gets_each_once(quiet, context) -> None:
     assert [2] == [len(message.sealed) for _, message in sent(context)]
 
 
+def test_what_is_proposed_is_left_out(quiet, context) -> None:
+    """It is not taken for sent: with the round that failed it goes to whoever is master then."""
+    outbox, (master, other) = Outbox(context), context.super_peers()[:2]
+    several = [quiet.sealed(5)[1] for _ in range(2)]
+    for sealed in several:
+        outbox.add(sealed)
+    outbox.forward_fresh(master)
+    sent(context)
+    outbox.forward_all(other, {several[0].transaction})
+    assert [(other, (several[1],))] == [(to, message.sealed) for to, message in sent(context)]
+    outbox.forward_all(other)
+    assert [(other, (several[0],))] == [(to, message.sealed) for to, message in sent(context)]
+
+
 def test_a_lost_peer_gets_it_again(quiet, context) -> None:
     """It may have restarted with an empty pool."""
     outbox, master = Outbox(context), context.super_peers()[0]

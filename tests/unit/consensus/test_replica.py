@@ -24,6 +24,7 @@ from hansa.consensus.messages import (
     Confirm,
     Erase,
     GetBlocks,
+    Propose,
     Submit,
     VotesAgain,
     decode_message,
@@ -201,3 +202,30 @@ def test_the_view_tells_the_last_height_a_peer_told(quiet) -> None:
     replica = quiet.world.nodes[0].replica
     assert 2 == replica.peer_height(quiet.world.nodes[1].key)
     assert 0 == replica.peer_height(bytes(32))
+
+
+@pytest.mark.parametrize("is_failing", [False, True])
+def test_what_is_proposed_goes_to_another_master_only_if_its_round_fails(
+    quiet, monkeypatch, *, is_failing: bool
+) -> None:
+    """One master gets it and proposes it; were its round to fail, the next one is told at once."""
+    world, told = quiet.world, []
+    monkeypatch.setattr(module.Outbox, "spread", lambda _outbox, _patience_ms: None)
+    monkeypatch.setattr(module, "PROPOSED_FEW_MAX", 0)
+
+    def drops(_sender: bytes, to: bytes, data: bytes) -> bool:
+        message = decode_message(data)
+        if isinstance(message, Submit) and message.hops == 0:
+            told.append(to)
+        # Only the submitting node sees the proposal: two approve, two have none.
+        is_lost = isinstance(message, Propose) and message.proposal.round == 0
+        return is_failing and is_lost and to != world.nodes[index].key
+
+    world.drops = drops
+    masters = [world.nodes[5].replica._agreement.master(number) for number in range(2)]
+    index = next(at for at in range(4) if world.nodes[at].key not in masters)
+    transaction = quiet.submit(index)
+    assert world.run_for(20_000, until=lambda: transaction in world.settled)
+    assert "committed" == world.settled[transaction].status
+    assert (masters if is_failing else masters[:1]) == told
+    assert [] == world.checkers.violations
