@@ -23,6 +23,7 @@ from hansa.consensus import events as on
 from hansa.consensus.messages import encode_blocks
 from hansa.consensus.replica import Replica
 from hansa.errors import ForkError
+from hansa.node.admission import Admission
 from hansa.node.parts import LocatingLedger, Peers, blocks_from
 from hansa.node.statuses import Statuses
 from hansa.ports import Clock, VoteLog
@@ -71,6 +72,8 @@ class Driver:
         self.dropped = 0
         self._submissions = 0
         """Transactions in events that wait."""
+        self.admission = Admission(lambda: self.unsettled)
+        """Where own users' calls wait while enough is under way."""
 
     def post(self, event: on.Event) -> None:
         """Queue an event; from the loop's thread only."""
@@ -121,6 +124,7 @@ class Driver:
                 await self._wake.wait()
                 self._wake.clear()
                 self._turn()
+                self.admission.let_in()
                 if self._events:
                     self._wake.set()
                 await asyncio.sleep(0)

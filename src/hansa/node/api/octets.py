@@ -1,7 +1,7 @@
 """Bodies in the canonical encoding: read within bounds, answered with a length and a tag."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -57,9 +57,19 @@ class OctetsBothOperation(OctetsOperation, OctetsAnswerOperation):
 
 
 async def read_octets(
-    request: AnyRequest, kind: type[T], *, bytes_max: int = limits.REQUEST_BODY_BYTES_MAX
+    request: AnyRequest,
+    kind: type[T],
+    *,
+    bytes_max: int = limits.REQUEST_BODY_BYTES_MAX,
+    before: Callable[[int], Awaitable[None]] | None = None,
 ) -> T:
     """Return the value that a request's body is the canonical encoding of.
+
+    Args:
+        request: under way.
+        kind: of the value.
+        bytes_max: refuse a longer body.
+        before: waited for between the arrival of the body, whose length it is given, and a look at it.
 
     Raises:
         InvalidError: of another content type, too long, truncated or malformed.
@@ -70,7 +80,10 @@ async def read_octets(
             f"This call takes {OCTETS}, not {content_type or 'a body without a type'}.",
             remedy=f"Send the canonical encoding with Content-Type: {OCTETS}.",
         )
-    return decode(kind, await request.body(), bytes_max=bytes_max)
+    body = await request.body()
+    if before is not None:
+        await before(len(body))
+    return decode(kind, body, bytes_max=bytes_max)
 
 
 def answer_octets(value: object) -> Response[bytes]:

@@ -45,9 +45,9 @@ async def submit(
     With wait_ms, answer once it is settled or that time is over. What is answered as pending
     outlives a restart of this node; what was not answered must be submitted again.
     """
-    _validate_wait(wait_ms)
-    submission = await read_octets(request, Submission)
-    return (await _take(services, request, (submission,), wait_ms))[0]
+    entry = _Entry(services, wait_ms)
+    submission = await read_octets(request, Submission, before=entry.wait_for_room)
+    return (await _take(services, request, (submission,), entry))[0]
 
 
 @post("/transactions/bulk", status_code=202, operation_class=OctetsOperation)
@@ -58,15 +58,43 @@ async def submit_bulk(
 
     With wait_ms, answer once all are settled or that time is over.
     """
-    _validate_wait(wait_ms)
-    submissions = (await read_octets(request, Submissions)).submissions
+    entry = _Entry(services, wait_ms)
+    submissions = (await read_octets(request, Submissions, before=entry.wait_for_room)).submissions
     if not 1 <= len(submissions) <= limits.SUBMISSIONS_PER_CALL_MAX:
         raise InvalidError(f"A call carries 1 to {limits.SUBMISSIONS_PER_CALL_MAX} submissions.")
-    return TransactionStatuses(tuple(await _take(services, request, submissions, wait_ms)))
+    return TransactionStatuses(tuple(await _take(services, request, submissions, entry)))
+
+
+class _Entry:
+    """A call's way in: how long it may wait, for room and then for its outcome."""
+
+    def __init__(self, services: Services, wait_ms: int) -> None:
+        """Check how long a call wants to wait.
+
+        Raises:
+            InvalidError: longer than a call may.
+        """
+        _validate_wait(wait_ms)
+        self.is_patient = wait_ms > 0
+        self.left_ms = wait_ms
+        """What is left of the wait."""
+        self._services = services
+
+    async def wait_for_room(self, size: int) -> None:
+        """Wait until there is room for more; who does not wait for an outcome does not wait for that.
+
+        Raises:
+            UnavailableError: there is none for now.
+        """
+        if self.is_patient:
+            began = self._services.clock.monotonic_ms()
+            await self._services.driver.admission.wait_for_room(size, self.left_ms)
+            took = self._services.clock.monotonic_ms() - began
+            self.left_ms = max(0, self.left_ms - took)
 
 
 async def _take(
-    services: Services, request: AnyRequest, submissions: tuple[Submission, ...], wait_ms: int
+    services: Services, request: AnyRequest, submissions: tuple[Submission, ...], entry: _Entry
 ) -> list[TransactionStatus]:
     """Hand submissions to the agreement; return where they stand when the wait is over.
 
@@ -91,15 +119,15 @@ async def _take(
         )
     await _post_notes(services, fresh)
     # What is answered as pending is durable before; what is settled by then needs not be.
-    if not wait_ms:
+    if not entry.is_patient:
         await services.outbox.keep(*(item.sealed for item in fresh))
     for item in fresh:
         services.statuses.enter_pending(item.sealed.transaction)
     if fresh:
         services.driver.submit_together(tuple(item.sealed for item in fresh))
     digests = [item.sealed.transaction for item in submissions]
-    statuses = await services.statuses.wait_all(digests, wait_ms)
-    if wait_ms:
+    statuses = await services.statuses.wait_all(digests, entry.left_ms)
+    if entry.is_patient:
         pending = {item.transaction for item in statuses if item.status == PENDING}
         late = [item.sealed for item in fresh if item.sealed.transaction.hex() in pending]
         if late:
