@@ -1,5 +1,6 @@
 """Tests of node.api.transactions."""
 
+import asyncio
 import io
 
 import msgspec
@@ -234,3 +235,42 @@ async def test_a_bulk_is_taken_whole_or_not(live, monkeypatch) -> None:
     assert (503, True) == (status, int(headers["Retry-After"]) >= 1)
     assert 0 == len(live.services.outbox)
     assert 0 == live.services.state().total_transactions
+
+
+async def test_calls_beyond_the_room_wait_for_it(live, monkeypatch) -> None:
+    """While enough is under way the next call waits, as bytes; all are committed in the end."""
+    monkeypatch.setattr(limits, "SUBMISSIONS_UNDER_WAY_MAX", 1)
+    driver, before = live.services.driver, []
+    take = driver.submit_together
+
+    def counted(sealed) -> None:
+        before.append(driver.unsettled)
+        take(sealed)
+
+    driver.submit_together = counted
+    bodies = [encode(Submissions(await seal_some(live, 2))) for _ in range(4)]
+    path = "/v1/transactions/bulk?wait_ms=20000"
+    async with asyncio.TaskGroup() as group:
+        calls = [
+            group.create_task(live.call("POST", path, data=body, headers=OCTETS)) for body in bodies
+        ]
+    for call in calls:
+        status, body, _ = call.result()
+        assert 202 == status, body
+        told = msgspec.json.decode(body, type=TransactionStatuses).statuses
+        assert ["committed"] * 2 == [item.status for item in told]
+    assert [0] * 4 == before
+    assert 8 == live.services.state().total_transactions
+    assert 0 == len(driver.admission)
+
+
+async def test_no_room_in_time_is_refused_for_now(live, monkeypatch) -> None:
+    """With a pause to keep; who does not wait for the outcome does not wait for room."""
+    monkeypatch.setattr(limits, "SUBMISSIONS_UNDER_WAY_MAX", 0)
+    data = encode(Submissions(await seal_some(live, 2)))
+    path = "/v1/transactions/bulk"
+    status, _, headers = await live.call("POST", path + "?wait_ms=30", data=data, headers=OCTETS)
+    assert (503, True) == (status, int(headers["Retry-After"]) >= 1)
+    assert 0 == live.services.state().total_transactions == live.services.driver.unsettled
+    status, _, _ = await live.call("POST", path, data=data, headers=OCTETS)
+    assert 202 == status
