@@ -72,7 +72,7 @@ class Admission:
             turn = self._waiting[0]
             if turn.done():
                 return  # Cancelled a moment ago: it is about to leave the queue by itself.
-            self._waiting.popleft()
+            del self._waiting[0]
             self._entering = True
             turn.set_result(None)
 

@@ -126,8 +126,9 @@ class Driver:
                 self._turn()
                 self.admission.let_in()
                 if self._events:
+                    # Held long enough; where nothing is left, the wait gives the loop back.
                     self._wake.set()
-                await asyncio.sleep(0)
+                    await asyncio.sleep(0)
         finally:
             # Erases the vault and the sealing keys; whatever it asks to send comes too late.
             self.replica.step(on.Stopped(), self._now())

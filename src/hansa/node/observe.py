@@ -50,7 +50,7 @@ class _CountedFile(logging.handlers.RotatingFileHandler):
     _bytes: int = -1
 
     @override
-    def shouldRollover(self, record: logging.LogRecord) -> bool:  # type: ignore[override]
+    def shouldRollover(self, record: logging.LogRecord) -> bool:
         """Count a line; tell whether the file would be too long with it."""
         if self._bytes < 0:
             self._bytes = Path(self.baseFilename).stat().st_size
