@@ -3,7 +3,8 @@
     make bench-index                               10^4, 10^5 and 10^6 descriptions
     make bench-index BENCH="--smoke"               2,000 descriptions: shows that it runs
     make bench-index BENCH="--sizes 10000,100000"
-    make bench-index BENCH="--sizes 1000000 --no-clustering"
+    make bench-index BENCH="--sizes 1000000 --no-clustering --join"
+    make bench-index BENCH="--sizes= --join"       clustering alone
 
 Writes benchmarks/results/index.json and the picture docs/benchmarks-index.svg; `document.py` puts the
 tables into docs/benchmarks.md. All questions come from a seed; each is asked of Hansa and of the peer in
@@ -82,6 +83,11 @@ def build(records: Sequence[IndexRecord], folder: Path) -> tuple[InformationInde
     }
 
 
+def _tell(done: str) -> None:
+    """Say how far a run has come, and when: a million descriptions take minutes."""
+    print(f"{time.process_time():7.0f} s of processor time: {done}", file=sys.stderr, flush=True)
+
+
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:
     """Return the result and the microseconds of one call."""
     start = time.perf_counter_ns()
@@ -157,10 +163,14 @@ def measure(records: list[IndexRecord], seed: int, count: int) -> dict[str, Any]
     """Return the figures of one size."""
     draw = random.Random(f"bench {seed}")
     with TemporaryDirectory() as folder:
+        _tell(f"{len(records)} descriptions")
         sqlite = Sqlite(records)
         index, told = build(records, Path(folder))
+        _tell("index")
         scan = Scan(records)
+        _tell("scan")
         sqlite.wait()
+        _tell("SQLite")
         told["peak_bytes"] = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         place = {dataset: number for number, dataset in enumerate(scan.ids)}
         gc.collect()
@@ -173,9 +183,13 @@ def measure(records: list[IndexRecord], seed: int, count: int) -> dict[str, Any]
         told["facets"] = summary(
             *compare(facet_questions(draw, records, count),
                      {"hansa": ours, "scan": scan.ask, "sqlite": sqlite.ask}, 3))  # fmt: skip
+        _tell("facets")
         told["words"] = words(index, sqlite, draw, records, count)
+        _tell("words")
         told["absent"] = absent(index, sqlite, draw, records, 20 * count)
+        _tell("absent")
         told["nearest"] = nearest(index, draw, records, count)
+        _tell("nearest")
         told["addition"] = additions(index, draw, records, count)
         told["kept_bytes"] = index.stats().kept_bytes
         index.close()
@@ -300,13 +314,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--catalogue", type=Path, default=CATALOGUE)
     parser.add_argument("--no-clustering", action="store_true")
+    parser.add_argument(
+        "--join", action="store_true", help="add to what an earlier run of the same day wrote"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     if not options.catalogue.exists():
         print("No catalogue: give --catalogue FILE.jsonl.gz", file=sys.stderr)
         return 2
     start = time.monotonic()
-    sizes = [2_000] if options.smoke else [int(size) for size in options.sizes.split(",")]
+    sizes = [2_000] if options.smoke else [int(size) for size in options.sizes.split(",") if size]
     real = real_records(options.catalogue)
     report: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="minutes"),
@@ -315,6 +332,12 @@ def main() -> int:
         "load_before": machine.load_average(),
         "sizes": {},
     }
+    if options.join:
+        earlier = json.loads(options.output.read_text())
+        report |= {
+            key: earlier[key] for key in ("load_before", "sizes", "clustering") if key in earlier
+        }
+        start -= earlier["seconds"]
     for size in sizes:
         # What is made here stays: to look through it again and again only costs time.
         gc.disable()
@@ -343,8 +366,10 @@ def main() -> int:
 def _keep(report: dict[str, Any], output: Path) -> None:
     """Write what there is so far: a run that is stopped has not been for nothing."""
     output.parent.mkdir(exist_ok=True)
+    report["sizes"] = {key: report["sizes"][key] for key in sorted(report["sizes"], key=int)}
     output.write_text(json.dumps(report, indent=1) + "\n")
-    PICTURE.write_text(index_report.draw(report))
+    if output == RESULTS:
+        PICTURE.write_text(index_report.draw(report))
 
 
 if __name__ == "__main__":
