@@ -4,8 +4,7 @@
 
 Feature vectors are those of real descriptions; above their number, resampled with small noise. The peer
 (MeanShift with bin seeding) clusters the same vectors at the same bandwidth, in a process of its own with
-a deadline; times are of the processor, all threads together, since machines are shared. All but the
-million are clustered in one thread. Sizes beyond
+a deadline; times are of the processor, all threads together, since machines are shared. Sizes beyond
 65,536 walk as crowds first; what that changes is measured at 5·10^4, where every point can be a seed.
 """
 
@@ -23,10 +22,8 @@ import numpy as np
 from index_corpus import CATALOGUE, real_records
 from sklearn.metrics import adjusted_rand_score
 
-from hansa.bootstrap.opening import open_clustering_pool
 from hansa.index.clusters import NEIGHBOURS_PER_MILLE, Clusters
 from hansa.index.mean_shift import derive_bandwidth, mean_shift
-from hansa.index.neighbourhoods import Each
 
 SEED = 5
 SIZES = (10_000, 50_000)
@@ -56,14 +53,12 @@ def draw(vectors: np.ndarray, count: int) -> np.ndarray:
     return np.concatenate((vectors, more.clip(-127, 127)))
 
 
-def cluster(
-    points: np.ndarray, each: Each = map, **options: int
-) -> tuple[dict[str, Any], np.ndarray, int]:
+def cluster(points: np.ndarray, **options: int) -> tuple[dict[str, Any], np.ndarray, int]:
     """Return figures, labels and the squared bandwidth of one clustering."""
     start, wall = time.process_time(), time.perf_counter()
-    bandwidth = derive_bandwidth(points, NEIGHBOURS_PER_MILLE, each)
+    bandwidth = derive_bandwidth(points, NEIGHBOURS_PER_MILLE)
     derived = time.process_time()
-    found = mean_shift(points, bandwidth, each=each, **options)
+    found = mean_shift(points, bandwidth, **options)
     figures = {
         "points": len(points),
         "bandwidth_squared": bandwidth,
@@ -150,9 +145,7 @@ def run(vectors: np.ndarray, *, smoke: bool = False, peer_seconds: int = 400) ->
         figures["ari_with_exact"] = float(adjusted_rand_score(labels, found))
         crowds.append(figures)
         _say(figures)
-    # As a node does it: on all cores, up to four.
-    with open_clustering_pool() as pool:
-        million, _, _ = cluster(draw(vectors, MILLION // part // (5 if smoke else 1)), pool.map)
+    million, _, _ = cluster(draw(vectors, MILLION // part // (5 if smoke else 1)))
     _say(million)
     return {
         "exact": sizes,

@@ -200,8 +200,6 @@ INDEX_DELTA_ROWS_LARGE = 16_384
 """Changes held in memory before they are folded into the file: an eighth of its rows within these."""
 INDEX_ROOM_BYTES_MAX = 256 * MIB
 """Of the data index's rows, columns and lists so much may be kept in memory."""
-CLUSTERING_THREADS_MAX = 4
-"""Threads that cluster at the same time; not more than there are cores."""
 INDEX_FACETS_MAX = 1_000
 """Most frequent themes, formats and owners counted in one answer, of each."""
 

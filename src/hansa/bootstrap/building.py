@@ -7,12 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from hansa import limits
-from hansa.bootstrap.opening import (
-    check_identity,
-    open_clustering_pool,
-    open_ledger,
-    read_genesis,
-)
+from hansa.bootstrap.opening import check_identity, open_ledger, read_genesis
 from hansa.chain.blocks import CertifiedBlock
 from hansa.chain.genesis import decode_genesis
 from hansa.chain.snapshots import parse_checkpoint
@@ -221,12 +216,10 @@ class Builder:
             closing=self.closing,
         )
         self.versions = VersionStore(chunks, self.directory_key, self.clock)
-        clustering = self.closing.enter_context(open_clustering_pool())
         self.index = InformationIndex.open(
             LocalIndexFiles(folder / "index"),
             IndexParameters(parameters.feature_model, parameters.recluster_registrations),
             self.clock.monotonic_us,
-            clustering.map,
         )
         self.closing.callback(self.index.close)
         custody_table = LmdbTable(folder / "node.mdb")

@@ -1,12 +1,9 @@
 """Parts of a node's folder that are opened alone: genesis, ledger, index files, the store that moves."""
 
 import contextlib
-import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from hansa import limits
 from hansa.chain.blocks import CertifiedBlock, Header
 from hansa.chain.genesis import Genesis
 from hansa.chain.state import State
@@ -35,13 +32,6 @@ def migrate_store(folder: Path, url: str, progress: Progress) -> MigrateReport:
         return move_store(
             folder, url, clock=SystemClock(), entropy=SystemEntropy(), progress=progress
         )
-
-
-def open_clustering_pool() -> ThreadPoolExecutor:
-    """Return threads for clustering; they begin when they are needed."""
-    return ThreadPoolExecutor(
-        min(limits.CLUSTERING_THREADS_MAX, os.cpu_count() or 1), "hansa-cluster"
-    )
 
 
 def open_index_files(folder: Path) -> IndexFiles:

@@ -143,10 +143,7 @@ def _try(
     dump: "Dump", count: int, seed: int, asked: Path | None, picture: Path | None
 ) -> dict[str, Any]:
     """Return the report of one trial."""
-    from hansa.bootstrap.opening import (  # noqa: PLC0415 - see the head
-        open_clustering_pool,
-        open_index_files,
-    )
+    from hansa.bootstrap.opening import open_index_files  # noqa: PLC0415 - see the head
     from hansa.cli.trying.drawing import Drawing  # noqa: PLC0415
     from hansa.cli.trying.naive import NaiveScan  # noqa: PLC0415
     from hansa.cli.trying.picture import draw_picture  # noqa: PLC0415
@@ -154,8 +151,7 @@ def _try(
 
     given = read_questions(asked) if asked is not None else []
     with tempfile.TemporaryDirectory(prefix="hansa-index-") as folder:
-        with open_clustering_pool() as pool:
-            trial = Trial(dump, open_index_files(Path(folder)), pool.map)
+        trial = Trial(dump, open_index_files(Path(folder)))
         if picture is not None:
             draw_picture(picture, trial.dots())
         scan = NaiveScan(dump.records)

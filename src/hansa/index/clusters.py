@@ -16,7 +16,6 @@ import numpy.typing as npt
 from hansa.codec import digest
 from hansa.index.features import FEATURES
 from hansa.index.mean_shift import SCALE, Integers, derive_bandwidth, mean_shift, nearest
-from hansa.index.neighbourhoods import Each
 from hansa.index.records import IndexRecord
 from hansa.index.words import fold
 
@@ -78,22 +77,14 @@ class Clusters:
         return self.count, Clusters(grown, self.bandwidth_squared)
 
 
-def cluster_anew(points: Integers, each: Each = map) -> tuple[Clusters, Integers]:
-    """Return clusters and the cluster of each point (n,); the order of points does not matter.
-
-    Args:
-        points: (n, d).
-        each: applies a function to many, in threads or not; what is found does not depend on it.
-    """
+def cluster_anew(points: Integers) -> tuple[Clusters, Integers]:
+    """Return clusters and the cluster of each point (n,); the order of points does not matter."""
     if not len(points):
         return Clusters.none(), np.zeros(0, dtype=np.int64)
     bandwidth = BANDWIDTH_SQUARED
-    if len(points) < _POINTS_MIN:
-        # Threads would cost more than they save.
-        each = map
-    else:
-        bandwidth = derive_bandwidth(points, NEIGHBOURS_PER_MILLE, each)
-    found = mean_shift(points, bandwidth, each=each)
+    if len(points) >= _POINTS_MIN:
+        bandwidth = derive_bandwidth(points, NEIGHBOURS_PER_MILLE)
+    found = mean_shift(points, bandwidth)
     return Clusters(found.centres, bandwidth), found.labels
 
 

@@ -28,7 +28,6 @@ from hansa.index.feature_model import load_model
 from hansa.index.features import FEATURES
 from hansa.index.files import IndexFiles
 from hansa.index.lookup import View, ask, find, find_row
-from hansa.index.neighbourhoods import Each
 from hansa.index.pages import Row
 from hansa.index.question import Answer, Found, Question
 from hansa.index.records import IndexChange, IndexRecord, settle_features, validate_change
@@ -115,17 +114,12 @@ class InformationIndex:
     """One node's index. One writer; questions may run in other threads at the same time."""
 
     def __init__(
-        self,
-        files: IndexFiles,
-        parameters: IndexParameters,
-        clock_us: Callable[[], int],
-        each: Each,
+        self, files: IndexFiles, parameters: IndexParameters, clock_us: Callable[[], int]
     ) -> None:
         """Use `open`."""
         self._files = files
         self._parameters = parameters
         self._clock_us = clock_us
-        self._each = each
         self._state = _empty_state()
         self._is_damaged = False
 
@@ -135,24 +129,17 @@ class InformationIndex:
         files: IndexFiles,
         parameters: IndexParameters,
         clock_us: Callable[[], int] = lambda: 0,
-        each: Each = map,
     ) -> "InformationIndex":
         """Open what files there are; bring it to the chain's height with `apply` or `rebuild`.
 
         Files that are cut, corrupt or of another feature model are dropped, and the index starts at
         height 0.
 
-        Args:
-            files: where its files lie.
-            parameters: what the genesis says.
-            clock_us: a clock for what is told about a question, in microseconds.
-            each: applies a function to many: with a pool's `map`, clustering uses several cores.
-
         Raises:
             InvalidError: the feature model is unknown.
         """
         load_model(parameters.feature_model)
-        index = cls(files, parameters, clock_us, each)
+        index = cls(files, parameters, clock_us)
         try:
             index._load()
         except (CorruptError, MissingError, InvalidError):
@@ -391,7 +378,7 @@ class InformationIndex:
         """Write all living rows as one file and go on from it."""
         if anew:
             table = np.array([row.record.features for row in rows], dtype=np.int64)
-            clusters, labels = cluster_anew(table.reshape(-1, FEATURES), self._each)
+            clusters, labels = cluster_anew(table.reshape(-1, FEATURES))
             rows = [
                 Row(row.record, int(label), row.digest)
                 for row, label in zip(rows, labels, strict=True)

@@ -1,8 +1,9 @@
 """A flat kernel walks: seeds move to the mean of the points within the bandwidth until they rest.
 
 Used by `mean_shift`. Seeds of one cell walk together over the points that any of them can reach
-(`neighbourhoods`), gathered once; who leaves the cell's surroundings goes on from another cell. This
-changes what is looked at, never what is found: a centre's next place follows from all points within
+(`neighbourhoods`), gathered once; who leaves the cell's surroundings goes on from another cell. When
+few are left for each cell, all walk over the points where they lie, cell by cell. All this changes
+what is looked at, never what is found: a centre's next place follows from all points within
 the bandwidth, and whatever is left out is further.
 
 Exact: centres are integers in units of 1/256. Whether a point is in reach is one scalar product of
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hansa.index.neighbourhoods import Each, Integers, Neighbourhoods, ceil_root
+from hansa.index.neighbourhoods import Integers, Neighbourhoods, ceil_root
 from hansa.index.walkers import Rests, Walkers
 
 FRACTION_BITS = 8
@@ -34,10 +35,9 @@ _PAIRS_PER_BLOCK = 1 << 18
 _ROWS_MIN = 512
 _WEIGHT_LIGHT = 256
 """So heavy, `_ROWS_MIN` points are summed up at once in single precision."""
-_SPARSE = 2
+_SPARSE = 16
 """With fewer centres than this for each cell all walk over all cells, one step at a time."""
-_PARTS = 32
-_CELLS_PER_BLOCK = 256
+_CELLS_PER_BLOCK = 64
 _ROWS_PER_BLOCK = 4_096
 
 Floats = npt.NDArray[Any]
@@ -91,19 +91,16 @@ class Kernel:
         single = self._rows_exact >= _ROWS_MIN
         self._weighted = weighted.astype(np.float32 if single else np.float64)
 
-    def rest(self, seeds: Integers, each: Each = map) -> tuple[Integers, Integers]:
+    def rest(self, seeds: Integers) -> tuple[Integers, Integers]:
         """Return distinct resting places (m, d) and their strengths (points within reach) (m,)."""
         walkers = Walkers.begin(seeds)
         rests = Rests()
         while len(walkers):
             if len(walkers) < _SPARSE * len(self._around.pivots):
-                moved, strengths = self._sweep(walkers.centres, each)
+                moved, strengths = self._sweep(walkers.centres)
                 walkers = self._settle(walkers, moved, strengths, rests).merged()
                 continue
-            leaving: list[Walkers] = []
-            for left, found in each(self._walk, self._groups(walkers)):
-                leaving.append(left)
-                rests.take(found)
+            leaving = [self._walk(group, rests) for group in self._groups(walkers)]
             walkers = Walkers.join(leaving).merged()
         return rests.distinct()
 
@@ -137,11 +134,10 @@ class Kernel:
         rows, weighted = self._rows.take(found, axis=0), self._weighted.take(found, axis=0)
         return _Ground(middle, distance, rows, weighted)
 
-    def _walk(self, group: tuple[int, int, Walkers]) -> tuple[Walkers, Rests]:
-        """Let walkers walk until they rest or leave the ground; return who leaves, and where who rests."""
+    def _walk(self, group: tuple[int, int, Walkers], rests: Rests) -> Walkers:
+        """Let walkers walk until they rest or leave the ground; return who leaves."""
         pivot, distance, walkers = group
         ground = self._gather(pivot, distance)
-        rests = Rests()
         left: list[Walkers] = []
         turn = 0
         while len(walkers):
@@ -155,7 +151,7 @@ class Kernel:
             if not inside.all():
                 left.append(walkers.take(~inside))
                 walkers = walkers.take(inside)
-        return Walkers.join(left) if left else walkers, rests
+        return Walkers.join(left) if left else walkers
 
     def _settle(
         self, walkers: Walkers, moved: Integers, strengths: Integers, rests: Rests
@@ -177,37 +173,26 @@ class Kernel:
         """Return the rounded means (m, d) of the points in reach of centres, and their weights (m,)."""
         return _round_means(centres, self._sum(self._ask(centres), ground.rows, ground.weighted))
 
-    def _sweep(self, centres: Integers, each: Each) -> tuple[Integers, Integers]:
+    def _sweep(self, centres: Integers) -> tuple[Integers, Integers]:
         """Do what `_step` does, cell by cell over all points: nothing is gathered for a few centres."""
         around = self._around
-        pivots = around.pivots
         asked = self._ask(centres)
-        near = np.empty((len(pivots), len(centres)), dtype=np.bool_)
-        reach = (around.radii * SCALE + self._bandwidth)[:, None] ** 2
+        sums = np.zeros((len(centres), self._weighted.shape[1]))
+        reach = (around.radii * SCALE + self._bandwidth) ** 2
         norms = (centres * centres).sum(axis=1)
-        wide = (2 * SCALE * centres.T).astype(np.float64)
-        for start in range(0, len(pivots), _CELLS_PER_BLOCK):
-            block = pivots[start : start + _CELLS_PER_BLOCK]
+        columns = (2 * SCALE * centres.T).astype(np.float64)
+        for start in range(0, len(around.pivots), _CELLS_PER_BLOCK):
+            pivots = around.pivots[start : start + _CELLS_PER_BLOCK]
             # |c|^2 - 2 S c.p + S^2 |p|^2, below 2^53.
-            own = SCALE * SCALE * (block * block).sum(axis=1)[:, None]
-            squares = norms + own - block.astype(np.float64) @ wide
-            near[start : start + len(block)] = squares <= reach[start : start + len(block)]
-
-        def sum_cells(cells: Integers) -> Floats:
-            sums = np.zeros((len(centres), self._weighted.shape[1]))
-            for cell in cells.tolist():
+            own = SCALE * SCALE * (pivots * pivots).sum(axis=1)[:, None]
+            squares = norms + own - pivots.astype(np.float64) @ columns
+            near = squares <= reach[start : start + len(pivots), None]
+            for cell in np.flatnonzero(near.any(axis=1)).tolist():
                 some = np.flatnonzero(near[cell])
-                low, high = around.starts[cell], around.starts[cell + 1]
-                sums[some] += self._sum(asked[some], self._rows[low:high], self._weighted[low:high])
-            return sums
-
-        cells = np.flatnonzero(near.any(axis=1))
-        parts = max(1, min(_PARTS, len(cells)))
-        # Integers below 2^53: in whatever order they are added.
-        total = np.zeros((len(centres), self._weighted.shape[1]))
-        for part in each(sum_cells, np.array_split(cells, parts)):
-            total += part
-        return _round_means(centres, total)
+                low, high = around.starts[start + cell], around.starts[start + cell + 1]
+                rows, weighted = self._rows[low:high], self._weighted[low:high]
+                sums[some] += self._sum(asked[some], rows, weighted)
+        return _round_means(centres, sums)
 
     def _ask(self, centres: Integers) -> Floats:
         """Return rows (m, d + 2) whose product with a point's row is positive if it is in reach."""

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from hansa.errors import InvalidError
 from hansa.index.kernel import SCALE, Kernel
-from hansa.index.neighbourhoods import Each, Integers, Neighbourhoods, order_rows, unique_rows
+from hansa.index.neighbourhoods import Integers, Neighbourhoods, order_rows, unique_rows
 
 __all__ = [
     "DIRECT_MAX",
@@ -46,7 +46,6 @@ DIRECT_MAX = 1 << 18
 """With more distinct points than this crowds walk over each other first, and then over all points."""
 FEATURE_MAX = 127
 
-Floats = npt.NDArray[np.float32]
 _CROWD_SHARE = 6
 """A crowd's points lie within this part of the bandwidth of one of them."""
 _PAIRS_PER_BLOCK = 1 << 19
@@ -79,13 +78,12 @@ def validate_points(points: Integers) -> None:
         raise InvalidError(f"Features must be from {-FEATURE_MAX} to {FEATURE_MAX}.")
 
 
-def derive_bandwidth(points: Integers, neighbours_per_mille: int, each: Each = map) -> int:
+def derive_bandwidth(points: Integers, neighbours_per_mille: int) -> int:
     """Return the squared bandwidth: the mean distance to the neighbour at a quantile, squared.
 
     Args:
         points: (n, d), n at least 1.
         neighbours_per_mille: which neighbour, as a share of the points; at least the first.
-        each: applies a function to many, in threads or not.
 
     At most 1,024 points (fewer above 131,072, so that the work is bounded), evenly spaced in
     lexicographic order, are asked for their neighbours among all; so the result does not depend on
@@ -100,13 +98,11 @@ def derive_bandwidth(points: Integers, neighbours_per_mille: int, each: Each = m
     # Squared distances are at most 64 * 254^2 < 2^22, and so exact in single precision.
     columns = np.ascontiguousarray(ordered.T.astype(np.float32))
     norms = (columns * columns).sum(axis=0)
-
-    def measure(row: Floats) -> int:
+    total = 0
+    for row in sample.astype(np.float32):
         squares = norms - (2 * row) @ columns
         square = int(np.partition(squares, neighbour)[neighbour]) + int(row @ row)
-        return isqrt(square << 16)
-
-    total = sum(each(measure, sample.astype(np.float32)))
+        total += isqrt(square << 16)
     mean = total // len(sample)
     return max(1, (mean * mean) >> 16)
 
@@ -118,7 +114,6 @@ def mean_shift(
     seeds_max: int = SEEDS_MAX,
     crowds_max: int = CROWDS_MAX,
     direct_max: int = DIRECT_MAX,
-    each: Each = map,
 ) -> Clustering:
     """Cluster points; the number of clusters is found, not given.
 
@@ -130,7 +125,6 @@ def mean_shift(
             one for each cell of `Neighbourhoods`.
         direct_max: up to so many distinct points crowds walk over all points at once, beyond over
             each other first.
-        each: applies a function to many: what is found does not depend on it.
 
     Raises:
         InvalidError: points or bandwidth out of range.
@@ -143,19 +137,19 @@ def mean_shift(
         return Clustering(empty, np.zeros(0, dtype=np.int64), bandwidth_squared)
     first, weights = unique_rows(points)
     distinct = points[first]
-    around = Neighbourhoods(distinct, each=each)
+    around = Neighbourhoods(distinct)
     seeds = distinct * SCALE
     if len(distinct) > seeds_max:
         crowds, sizes = _gather_crowds(around, weights, bandwidth_squared, crowds_max)
         seeds = crowds * SCALE
         if len(distinct) > direct_max:
-            seeds, _ = Kernel(crowds, sizes, bandwidth_squared).rest(seeds, each)
-    rested, strengths = Kernel(distinct, weights, bandwidth_squared, around).rest(seeds, each)
+            seeds, _ = Kernel(crowds, sizes, bandwidth_squared).rest(seeds)
+    rested, strengths = Kernel(distinct, weights, bandwidth_squared, around).rest(seeds)
     centres = _suppress(rested, strengths, bandwidth_squared)
-    return Clustering(centres, assign(points, centres, each), bandwidth_squared)
+    return Clustering(centres, assign(points, centres), bandwidth_squared)
 
 
-def assign(points: Integers, centres: npt.NDArray[np.integer[Any]], each: Each = map) -> Integers:
+def assign(points: Integers, centres: npt.NDArray[np.integer[Any]]) -> Integers:
     """Return for each point the nearest centre's number (n,); the lowest of equals."""
     assert len(centres)
     assert centres.shape[1] == points.shape[1]
@@ -164,14 +158,10 @@ def assign(points: Integers, centres: npt.NDArray[np.integer[Any]], each: Each =
     # 2 x.c - |c|^2, largest where the distance is least: integers below 2^53.
     columns = np.vstack((2 * SCALE * wide.T, -(wide * wide).sum(axis=1))).astype(np.float64)
     size = max(1, _PAIRS_PER_BLOCK // len(centres))
-
-    def find(start: int) -> None:
+    for start in range(0, len(points), size):
         block = points[start : start + size].astype(np.float64)
         asked = np.column_stack((block, np.ones(len(block))))
         labels[start : start + size] = (asked @ columns).argmax(axis=1)
-
-    for _ in each(find, range(0, len(points), size)):
-        pass
     return labels
 
 

@@ -7,17 +7,12 @@ or 2^53 (double); roots are rounded up. So neither the cells nor what is done wi
 machine.
 """
 
-from collections.abc import Callable, Iterable, Iterator
 from math import isqrt
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Integers = npt.NDArray[np.int64]
-Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
-"""Applies a function to many: `map`, or the `map` of a pool of threads. What comes of them is in their
-order, so it makes no difference which one it is, except to how long it takes."""
 
 CELL_POINTS = 96
 """Points to a cell, on average, while there are few."""
@@ -37,12 +32,12 @@ class Neighbourhoods:
         radii: (k,) distance of a cell's furthest point, rounded up.
     """
 
-    def __init__(self, points: Integers, cell_points: int = CELL_POINTS, each: Each = map) -> None:
+    def __init__(self, points: Integers, cell_points: int = CELL_POINTS) -> None:
         """Part points, (n, d) with n at least 1, from -127 to 127; sorted ones give even pivots."""
         assert len(points)
         count = max(1, min(len(points) // cell_points, CELLS_MAX))
         pivots = points[np.linspace(0, len(points) - 1, count).astype(np.int64)]
-        cell, squares = find_nearest(points, pivots, each)
+        cell, squares = find_nearest(points, pivots)
         used, cell = np.unique(cell, return_inverse=True)
         self.pivots = pivots[used]
         self.order = np.argsort(cell, kind="stable")
@@ -87,7 +82,7 @@ class Neighbourhoods:
         return within
 
 
-def find_nearest(points: Integers, pivots: Integers, each: Each = map) -> tuple[Integers, Integers]:
+def find_nearest(points: Integers, pivots: Integers) -> tuple[Integers, Integers]:
     """Return for each point (n, d) the number of the nearest pivot (k, d) and the squared distance.
 
     The lowest number of equals. Features of both are from -127 to 127.
@@ -97,18 +92,14 @@ def find_nearest(points: Integers, pivots: Integers, each: Each = map) -> tuple[
     # 2 x.p - |p|^2, largest where the distance is least: below 2^22 in size, exact in single precision.
     columns = np.vstack((2 * pivots.T, -norms)).astype(np.float32)
     size = max(1, _PAIRS_PER_BLOCK // len(pivots))
-
-    def find(start: int) -> None:
+    for start in range(0, len(points), size):
         block = points[start : start + size].astype(np.float32)
         asked = np.column_stack((block, np.ones(len(block), dtype=np.float32)))
         numbers[start : start + size] = (asked @ columns).argmax(axis=1)
-
-    for _ in each(find, range(0, len(points), size)):
-        pass
     squares = np.empty(len(points), dtype=np.int64)
     for start in range(0, len(points), _ROWS_PER_BLOCK):
-        block = points[start : start + _ROWS_PER_BLOCK]
-        away = block - pivots[numbers[start : start + _ROWS_PER_BLOCK]]
+        chosen = pivots[numbers[start : start + _ROWS_PER_BLOCK]]
+        away = points[start : start + _ROWS_PER_BLOCK] - chosen
         squares[start : start + _ROWS_PER_BLOCK] = (away * away).sum(axis=1)
     return numbers, squares
 

@@ -62,11 +62,6 @@ class Rests:
         self.places.append(places)
         self.strengths.append(strengths)
 
-    def take(self, other: "Rests") -> None:
-        """Take those of another group."""
-        self.places.extend(other.places)
-        self.strengths.extend(other.strengths)
-
     def distinct(self) -> tuple[Integers, Integers]:
         """Return places (m, d), each once and sorted, and their strengths (m,)."""
         rested = np.concatenate(self.places)

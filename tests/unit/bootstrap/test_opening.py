@@ -11,11 +11,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "node"))
 
 from live_node import LocalAlliance, run_in_process
 
-from hansa import limits
 from hansa.bootstrap.opening import (
     check_identity,
     migrate_store,
-    open_clustering_pool,
     open_index_files,
     open_ledger,
     read_genesis,
@@ -23,13 +21,6 @@ from hansa.bootstrap.opening import (
 from hansa.errors import ConflictError, CorruptError, InvalidError, MissingError
 from hansa.ledger.lock import FolderLock
 from hansa.types import OrganisationName, PublicKey
-
-
-def test_threads_for_clustering_keep_the_order() -> None:
-    """At most four, and what comes of them stands where it was asked for."""
-    with open_clustering_pool() as pool:
-        assert [0, 1, 4, 9, 16] == list(pool.map(lambda number: number * number, range(5)))
-        assert 1 <= pool._max_workers <= limits.CLUSTERING_THREADS_MAX == 4
 
 
 async def test_a_state_of_other_blocks(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import random
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -10,14 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hansa.errors import DiskFullError, InvalidError, UnavailableError
-from hansa.index import (
-    IndexChange,
-    IndexParameters,
-    InformationIndex,
-    MemoryIndexFiles,
-    Question,
-    clusters,
-)
+from hansa.index import IndexChange, IndexParameters, InformationIndex, MemoryIndexFiles, Question
 from hansa.index.information_index import limits
 from hansa.types import Height
 
@@ -58,8 +50,8 @@ def living_of(history):
     return list(records.values())
 
 
-def applied(history, files=None, each=map):
-    index = InformationIndex.open(files or MemoryIndexFiles(), PARAMETERS, each=each)
+def applied(history, files=None):
+    index = InformationIndex.open(files or MemoryIndexFiles(), PARAMETERS)
     for height, changes in history:
         index.apply(height, changes)
     return index
@@ -114,22 +106,6 @@ def test_folding_early_changes_no_digest(history, monkeypatch):
     assert expected.digest() == folding.digest()
     assert folding.stats().delta_rows <= 6
     assert everything(expected) == everything(folding)
-
-
-def test_threads_change_no_digest(history, monkeypatch):
-    """Clustered by one thread or three, with bandwidths of their own: one digest."""
-    monkeypatch.setattr(clusters, "_POINTS_MIN", 8)
-    expected = applied(history)
-    asked = []
-    with ThreadPoolExecutor(3) as pool:
-
-        def each(function, many):
-            asked.append(function)
-            return pool.map(function, many)
-
-        threaded = applied(history, each=each)
-        assert expected.digest() == threaded.digest()
-    assert asked
 
 
 @settings(max_examples=25, deadline=None)

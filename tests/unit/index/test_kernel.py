@@ -1,7 +1,6 @@
 """The flat kernel's walk: exact in both precisions, whatever ground is looked at, cycles resolved."""
 
 import itertools
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -56,7 +55,7 @@ def test_sums_stay_exact_however_many_rows_are_in_reach(weight, is_single):
 @pytest.mark.parametrize("sparse", [0, 2, 1_000])
 @pytest.mark.parametrize(("cell_points", "slack"), [(1, 0), (7, 3), (1_000, 1)])
 def test_what_is_looked_at_does_not_change_what_is_found(monkeypatch, cell_points, slack, sparse):
-    """Other cells, other ground, other groups or none, and threads: the same places and strengths."""
+    """Other cells, other ground, other groups or none: the same places and strengths."""
     points = drawn(12, dimensions=4)
     weights = np.arange(1, len(points) + 1)
     expected = Kernel(points, weights, 60).rest(points * SCALE)
@@ -67,10 +66,8 @@ def test_what_is_looked_at_does_not_change_what_is_found(monkeypatch, cell_point
     other = Kernel(points, weights, 60)
     other._slack = slack * SCALE
     monkeypatch.setattr(kernels, "_SPARSE", sparse)
-    with ThreadPoolExecutor(3) as pool:
-        for each in (map, pool.map):
-            found = other.rest(points * SCALE, each)
-            assert all(map(np.array_equal, expected, found))
+    found = other.rest(points * SCALE)
+    assert all(map(np.array_equal, expected, found))
     assert len(expected[0]) > 5
 
 

@@ -27,10 +27,9 @@ def test_seeds_begin_once_and_groups_join():
 
 def test_rests_are_told_once():
     """Those of several groups, sorted, each with its strength."""
-    one, two = Rests(), Rests()
-    one.add(np.array([[2, 2], [0, 1]]), np.array([7, 5]))
-    two.add(np.array([[2, 2]]), np.array([7]))
-    one.take(two)
-    places, strengths = one.distinct()
+    rests = Rests()
+    rests.add(np.array([[2, 2], [0, 1]]), np.array([7, 5]))
+    rests.add(np.array([[2, 2]]), np.array([7]))
+    places, strengths = rests.distinct()
     assert [[0, 1], [2, 2]] == places.tolist()
     assert [5, 7] == strengths.tolist()

@@ -22,7 +22,6 @@ from hansa.cli.trying.dump import Dump
 from hansa.cli.trying.naive import Found, NaiveScan
 from hansa.cli.trying.picture import Dots
 from hansa.index import Answer, IndexChange, IndexFiles, IndexParameters, InformationIndex, Question
-from hansa.index.neighbourhoods import Each
 from hansa.types import Height
 
 _COUNTERS = Path("/proc/self/io")
@@ -33,13 +32,13 @@ _REPEATS = 3
 class Trial:
     """One catalogue in an index of its own."""
 
-    def __init__(self, dump: Dump, files: IndexFiles, each: Each = map) -> None:
+    def __init__(self, dump: Dump, files: IndexFiles) -> None:
         """Build the index: all of the dump in one block, clustered by it."""
         self._dump = dump
         parameters = IndexParameters(recluster_registrations=max(8, len(dump.records)))
         start = time.perf_counter()
         self.index = InformationIndex.open(
-            files, parameters, lambda: time.perf_counter_ns() // 1_000, each
+            files, parameters, lambda: time.perf_counter_ns() // 1_000
         )
         changes = [IndexChange(record.dataset, record) for record in dump.records]
         self.index.apply(Height(1), changes)
