@@ -112,6 +112,18 @@ class NodeStatus(_Json, frozen=True):
     uptime_ms: int
 
 
+class AbsenceView(_Json, frozen=True):
+    """A super node whose turns as master others take, since blocks did not record that it was there."""
+
+    organisation: str
+    since: int
+    """First height at which it was passed over, as far back as the node knows."""
+    until: int
+    """Last height of the present window; the next one judges anew."""
+    is_heard: bool
+    """Whether blocks record it again already: then it leads again after `until`."""
+
+
 class ProgressView(_Json, frozen=True):
     """Why there is no new block, as one node sees it."""
 
@@ -133,6 +145,10 @@ class ProgressView(_Json, frozen=True):
     confirmed: list[str]
     unreachable: list[str]
     """Super nodes that are not connected to this node."""
+    absent: list[AbsenceView]
+    """Super nodes that are passed over as masters, by organisation; blocks go on without a wait for them."""
+    absence: str
+    """The same in a sentence, with the safe thing to do; empty if there are none."""
     locked_round: int
     """-1 if this node is not locked on a block."""
     waiting_transactions: int

@@ -102,6 +102,7 @@ def why(acting: Acting) -> None:
                 f"{len(view.confirmed)} of {view.quorum} needed: {_list(view.confirmed)}",
             ),
             ("not reached", _list(view.unreachable)),
+            ("passed over", view.absence or "none"),
             ("own transactions waiting", view.unsettled_submissions),
         )
     )

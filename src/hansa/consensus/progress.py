@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from hansa.consensus.rounds import HeightState, Step
+from hansa.consensus.schedule import Absence
 from hansa.types import Height, PublicKey, Round
 
 
@@ -28,6 +29,8 @@ class Progress:
     """Those whose review of the present round is here, for a block or for none."""
     confirmed: frozenset[PublicKey]
     """Those whose confirm of the present round is here."""
+    absent: tuple[Absence, ...]
+    """Super nodes that others stand in for at this height."""
     locked_round: Round
     """Round in which this node locked on a block; -1 if it is free."""
     waiting_transactions: int
@@ -43,6 +46,7 @@ def measure(
     is_super_node: bool,
     is_synced: bool,
     expects_block: bool,
+    absent: tuple[Absence, ...],
     waiting_transactions: int,
     unsettled_submissions: int,
 ) -> Progress:
@@ -60,6 +64,7 @@ def measure(
         members=height.members,
         reviewed=frozenset(vote.voter for vote in present.reviews.votes()),
         confirmed=frozenset(vote.voter for vote in present.confirms.votes()),
+        absent=absent,
         locked_round=height.locked_round,
         waiting_transactions=waiting_transactions,
         unsettled_submissions=unsettled_submissions,

@@ -199,12 +199,14 @@ class Replica:
 
     def progress(self) -> Progress:
         """Return how far the agreement on the next block has come here."""
+        height = self._agreement.height
         return measure(
-            self._agreement.height,
+            height,
             master=self.master(),
             is_super_node=self.is_super_node,
             is_synced=self.is_synced,
             expects_block=self._agreement.expects_block,
+            absent=self._context.schedule.absences(height.height, height.members),
             waiting_transactions=len(self._pool),
             unsettled_submissions=len(self._outbox),
         )

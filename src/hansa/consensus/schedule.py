@@ -49,6 +49,18 @@ def mark_of(block: Block, named: Digest) -> Mark:
     )
 
 
+class Absence(NamedTuple):
+    """A super node that others stand in for, as committed blocks tell."""
+
+    super_node: PublicKey
+    since: Height
+    """First height of the windows in a row that pass it over, as far back as this node knows."""
+    until: Height
+    """Last height of the present window: for the next one it is judged anew."""
+    is_heard: bool
+    """Whether blocks record it already, so that it leads again after `until`."""
+
+
 class Window(NamedTuple):
     """Who leads in r heights."""
 
@@ -59,9 +71,14 @@ class Window(NamedTuple):
     absent: frozenset[PublicKey]
 
 
+def first_of_epoch(height: int, epoch_blocks: int) -> int:
+    """Return the first height of the epoch that `height` is in, from 1."""
+    return (height - 1) // epoch_blocks * epoch_blocks + 1
+
+
 def window_start(height: int, super_nodes: int, epoch_blocks: int) -> int:
     """Return the first height of the window that `height` is in, from 1."""
-    epoch_start = (height - 1) // epoch_blocks * epoch_blocks + 1
+    epoch_start = first_of_epoch(height, epoch_blocks)
     return epoch_start + (height - epoch_start) // super_nodes * super_nodes
 
 
@@ -120,6 +137,40 @@ class Schedule:
         """Return who gets no round 0 in the window of a height; nobody while that is not known."""
         window = self._window(height, members)
         return window.absent if window is not None else frozenset()
+
+    def absences(self, height: Height, members: tuple[PublicKey, ...]) -> tuple[Absence, ...]:
+        """Return those who get no round 0 in the window of a height, by key: for people to look at."""
+        size, start = len(members), self._start(height, members)
+        following = min(
+            start + size, first_of_epoch(start, self._epoch_blocks) + self._epoch_blocks
+        )
+        heard: set[PublicKey | None] = set()
+        for number in range(following - size, height):
+            mark = self._marks.get(number)
+            if mark is not None:
+                heard.add(mark.master)
+                heard.update(who for voted, who in mark.voted if voted >= following - 2 * size)
+        return tuple(
+            Absence(
+                member,
+                self._absent_since(member, start, members),
+                Height(following - 1),
+                member in heard,
+            )
+            for member in sorted(self.absent(height, members))
+        )
+
+    def _absent_since(
+        self, member: PublicKey, start: int, members: tuple[PublicKey, ...]
+    ) -> Height:
+        """Return where the windows in a row begin that pass a super node over, the one at `start` the last."""
+        while start > 1:
+            before = self._start(start - 1, members)
+            # Not `absent`: it would note, for good, a window whose blocks are forgotten in part.
+            if member not in self._find_absent(before, members):
+                break
+            start = before
+        return Height(start)
 
     def _start(self, height: int, members: tuple[PublicKey, ...]) -> int:
         return window_start(height, len(members), self._epoch_blocks)

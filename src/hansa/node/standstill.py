@@ -76,6 +76,38 @@ def explain(
     return _explain_round(progress, names, quorum)
 
 
+def explain_absence(
+    progress: Progress, names: dict[PublicKey, str], reached: AbstractSet[PublicKey]
+) -> str:
+    """Say whose turns as master others take, since when, until when, and the safe thing to do.
+
+    Blocks do not stop for it, so it is no cause of a standstill; but each such super node is one less
+    that may fail.
+    """
+    told = []
+    for item in progress.absent:
+        name = names.get(item.super_node, item.super_node.hex())
+        since = f"{name} is passed over as master since height {item.since}"
+        if item.is_heard:
+            told.append(f"{since}; it is recorded again and leads again after height {item.until}.")
+            continue
+        link = (
+            "it is reached from here"
+            if item.super_node in reached
+            else "it is not reached from here"
+        )
+        told.append(
+            f"{since}, at least to height {item.until}: blocks record no vote of it ({link})."
+        )
+    if any(not item.is_heard for item in progress.absent):
+        told.append(
+            "Others stand in and blocks go on. Have its organisation start its node, or mend its links"
+            " and clock (`hansa node why` there): it leads again by itself, a window after its first"
+            " vote. Do not reset or copy its node."
+        )
+    return " ".join(told)
+
+
 def _explain_round(progress: Progress, names: dict[PublicKey, str], quorum: int) -> Standstill:
     """Say what the present round waits for."""
     is_late = progress.round >= ROUNDS_CALM

@@ -99,6 +99,8 @@ def test_why_there_is_no_block(desk: Desk) -> None:
         reviewed=["a", "b"],
         confirmed=[],
         unreachable=["c", "d"],
+        absent=[rest.AbsenceView(organisation="d", since=3, until=8, is_heard=False)],
+        absence="d is passed over as master since height 3.",
         locked_round=-1,
         waiting_transactions=1,
         unsettled_submissions=1,
@@ -106,6 +108,14 @@ def test_why_there_is_no_block(desk: Desk) -> None:
     )
     desk.answers |= {"/v1/progress": view}
     text = desk("node", "why").stdout
-    for told in ("Only 2 of 4", "Start the others", "2 of 3 needed: a, b", "c, d", "61 s ago"):
+    for told in (
+        "Only 2 of 4",
+        "Start the others",
+        "2 of 3 needed: a, b",
+        "c, d",
+        "61 s ago",
+        "d is passed over",
+    ):
         assert told in text
-    assert "no-quorum" == desk.json("node", "why")["cause"]
+    told = desk.json("node", "why")
+    assert ("no-quorum", "d") == (told["cause"], told["absent"][0]["organisation"])

@@ -2,9 +2,11 @@
 
 from hansa.consensus.progress import measure
 from hansa.consensus.rounds import HeightState
+from hansa.consensus.schedule import Absence
 from hansa.types import Height, PublicKey, Round
 
 KEYS = tuple(PublicKey(bytes([number]) * 32) for number in range(4))
+ABSENT = Absence(KEYS[1], Height(1), Height(4), is_heard=False)
 
 
 def test_a_fresh_height() -> None:
@@ -16,6 +18,7 @@ def test_a_fresh_height() -> None:
         is_super_node=True,
         is_synced=False,
         expects_block=False,
+        absent=(ABSENT,),
         waiting_transactions=4,
         unsettled_submissions=5,
     )
@@ -31,6 +34,7 @@ def test_a_fresh_height() -> None:
         found.waiting_transactions,
         found.unsettled_submissions,
     )
+    assert (ABSENT,) == found.absent
     assert not height.is_touched
 
 

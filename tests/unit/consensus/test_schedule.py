@@ -144,6 +144,48 @@ def test_one_that_misses_its_turn_and_votes_keeps_it() -> None:
     assert frozenset() == schedule.absent(Height(5), MEMBERS)
 
 
+@pytest.mark.parametrize(("since", "back"), [(9, 26), (10, 30), (12, 99)])
+def test_who_is_passed_over_is_told_with_its_windows(since: int, back: int) -> None:
+    """Since the first window in a row without it; heard again is said before it leads again, and holds."""
+    lost = MEMBERS[1]
+    gone = {lost: range(since, back)}
+    passed = {h: lost in told(h - 1, gone)[0].absent(Height(h), MEMBERS) for h in range(1, 41)}
+    assert any(passed.values())
+    announced = 0
+    for height in range(1, 37):
+        found = told(height - 1, gone)[0].absences(Height(height), MEMBERS)
+        assert passed[height] == bool(found)
+        if not found:
+            continue
+        (absence,) = found
+        first = height
+        while passed[first - 1]:
+            first -= 1
+        until = window_start(height, 4, 64) + 3
+        assert (lost, first, until) == (absence.super_node, absence.since, absence.until)
+        if absence.is_heard:
+            announced += 1
+            assert not passed[until + 1]
+    assert (announced > 0) == (back < 40)
+
+
+def test_what_is_told_of_absence_is_bounded_by_what_is_known() -> None:
+    """A long absence is told as far back as blocks are remembered; a cut window ends with its epoch."""
+    lost = MEMBERS[1]
+    known = told(3 * RECENT_BLOCKS, {lost: range(9, 999)})[0]
+    height = Height(3 * RECENT_BLOCKS + 1)
+    before = dict(known._windows)
+    (absence,) = known.absences(height, MEMBERS)
+    assert 2 * RECENT_BLOCKS < absence.since < height
+    assert before.keys() <= known._windows.keys() <= {*before, (height - (height - 1) % 4, MEMBERS)}
+    short = Schedule(ALLIANCE, 6)
+    for number in range(1, 5):
+        voted = frozenset((number - 1, key) for key in MEMBERS if key != lost)
+        led = MEMBERS[0]
+        short.extend(number, Mark(ALLIANCE, number, led, frozenset(MEMBERS), voted))
+    assert [(lost, 5, 6, False)] == [tuple(i) for i in short.absences(Height(5), MEMBERS)]
+
+
 def test_nobody_is_absent_where_it_cannot_be_told() -> None:
     """Not at the start, not without a quorum's acknowledgements, not who has just been elected."""
     lost = MEMBERS[3]

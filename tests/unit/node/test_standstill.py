@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from hansa.consensus.progress import Progress
-from hansa.node.standstill import explain
+from hansa.consensus.schedule import Absence
+from hansa.node.standstill import explain, explain_absence
 from hansa.types import Height, PublicKey, Round
 
 KEYS = tuple(PublicKey(bytes([number]) * 32) for number in range(4))
@@ -22,6 +23,7 @@ RUNNING = Progress(
     members=KEYS,
     reviewed=frozenset(KEYS),
     confirmed=frozenset(KEYS[:3]),
+    absent=(),
     locked_round=Round(-1),
     waiting_transactions=1,
     unsettled_submissions=1,
@@ -70,3 +72,22 @@ def test_a_key_without_a_name_is_told_in_hex() -> None:
     """A super node that has left the alliance has no name any more."""
     found = explain(replace(RUNNING, confirmed=frozenset()), {}, set(KEYS))
     assert KEYS[0].hex() in found.explanation
+
+
+def test_who_is_passed_over_is_no_cause_and_is_told() -> None:
+    """Blocks go on without it: who, since when, until when, and what is safe; nothing if there is nobody."""
+    gone = Absence(KEYS[1], Height(5), Height(12), is_heard=False)
+    back = Absence(KEYS[2], Height(9), Height(12), is_heard=True)
+    passed = replace(RUNNING, absent=(gone, back))
+    assert explain(RUNNING, NAMES, set(KEYS)) == explain(passed, NAMES, set(KEYS))
+    assert "" == explain_absence(RUNNING, NAMES, set(KEYS))
+    told = explain_absence(passed, NAMES, {KEYS[0], KEYS[2], KEYS[3]})
+    assert "bus is passed over as master since height 5, at least to height 12" in told
+    assert "not reached from here" in told
+    assert "clinic is passed over as master since height 9; it is recorded again" in told
+    assert "after height 12" in told
+    assert "Have its organisation start its node" in told
+    assert "Do not reset" in told
+    assert "it is reached from here" in explain_absence(passed, NAMES, set(KEYS))
+    returning = explain_absence(replace(RUNNING, absent=(back,)), NAMES, set(KEYS))
+    assert "start its node" not in returning

@@ -12,8 +12,9 @@ from hansa.errors import MissingError
 from hansa.node import preflight
 from hansa.node.api import views
 from hansa.node.api.services import Given
-from hansa.node.standstill import explain
+from hansa.node.standstill import explain, explain_absence
 from hansa.rest import (
+    AbsenceView,
     NodeStatus,
     OrganisationView,
     PeerView,
@@ -91,6 +92,19 @@ def progress(services: Given) -> ProgressView:
         reviewed=named(found.reviewed),
         confirmed=named(found.confirmed),
         unreachable=named(key for key in found.members if key not in reached),
+        absent=sorted(
+            (
+                AbsenceView(
+                    organisation=names.get(item.super_node, item.super_node.hex()),
+                    since=item.since,
+                    until=item.until,
+                    is_heard=item.is_heard,
+                )
+                for item in found.absent
+            ),
+            key=lambda view: view.organisation,
+        ),
+        absence=explain_absence(found, names, reached),
         locked_round=found.locked_round,
         waiting_transactions=found.waiting_transactions,
         unsettled_submissions=found.unsettled_submissions,

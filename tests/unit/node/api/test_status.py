@@ -67,3 +67,4 @@ async def test_progress(live) -> None:
     after = await live.get("/v1/progress", ProgressView)
     assert after.height > done.height
     assert 1 == after.quorum
+    assert ([], "") == (after.absent, after.absence)
