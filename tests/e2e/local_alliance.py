@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,8 +121,12 @@ class LocalAlliance:
         super_nodes: int = 4,
         founders: int | None = None,
         parameters: Parameters = SMALL,
+        hosts: Sequence[str] = (),
     ) -> "LocalAlliance":
-        """Make folders, keys and genesis; members beyond the founders are candidates only."""
+        """Make folders, keys and genesis; members beyond the founders are candidates only.
+
+        Peers reach each other on the loopback address, unless each has an address of its own in `hosts`.
+        """
         entropy = SystemEntropy()
         ports = free_ports(2 * count)
         members, candidates = [], []
@@ -135,6 +139,8 @@ class LocalAlliance:
             create_key_file(home / "encryption.key", "decryption", reader.seed(), None)
             secrets = create_organisation_secrets(home / "organisation", entropy, None)
             peer, api = (f"127.0.0.1:{port}" for port in ports[2 * number : 2 * number + 2])
+            if hosts:
+                peer = peer.replace("127.0.0.1", hosts[number])
             node = NewNode(
                 organisation=name,
                 title=name.title(),
