@@ -194,6 +194,10 @@ QUESTION_WORDS_MAX = 64
 QUESTION_LIMIT_MAX = 1_000
 
 # --- information index --------------------------------------------------------------------------
+INDEX_PAGE_BYTES = 4 * KIB
+"""Of an index file in a store, sealed by itself; part of the format."""
+INDEX_OBJECT_BYTES = 128 * MIB
+"""Plain bytes in one object of such a file; part of the format."""
 INDEX_FOOTER_BYTES_MAX = 256 * MIB
 INDEX_DELTA_ROWS_MAX = 512
 INDEX_DELTA_ROWS_LARGE = 16_384

@@ -7,7 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from hansa import limits
-from hansa.bootstrap.opening import check_identity, open_ledger, read_genesis
+from hansa.bootstrap.opening import (
+    check_identity,
+    open_ledger,
+    open_nodes_index_files,
+    read_genesis,
+)
 from hansa.chain.blocks import CertifiedBlock
 from hansa.chain.genesis import decode_genesis
 from hansa.chain.snapshots import parse_checkpoint
@@ -24,7 +29,6 @@ from hansa.keyfile import (
     load_secret,
     load_signing_key,
 )
-from hansa.ledger.index_files import LocalIndexFiles
 from hansa.ledger.lock import FolderLock
 from hansa.ledger.vote_log import VoteLogFile
 from hansa.net.peers import Handlers, PeerEntry, PeerNetwork
@@ -217,7 +221,7 @@ class Builder:
         )
         self.versions = VersionStore(chunks, self.directory_key, self.clock)
         self.index = InformationIndex.open(
-            LocalIndexFiles(folder / "index"),
+            open_nodes_index_files(self.config, folder, store, self.entropy),
             IndexParameters(parameters.feature_model, parameters.recluster_registrations),
             self.clock.monotonic_us,
         )

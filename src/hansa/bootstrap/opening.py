@@ -13,8 +13,10 @@ from hansa.index.files import IndexFiles
 from hansa.ledger.block_ledger import BlockLedger
 from hansa.ledger.index_files import LocalIndexFiles
 from hansa.ledger.lock import FolderLock
-from hansa.node.config import GENESIS_FILE
+from hansa.node.config import GENESIS_FILE, NodeConfig
 from hansa.node.moving import move_store
+from hansa.ports import Entropy, Store
+from hansa.storage.index_files import StoredIndexFiles, discard_index
 from hansa.storage.migrate import MigrateReport
 from hansa.storage.progress import Progress
 from hansa.system import SystemClock, SystemEntropy
@@ -37,6 +39,21 @@ def migrate_store(folder: Path, url: str, progress: Progress) -> MigrateReport:
 def open_index_files(folder: Path) -> IndexFiles:
     """Return a folder of index files on the local disk, made if it is not there."""
     return LocalIndexFiles(folder)
+
+
+def open_nodes_index_files(
+    config: NodeConfig, folder: Path, store: Store, entropy: Entropy
+) -> IndexFiles:
+    """Return a node's index files, in its folder or in its store as its settings say.
+
+    Raises:
+        UnavailableError: the store cannot be reached.
+    """
+    files = LocalIndexFiles(folder / "index")
+    if config.index.place == "store":
+        return StoredIndexFiles(store, files, entropy)
+    discard_index(store)
+    return files
 
 
 def open_ledger(

@@ -80,3 +80,40 @@ def open_into_buffer(key: bytes, sealed: bytes, associated: bytes) -> bytearray:
             "Sealed bytes do not open: wrong key, wrong place or damaged."
         ) from error
     return plain
+
+
+class Pages:
+    """Seals the pages of one object, each by itself, under a key that seals nothing else.
+
+    The page's number is its nonce, so that none is stored and no page stands for another.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        """Take the object's key, 32 bytes."""
+        assert len(key) == KEY_BYTES
+        self._cipher = AESGCM(key)
+
+    def seal(self, number: int, plaintext: Buffer, associated: bytes) -> bytes:
+        """Return ciphertext ‖ tag.
+
+        Args:
+            number: the page's, from 0; each is sealed once.
+            plaintext: what to hide.
+            associated: what the reader must expect. Not stored.
+        """
+        return self._cipher.encrypt(number.to_bytes(NONCE_BYTES, "big"), plaintext, associated)
+
+    def open(self, number: int, sealed: Buffer, associated: bytes) -> bytes:
+        """Return the plaintext of what `seal` made.
+
+        Raises:
+            CorruptError: another key, page or associated data, or changed bytes.
+        """
+        if len(sealed) < TAG_BYTES:
+            raise CorruptError("A sealed page is too short to be whole.")
+        try:
+            return self._cipher.decrypt(number.to_bytes(NONCE_BYTES, "big"), sealed, associated)
+        except InvalidTag as error:
+            raise CorruptError(
+                "A sealed page does not open: wrong key, wrong place or damaged."
+            ) from error

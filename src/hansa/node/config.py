@@ -57,6 +57,13 @@ class StoreSection(_Section, frozen=True):
     """Hours between collections; 0: only when asked."""
 
 
+class IndexSection(_Section, frozen=True):
+    """Where the index's files lie."""
+
+    place: Literal["folder", "store"] = "folder"
+    """folder: in the node's folder; store: sealed, in the store (HDFS, if that is one), read from there."""
+
+
 class KeySection(_Section, frozen=True):
     """How the node's key is unlocked."""
 
@@ -91,6 +98,7 @@ class NodeConfig(_Section, frozen=True):
     """The member whose node this is."""
     listen: Listen
     store: StoreSection = StoreSection()
+    index: IndexSection = IndexSection()
     keys: KeySection = KeySection()
     log: LogSection = LogSection()
     chain: ChainSection = ChainSection()
@@ -240,6 +248,9 @@ url = {_quote(config.store.url)}
 quota_bytes = {msgspec.json.encode(config.store.quota_bytes).decode()}  # or "200 GiB"; 0: no bound
 collect_every_h = {config.store.collect_every_h}  # hours between collections; 0: only when asked
 {_encode_hdfs(config)}
+[index]
+place = {_quote(config.index.place)}  # "folder", or "store": sealed, beside the packs
+
 [keys]
 passphrase_file = {_quote(config.keys.passphrase_file)}  # {PASSPHRASE_VARIABLE} goes before it
 

@@ -9,6 +9,7 @@ _NAME_CHARACTERS_MAX = 200
 
 PACKS = "packs/"
 MANIFESTS = "manifests/"
+INDEX = "index/"
 
 
 def validate_name(name: str) -> None:

@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "node"))
@@ -16,10 +17,14 @@ from hansa.bootstrap.opening import (
     migrate_store,
     open_index_files,
     open_ledger,
+    open_nodes_index_files,
     read_genesis,
 )
 from hansa.errors import ConflictError, CorruptError, InvalidError, MissingError
 from hansa.ledger.lock import FolderLock
+from hansa.node.config import IndexSection, Listen, NodeConfig
+from hansa.storage.memory import MemoryStore
+from hansa.system import SystemEntropy
 from hansa.types import OrganisationName, PublicKey
 
 
@@ -75,3 +80,18 @@ def test_index_files(tmp_path: Path) -> None:
     """A folder that is not there is made."""
     open_index_files(tmp_path / "index")
     assert (tmp_path / "index").is_dir()
+
+
+def test_where_a_nodes_index_lies(tmp_path: Path) -> None:
+    """In the store if its settings say so; once they say otherwise, nothing of it stays there."""
+    config = NodeConfig(organisation="transport", listen=Listen(peer="a:1", api="a:2"))
+    in_store = msgspec.structs.replace(config, index=IndexSection(place="store"))
+    store, entropy = MemoryStore(), SystemEntropy()
+    open_nodes_index_files(in_store, tmp_path, store, entropy).write("base-1", [b"contents"])
+    assert [name[:6] for name in store.objects] == ["index/"]
+    again = open_nodes_index_files(in_store, tmp_path, store, entropy)
+    assert b"contents" == again.open("base-1").read(0, 8)
+    files = open_nodes_index_files(config, tmp_path, store, entropy)
+    assert not store.objects
+    files.write("base-1", [b"contents"])
+    assert b"contents" == (tmp_path / "index" / "base-1").read_bytes()

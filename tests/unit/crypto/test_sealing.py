@@ -1,10 +1,18 @@
 """AES-256-GCM: the published vectors, and that nothing changed opens."""
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from hansa.crypto.sealing import OVERHEAD_BYTES, derive_key, open_into_buffer, open_sealed, seal
+from hansa.crypto.sealing import (
+    OVERHEAD_BYTES,
+    Pages,
+    derive_key,
+    open_into_buffer,
+    open_sealed,
+    seal,
+)
 from hansa.errors import CorruptError
 
 VECTORS = [
@@ -76,6 +84,27 @@ def test_opened_into_a_buffer() -> None:
     for damaged, use in ((sealed, b"other"), (sealed[:-1], b"use"), (sealed[:20], b"use")):
         with pytest.raises(CorruptError):
             open_into_buffer(key, damaged, use)
+
+
+def test_pages_open_at_their_own_place() -> None:
+    """As the library seals under the page's number; another page, mark, key, or a byte changed does not open."""
+    pages = Pages(bytes(32))
+    sealed = pages.seal(7, b"page", b"inner")
+    assert AESGCM(bytes(32)).encrypt(bytes(11) + b"\x07", b"page", b"inner") == sealed
+    assert b"page" == pages.open(7, sealed, b"inner")
+    for number, changed, mark in (
+        (8, sealed, b"inner"),
+        (7, sealed, b"last"),
+        (7, sealed[:-1], b"inner"),
+        (7, bytes([sealed[0] ^ 1]) + sealed[1:], b"inner"),
+        (7, sealed[:15], b"inner"),
+    ):
+        with pytest.raises(CorruptError):
+            pages.open(number, changed, mark)
+    with pytest.raises(CorruptError):
+        Pages(bytes([1]) * 32).open(7, sealed, b"inner")
+    with pytest.raises(AssertionError):
+        Pages(bytes(16))
 
 
 def test_derived_keys_are_hkdf() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from hansa.errors import InvalidError, MissingError
 from hansa.node.config import (
+    IndexSection,
     KeySection,
     Listen,
     NodeConfig,
@@ -26,7 +27,9 @@ GOOD = NodeConfig(organisation="transport", listen=Listen(peer="[::1]:7001", api
 
 def test_round_trip() -> None:
     """What is written for a new folder is read back the same."""
-    odd = msgspec.structs.replace(GOOD, store=StoreSection(url='file:///a "b"\\c'))
+    odd = msgspec.structs.replace(
+        GOOD, store=StoreSection(url='file:///a "b"\\c'), index=IndexSection(place="store")
+    )
     assert odd == decode_config(encode_config(odd).encode())
 
 
@@ -56,6 +59,7 @@ def test_round_trip_of_hdfs() -> None:
         (('api = "host:0"', 'api = "host:99999"'), "listen.api"),
         (('api = "host:0"', 'api = "host"'), "listen.api"),
         (('level = "info"', 'level = "loud"'), "$.log.level"),
+        (('place = "folder"', 'place = "cloud"'), "$.index.place"),
         (('"transport"', '"Transport!"'), "organisation"),
         (('url = "file:store"', 'url = "hdfs://n:1/"'), "store.url"),
         (('url = "file:store"', 'url = "hdfs:/x"'), "store.url"),
