@@ -78,8 +78,12 @@ def _is_vote_sound(erasure: Erasure, epoch_blocks: int) -> bool:
 
 def record_erasures(draft: Draft, height: Height, erasures: Sequence[Erasure]) -> None:
     """Enter acknowledgements that a block carries, and count what they say of who was there."""
+    known: dict[Height, list[ErasureEntry]] = {}
+    owed: list[ErasureEntry] = []
     for erasure in erasures:
-        known = draft.erasures(erasure.height)
+        entries = known.get(erasure.height)
+        if entries is None:
+            entries = known[erasure.height] = list(draft.erasures(erasure.height))
         entry = ErasureEntry(
             round=erasure.round,
             outcome=erasure.outcome,
@@ -89,12 +93,16 @@ def record_erasures(draft: Draft, height: Height, erasures: Sequence[Erasure]) -
             recorded_height=height,
             has_voted=bool(erasure.vote),
         )
-        draft.put(records.erasures_key(erasure.height), ErasuresRecord((*known, entry)))
         is_first = not any(
-            (item.super_node, item.outcome) == (entry.super_node, "committed") for item in known
+            (item.super_node, item.outcome) == (entry.super_node, "committed") for item in entries
         )
+        entries.append(entry)
         if entry.outcome == "committed" and is_first and _was_owed(draft, height, erasure.height):
-            _credit(draft, entry)
+            owed.append(entry)
+    for past, entries in known.items():
+        draft.put(records.erasures_key(past), ErasuresRecord(tuple(entries)))
+    if owed:
+        _credit(draft, owed)
 
 
 def count_block(draft: Draft, height: Height, transactions: int) -> None:
@@ -118,13 +126,14 @@ def _was_owed(draft: Draft, height: Height, past: Height) -> bool:
     return trail is not None and trail.transactions > 0
 
 
-def _credit(draft: Draft, entry: ErasureEntry) -> None:
+def _credit(draft: Draft, owed: Sequence[ErasureEntry]) -> None:
     standing = draft.standing
     credited = {item.node_key: item for item in standing.entries}
-    before = credited.get(entry.super_node, StandingEntry(entry.super_node, 0, 0))
-    credited[entry.super_node] = StandingEntry(
-        entry.super_node, before.acknowledged + 1, before.voted + entry.has_voted
-    )
+    for entry in owed:
+        before = credited.get(entry.super_node, StandingEntry(entry.super_node, 0, 0))
+        credited[entry.super_node] = StandingEntry(
+            entry.super_node, before.acknowledged + 1, before.voted + entry.has_voted
+        )
     entries = tuple(credited[key] for key in sorted(credited))
     draft.put(records.STANDING_KEY, StandingRecord(standing.owed, entries))
 
