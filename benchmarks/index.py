@@ -373,4 +373,5 @@ def _keep(report: dict[str, Any], output: Path) -> None:
 
 
 if __name__ == "__main__":
+    machine.take_one_blas_thread()
     sys.exit(main())

@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import machine
 import numpy as np
 from index_corpus import CATALOGUE, real_records
 from sklearn.metrics import adjusted_rand_score
@@ -194,4 +195,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    machine.take_one_blas_thread()
     main()

@@ -21,6 +21,13 @@ SYNC_BYTES = 4096
 BYTECODE = Path(__file__).resolve().parents[1] / "build" / "bench" / "bytecode"
 
 
+def take_one_blas_thread() -> None:
+    """Begin anew with one thread of BLAS, as the command line has it: numpy is loaded by now."""
+    if "OPENBLAS_NUM_THREADS" not in os.environ:
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
 def describe_machine(root: Path) -> dict[str, object]:
     """Return what a reader needs to compare: processor, cores, system, versions, commit."""
     return {

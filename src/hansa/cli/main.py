@@ -70,8 +70,8 @@ class LazyGroup(click.Group):
         **extra: Any,
     ) -> Any:
         """Run a command and leave with its exit code; the one place where a fault ends a command."""
-        # The index spreads its sums over threads of its own; BLAS's would spin against them, and on a
-        # machine with other work take three times the processor time. numpy is not loaded yet.
+        # On a machine with other work BLAS's second thread spins, and clustering takes three times the
+        # processor time. numpy is not loaded yet.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         words = list(sys.argv[1:] if args is None else args)
         run, name = super().main, prog_name or "hansa"
