@@ -4,9 +4,10 @@
     make bench-hdfs-small BENCH="--datasets 60 --fetched 40 --absent 200 --repeats 1"      small
 
 Each dataset is one file of 4 KiB with a description, a manifest and a data key of its own, as an
-organisation's users publish it. Three ways out are told apart: all of it through HDFS, manifest included;
-with the manifest at hand, which is what the packs alone cost; and that for all of them in one look-up. What is asked for and is nowhere goes
-to the index, and to the NameNode as the name of a file that is not there. Writes benchmarks/results/hdfs-small.json.
+organisation's users publish it. Two ways out are told apart: one dataset after the other, and many in one
+call, so that manifests of one bundle and chunks of one pack are read at once. No manifest is in memory when
+a pass begins. What is asked for and is nowhere goes to the index, and to the NameNode as the name of a
+file that is not there. Writes benchmarks/results/hdfs-small.json.
 """
 
 import argparse
@@ -31,8 +32,9 @@ import repository
 from hdfs import BUILT, CLUSTER, HERE, ROOT, USER, Place, command_of, write_results
 
 from hansa.cli.hdfs import HdfsCluster
+from hansa.data.chunk import compute_sealed_digest
 from hansa.data.layout import ContentLayout
-from hansa.data.manifest import Contents, build_manifest, decode_manifest, open_contents
+from hansa.data.manifest import Directory, build_manifest, decode_manifest, open_contents
 from hansa.data.pipeline import Ingest
 from hansa.data.stream import SourceFile
 from hansa.index.features import Described, derive
@@ -43,10 +45,11 @@ from hansa.ledger.index_files import LocalIndexFiles
 from hansa.storage.hdfs import HdfsStore
 from hansa.storage.hdfs.settings import connect
 from hansa.storage.hdfs.writing import options_for
+from hansa.storage.version_store import VersionStore
 from hansa.system import SystemClock, SystemEntropy
 
 FILE_BYTES = 4_096
-BATCH = 50
+BATCH = 250
 READERS = 8
 SUBJECTS = ("bridge", "tram", "tree", "school", "clinic", "noise", "water", "taxi", "park", "light")
 Row = dict[str, object]
@@ -61,8 +64,6 @@ class Dataset:
     root: bytes
     data_key: bytes
     path: str
-    contents: Contents
-    sealed_digests: list[bytes]
 
 
 @dataclass
@@ -101,7 +102,6 @@ class Bench:
         draw = random.Random(7)
         began = self.place.objects()
         made = {draw.randbytes(16): self._publish(n) for n in range(self.options.datasets)}
-        with_manifests = self.place.objects()
         self.opened.versions.chunks.flush()
         with_packs = self.place.objects()
         for dataset in made.values():
@@ -111,8 +111,7 @@ class Bench:
             writer.write(dataset.data)
             writer.close()
         parts = (
-            ("manifests", began, with_manifests),
-            ("packs", with_manifests, with_packs),
+            ("packs, manifests too", began, with_packs),
             ("one file each", with_packs, self.place.objects()),
         )
         for part, before, after in parts:
@@ -143,8 +142,7 @@ class Bench:
         )
         root = self.opened.versions.put_manifest(manifest)
         path = f"/{USER}/datasets/raw/{number}"
-        digests = [entry.sealed_digest for entry in directory.entries]
-        return Dataset(title, data, root, data_key, path, contents, digests)
+        return Dataset(title, data, root, data_key, path)
 
     # --- out ------------------------------------------------------------------------------------
 
@@ -152,22 +150,24 @@ class Bench:
         """Fetch datasets drawn at random, batch by batch, the ways taking turns."""
         draw = random.Random(f"{repeat} {readers}")
         drawn = draw.sample(list(datasets.values()), self.options.fetched)
-        ways: dict[str, Callable[[Dataset], None]] = {
-            "index, manifest and packs": lambda asked: self._through_hdfs(datasets, asked),
-            "index and packs, manifest at hand": lambda asked: self._from_packs(datasets, [asked]),
-            "one HDFS file each": self._one_file,
+        key = bytes.fromhex(self.opened.profile.directory_key)
+        # Begun anew, so that no manifest of an earlier pass is in its memory.
+        versions = VersionStore(self.opened.versions.chunks, key, self.opened.clock)
+        ways: dict[str, Callable[[list[Dataset]], None]] = {
+            hdfs_small_report.SINGLY: lambda asked: self._one_by_one(versions, datasets, asked),
+            hdfs_small_report.TOGETHER: lambda asked: self._in_one_call(versions, datasets, asked),
+            hdfs_small_report.ONE_FILE: self._files,
         }
         spent = dict.fromkeys(ways, 0.0)
         with ThreadPoolExecutor(readers) as pool:
             for batch in range(0, len(drawn), BATCH):
                 names = list(ways) if batch // BATCH % 2 else list(ways)[::-1]
+                some = drawn[batch : batch + BATCH]
+                parts = [some[at::readers] for at in range(readers)]
                 for name in names:
                     started = time.perf_counter()
-                    list(pool.map(ways[name], drawn[batch : batch + BATCH]))
+                    list(pool.map(ways[name], parts))
                     spent[name] += time.perf_counter() - started
-        started = time.perf_counter()
-        self._from_packs(datasets, drawn)
-        spent["index and packs, manifests at hand, in one look-up"] = time.perf_counter() - started
         for name, seconds in spent.items():
             self.rows.append(
                 {"operation": f"fetch, {readers} at a time", "repeat": repeat, "way": name}
@@ -178,29 +178,38 @@ class Bench:
         (found,) = self.index.find(Question(title=asked.title)).matches
         return datasets[found[1]]
 
-    def _through_hdfs(self, datasets: dict[bytes, Dataset], asked: Dataset) -> None:
-        """Do what a reader's client and the owner's node do for one dataset."""
-        found, versions = self._find(datasets, asked), self.opened.versions
-        manifest = decode_manifest(versions.get_manifest(found.root), found.root)
-        layout = ContentLayout(open_contents(manifest, found.data_key))
-        read = layout.read(
-            0, layout.plain_bytes, lambda at, size: versions.read_content(found.root, at, size)
-        )
-        assert asked.data == b"".join(read)
+    def _one_by_one(
+        self, versions: VersionStore, datasets: dict[bytes, Dataset], asked: list[Dataset]
+    ) -> None:
+        """Do what a reader's client and the owner's node do for each dataset."""
+        for one in asked:
+            found = self._find(datasets, one)
+            manifest = versions.manifests.recall(found.root)
+            content = versions.read_content(found.root, 0, versions.content_bytes(found.root))
+            _compare(one, found, manifest, content)
 
-    def _from_packs(self, datasets: dict[bytes, Dataset], asked: list[Dataset]) -> None:
-        """Read and open the chunks of some datasets; neighbours in a pack are read at once."""
+    def _in_one_call(
+        self, versions: VersionStore, datasets: dict[bytes, Dataset], asked: list[Dataset]
+    ) -> None:
+        """Do it for all of them at once: one look-up for the manifests, one for the chunks."""
         found = [self._find(datasets, one) for one in asked]
-        chunks = self.opened.versions.chunks
-        stored = chunks.locate_many([digest for one in found for digest in one.sealed_digests])
-        pieces = iter(chunks.read_many([place.address for place in stored]))
-        for one in found:
-            sealed = b"".join(next(pieces) for _ in one.sealed_digests)
-            layout = ContentLayout(one.contents)
-            read = layout.read(
-                0, layout.plain_bytes, lambda at, size, sealed=sealed: sealed[at : at + size]
-            )
-            assert one.data == b"".join(read)
+        opened = list(versions.open_manifests([one.root for one in found]))
+        digests: list[list[bytes]] = []
+        for _, _, directory in opened:
+            assert isinstance(directory, Directory)
+            digests.append([entry.sealed_digest for entry in directory.entries])
+        stored = versions.chunks.locate_many([name for some in digests for name in some])
+        pieces = iter(versions.chunks.read_many([place.address for place in stored]))
+        for one, dataset, (_, manifest, _), names in zip(
+            asked, found, opened, digests, strict=True
+        ):
+            sealed = [next(pieces) for _ in names]
+            assert [compute_sealed_digest(piece) for piece in sealed] == names
+            _compare(one, dataset, manifest, b"".join(sealed))
+
+    def _files(self, asked: list[Dataset]) -> None:
+        for one in asked:
+            self._one_file(one)
 
     def _one_file(self, asked: Dataset) -> None:
         assert asked.data == bytes(self.raw.read(asked.path).read_range(0, FILE_BYTES))
@@ -233,6 +242,13 @@ class Bench:
                 {"operation": "ask for what is absent", "repeat": repeat, "way": name}
                 | {"count": len(seconds), "p50_us": round(1e6 * median(seconds), 2)}
             )
+
+
+def _compare(asked: Dataset, found: Dataset, manifest: bytes, content: bytes) -> None:
+    """Open manifest and content as a reader's client does, and compare."""
+    layout = ContentLayout(open_contents(decode_manifest(manifest, found.root), found.data_key))
+    read = layout.read(0, layout.plain_bytes, lambda at, size: content[at : at + size])
+    assert asked.data == b"".join(read)
 
 
 def _title(number: int) -> str:

@@ -115,6 +115,12 @@ JOURNAL_WAITING_BYTES_MAX = 512 * MIB
 """Full segments that may wait to be sealed; beyond this an upload seals one first."""
 MANIFEST_BYTES_MAX = 256 * MIB
 """About 1.7 million chunks, 110 GB: a manifest is sent and opened whole."""
+BUNDLED_MANIFEST_BYTES_MAX = 64 * KIB
+"""A manifest up to this, some 400 chunks, lies in a pack with others; a larger one is its own object."""
+MANIFESTS_AT_ONCE_MAX = 256
+"""Bundled manifests read together: at most 16 MiB."""
+MANIFESTS_RECENT_BYTES_MAX = 8 * MIB
+"""Bundled manifests kept in memory: who reads a version's manifest goes on to read its content."""
 FILES_PER_VERSION_MAX = 1_000_000
 FILE_NAME_BYTES_MAX = 4_096
 LOOKUP_DIGESTS_MAX = 4_096
@@ -229,6 +235,8 @@ CLIENT_ANSWER_BYTES_MAX = 64 * MIB
 
 assert CHUNK_BYTES_MIN < CHUNK_BYTES_MEAN < CHUNK_BYTES_MAX < SEALED_CHUNK_BYTES_MAX
 assert SEALED_CHUNK_BYTES_MAX < PACK_BYTES_MAX
+assert BUNDLED_MANIFEST_BYTES_MAX <= SEALED_CHUNK_BYTES_MAX
+assert BUNDLED_MANIFEST_BYTES_MAX < MANIFESTS_RECENT_BYTES_MAX
 assert SEALED_CHUNK_BYTES_MAX < UPLOAD_BATCH_BYTES_MAX < REQUEST_BODY_BYTES_MAX < FRAME_BYTES_MAX
 assert TRANSACTION_BYTES_MAX + CONFIDENTIAL_BYTES_MAX < SEALED_TRANSACTION_BYTES_MAX
 assert SEALED_TRANSACTION_BYTES_MAX < BLOCK_BYTES_MAX

@@ -147,9 +147,9 @@ def test_smoke_run_of_small_datasets_on_hdfs(tmp_path: Path) -> None:
     rows = json.loads(target.read_text())["rows"]
     objects = {row["part"]: row["objects"] for row in rows if "objects" in row}
     assert 2 * 12 == objects["one file each"]
-    assert 0 < objects["packs"] < 24 <= objects["manifests"]
+    assert 0 < objects["packs, manifests too"] < 24
     fetched = [row for row in rows if "per_s" in row]
-    assert 2 * 4 == len(fetched)
+    assert 2 * 3 == len(fetched)
     assert all(row["per_s"] > 0 for row in fetched)
     assert 4 == len([row for row in rows if row.get("p50_us", 0) > 0])
     assert "Targets of small datasets" in done.stdout

@@ -18,6 +18,8 @@ from hansa.client.keeping import keep_store
 from hansa.errors import CorruptError, DiskFullError, HansaError
 from hansa.rest import IndexStats, Question
 from hansa.rest_store import CheckReport, StoreJobRequest
+from hansa.storage.pack import HEADER
+from hansa.storage.segment_log import decode_log
 from tests.e2e.attacks import until_at
 from tests.e2e.harness import wait_for
 from tests.e2e.local_alliance import LocalAlliance, Member
@@ -104,9 +106,19 @@ def flip(path: Path, at: int) -> None:
         file.write(bytes([byte[0] ^ 0x40]))
 
 
-def newest_body(journal: Path) -> Path:
-    """Return the body written last in a journal; its log is as new, and short."""
-    return max(journal.glob("*.pack"), key=lambda path: path.stat().st_mtime_ns)
+def largest_body(journal: Path) -> Path:
+    """Return the body of a journal that holds most; those of manifests are short."""
+    return max(journal.glob("*.pack"), key=lambda path: path.stat().st_size)
+
+
+def journalled(journal: Path, chunk: bytes) -> tuple[Path, int, int]:
+    """Return where a chunk or manifest waits in a journal: body, offset, length."""
+    for log in journal.glob("*.log"):
+        found = decode_log(log.read_bytes(), len(HEADER))
+        for record in found.records if found else ():
+            if record.chunk == chunk:
+                return log.with_suffix(".pack"), record.offset, record.length
+    raise AssertionError("it is not in the journal")
 
 
 def test_changed_chunks_are_never_served(alliance: LocalAlliance, tmp_path: Path) -> None:
@@ -114,7 +126,7 @@ def test_changed_chunks_are_never_served(alliance: LocalAlliance, tmp_path: Path
     owner = alliance.members[0]
     dataset, _ = asyncio.run(publish_and_share(alliance, "chunks", os.urandom(FILE_BYTES)))
     assert asyncio.run(fetch_error(alliance, dataset, tmp_path / "before")) is None
-    held = newest_body(owner.folder / "journal")
+    held = largest_body(owner.folder / "journal")
     place = held.stat().st_size - FILE_BYTES // 2
     flip(held, place)
     error = asyncio.run(fetch_error(alliance, dataset, tmp_path / "after"))
@@ -131,8 +143,8 @@ def test_changed_manifests_are_never_served(alliance: LocalAlliance, tmp_path: P
     """A flipped byte in a manifest: the reader finds it against the chain's root."""
     owner = alliance.members[0]
     dataset, root = asyncio.run(publish_and_share(alliance, "manifest", os.urandom(FILE_BYTES)))
-    (path,) = [p for p in owner.folder.rglob(root.hex()) if p.is_file()]
-    for place in (10, path.stat().st_size // 2, path.stat().st_size - 1):
+    path, offset, length = journalled(owner.folder / "journal", root)
+    for place in (offset + 10, offset + length // 2, offset + length - 1):
         flip(path, place)
         error = asyncio.run(fetch_error(alliance, dataset, tmp_path / "damaged"))
         assert isinstance(error, CorruptError), (place, error)

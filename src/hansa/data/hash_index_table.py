@@ -159,6 +159,13 @@ class HashIndexTable:
             answers[place] = answers[place] or self._index.stored(fields)
         return answers
 
+    def find(self, chunks: Sequence[bytes]) -> list[list[tuple[bytes, StoredChunk]]]:
+        """Return for each chunk id every sealing that is stored, bound or not: its digest and place."""
+        answers: list[list[tuple[bytes, StoredChunk]]] = [[] for _ in chunks]
+        for place, _, fields in self._index.find_chunks(chunks, _all):
+            answers[place].append((fields[1], self._index.stored(fields)))
+        return answers
+
     def stored(self) -> Iterator[tuple[bytes, StoredChunk]]:
         """Yield sealed digest and place of every stored chunk as they came; reads all records."""
         return self._index.all_stored()

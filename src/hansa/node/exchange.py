@@ -27,7 +27,6 @@ from hansa.node.observe import Metrics
 from hansa.node.parts import Peers
 from hansa.ports import Clock, Workers
 from hansa.rest import WrapSet
-from hansa.storage.names import name_manifest
 from hansa.storage.version_store import VersionStore
 from hansa.types import DatasetId, Digest, OrganisationName, PublicKey, RequestId
 
@@ -142,8 +141,7 @@ class Exchange:
         return await self._workers.run(read, root, call.offset, call.length)
 
     def _read_manifest(self, root: Digest, offset: int, length: int) -> Slice:
-        store, name = self._versions.chunks.store, name_manifest(root)
-        return Slice(store.size(name), store.get(name, offset, length) if length else b"")
+        return Slice(*self._versions.manifests.read(root, offset, length))
 
     def _read_content(self, root: Digest, offset: int, length: int) -> Slice:
         return Slice(

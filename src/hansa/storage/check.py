@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from hansa.data.chunk import compute_sealed_digest
 from hansa.data.hash_index_table import VersionRef
 from hansa.data.manifest import decode_manifest, open_directory
-from hansa.errors import CorruptError, InvalidError, MissingError
+from hansa.errors import CorruptError, HansaError, InvalidError, MissingError
 from hansa.storage.addresses import Damage, Kind
 from hansa.storage.names import MANIFESTS, PACKS, name_manifest, name_pack, parse_root
 from hansa.storage.pack import PART_BYTES, PackFooter, PackHasher, read_footer
@@ -167,7 +167,7 @@ class _Check:
                 self._progress("journal", done, total)
 
     def check_manifests(self) -> None:
-        """Judge all manifests in the store by their names."""
+        """Judge all manifests by their roots: those that are objects of their own, then the bundled."""
         names = list(self._store.list(MANIFESTS))
         for done, name in enumerate(names):
             root = parse_root(name)
@@ -184,6 +184,16 @@ class _Check:
             except (CorruptError, InvalidError) as error:
                 self._report("manifest", name, str(error))
             self._progress("manifests", done + 1, len(names))
+        bundled = self._versions.manifests.bundled()
+        for done, (root, found) in enumerate(self._versions.open_directories(bundled)):
+            if isinstance(found, MissingError):
+                # The pack that had it is missing or short, or it was collected since: `find_hurt` tells.
+                continue
+            self.manifests += 1
+            self.bytes_read += bundled[root]
+            if isinstance(found, HansaError):
+                self._report("manifest", name_manifest(root), str(found))
+            self._progress("manifests", len(names) + done + 1, len(names) + len(bundled))
 
     def mark(self) -> None:
         """Have the damaged chunks come again with the next publish that has them."""
@@ -193,12 +203,11 @@ class _Check:
     def find_hurt(self) -> tuple[HurtVersion, ...]:
         """Return the living versions that miss chunks or their manifest."""
         hurt: list[HurtVersion] = []
-        rows = list(self._versions.versions())
-        for done, (root, row) in enumerate(rows):
-            try:
-                directory = self._versions.open_directory(root)
-            except (MissingError, CorruptError, InvalidError) as error:
-                self._report("manifest", name_manifest(root), str(error))
+        rows = dict(self._versions.versions())
+        for done, (root, directory) in enumerate(self._versions.open_directories(rows)):
+            row = rows[root]
+            if isinstance(directory, HansaError):
+                self._report("manifest", name_manifest(root), str(directory))
                 hurt.append(HurtVersion(row.version, root, 0, row.stored_bytes, row.files))
                 continue
             lost = {entry.sealed_digest: entry for entry in self._versions.missing(directory)}

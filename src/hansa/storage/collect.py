@@ -5,7 +5,8 @@
     forget    in a later run, what was condemned a grace period ago and is still not marked: its row
               leaves the table, under `VersionStore.deciding` and after a look at what was leased since
     delete    packs in which nothing is stored any more; manifests likewise condemned, after the data
-              keys kept for them
+              keys kept for them: an object of its own is deleted, one in a bundle forgotten
+    gather    living manifests that an earlier release wrote as small objects go to a bundle
     repack    packs mostly dead, small or (on wish) gathered for clusters of yesterday: copied first,
               addresses moved, old packs deleted last
 
@@ -25,6 +26,7 @@ from hansa import limits
 from hansa.data.hash_index_table import StoredChunk
 from hansa.errors import ConflictError, UnavailableError
 from hansa.ports import Clock, Table
+from hansa.storage.manifests import is_bundled
 from hansa.storage.marking import (
     NO_CLUSTER,
     ChainView,
@@ -35,7 +37,7 @@ from hansa.storage.marking import (
     mark_leased,
     mark_needed,
 )
-from hansa.storage.names import MANIFESTS, PACKS, name_manifest, name_pack, parse_root
+from hansa.storage.names import PACKS, name_manifest, name_pack, parse_root
 from hansa.storage.progress import Progress, no_progress
 from hansa.storage.repacking import PackUse, plan_packs
 from hansa.storage.version_store import VersionStore
@@ -91,6 +93,8 @@ class CollectReport:
     manifests_condemned: int = 0
     manifests_waiting: int = 0
     manifests_deleted: int = 0
+    manifests_gathered: int = 0
+    """Small ones that were objects of their own, moved to a bundle."""
     keys_destroyed: int = 0
     """Wrapped data keys of versions that are no more."""
     packs_deleted: int = 0
@@ -183,6 +187,7 @@ class _Collection:
     ) -> None:
         self._versions = versions
         self._chunks = versions.chunks
+        self._manifests = versions.manifests
         self._table = versions.chunks.table
         self._store = versions.chunks.store
         self._keyring = keyring
@@ -192,6 +197,9 @@ class _Collection:
         self._now = clock.now_ms()
         self._uses: dict[bytes, PackUse] = {}
         self._fresh: dict[bytes, bool] = {}
+        self._objects: set[bytes] = set()
+        self._bundled: dict[bytes, int] = {}
+        self._bundles: dict[bytes, bool] = {}
         self._spared = Marks()
         self.report = CollectReport()
 
@@ -209,11 +217,13 @@ class _Collection:
         if view.time_ms <= self._versions.leases.held_until_ms:
             # The table was lost, and leases with it: whatever has a manifest may be attested.
             mark_leased(self._versions, marks, manifests)
-        self._judge_chunks(marks)
+        # Manifests first: what leaves a bundle here is no more counted as living in it.
         if view.time_ms > self._versions.leases.held_until_ms:
             self._judge_manifests(view, manifests)
+        self._judge_chunks(marks)
         if not self._options.dry_run:
             self._versions.leases.drop_expired(view.time_ms)
+        self._gather_manifests()
         self._repack(marks)
         if not self._options.dry_run:
             self._table.write([(_COLLECTED_ROW, self._now.to_bytes(8, "big"))])
@@ -222,19 +232,21 @@ class _Collection:
     # --- listing ----------------------------------------------------------------------------------
 
     def _list_manifests(self) -> set[bytes]:
-        """Return the roots of all manifests in the store.
+        """Return the roots of all manifests, in bundles and in objects of their own.
 
         Raises:
-            UnavailableError: the store does not list what it holds.
+            UnavailableError: the store does not list what it holds, or a bundle cannot be read.
         """
         # First what must be there, then the list: what comes in between is no contradiction.
         bound = [root for root, _row in self._versions.versions()]
-        found = {parse_root(name) for name in self._store.list(MANIFESTS)} - {None}
-        roots = {root for root in found if root is not None}
+        self._bundled = self._manifests.bundled()
+        self._objects = self._manifests.objects()
         for root in bound:
-            if root not in roots and self._store.exists(name_manifest(root)):
+            if root in self._objects or root in self._bundled:
+                continue
+            if self._store.exists(name_manifest(root)):
                 raise _short_listing(name_manifest(root))
-        return roots
+        return self._objects | self._bundled.keys()
 
     def _list_packs(self) -> None:
         """Note the packs that are in the store and in the table; strangers are left alone."""
@@ -272,9 +284,12 @@ class _Collection:
         changes: list[tuple[bytes, bytes | None]] = []
         ripe: list[Stored] = []
         report = self.report
-        report.chunks += len(batch)
         for index, (digest, stored) in enumerate(batch):
             length, time = stored.address.length, int(since[index])
+            if self._is_manifest(stored):
+                self._count(stored, NO_CLUSTER)
+                continue
+            report.chunks += 1
             if needed[index] or self._is_fresh(stored.address.pack):
                 report.chunks_needed += bool(needed[index])
                 report.chunks_fresh += not needed[index]
@@ -303,6 +318,14 @@ class _Collection:
             self._table.write(changes)
         if ripe:
             self._forget(ripe)
+
+    def _is_manifest(self, stored: StoredChunk) -> bool:
+        """Tell whether this lies in a bundle: `_judge_manifests` judges it."""
+        pack = stored.address.pack
+        found = self._bundles.get(pack)
+        if found is None:
+            found = self._bundles[pack] = self._manifests.is_bundle(pack)
+        return found
 
     def _count(self, stored: StoredChunk, cluster: int) -> None:
         """Note that a pack still holds something."""
@@ -381,7 +404,9 @@ class _Collection:
             time = since.get(root, -1)
             if time < 0 or time > self._now:
                 self.report.manifests_condemned += 1
-                size = self._store.size(name_manifest(root)) if root in listed else 0
+                size = self._bundled.get(root, 0)
+                if root in self._objects:
+                    size += self._store.size(name_manifest(root))
                 changes.append((_MANIFEST_ROW + root, _encode_row(self._now, size)))
             elif self._now - time < self._options.grace_ms:
                 self.report.manifests_waiting += 1
@@ -393,21 +418,38 @@ class _Collection:
         if changes:
             self._table.write(changes)
         for done, root in enumerate(ripe):
-            self._delete_manifest(root, view, is_there=root in listed)
+            self._delete_manifest(root, view)
             self._progress("manifests", done + 1, len(ripe))
 
-    def _delete_manifest(self, root: bytes, view: ChainView, *, is_there: bool) -> None:
+    def _delete_manifest(self, root: bytes, view: ChainView) -> None:
         """Destroy a version's data key, then delete its manifest, unless it was leased meanwhile."""
-        name = name_manifest(root)
-        size = self._store.size(name) if is_there else 0
+        name, is_object = name_manifest(root), root in self._objects
+        size = self._store.size(name) if is_object else 0
         with self._versions.deciding:
             if self._versions.is_bound(root) or root in self._versions.leases.active(view.time_ms):
                 return
             self.report.keys_destroyed += self._keyring.destroy_keys([root])
-            self._store.delete(name)
-            self._table.write([(_MANIFEST_ROW + root, None)])
-        self.report.manifests_deleted += is_there
+            if is_object:
+                self._store.delete(name)
+            is_gone = self._manifests.forget(root)
+            if is_gone:
+                self._table.write([(_MANIFEST_ROW + root, None)])
         self.report.bytes_freed += size
+        if not is_gone:
+            self.report.manifests_waiting += 1
+        elif is_object or root in self._bundled:
+            self.report.manifests_deleted += 1
+
+    def _gather_manifests(self) -> None:
+        """Move living small manifests that are objects of their own to a bundle."""
+        roots = [
+            root
+            for root, row in self._versions.versions()
+            if root in self._objects and is_bundled(row.manifest_bytes)
+        ]
+        self.report.manifests_gathered = len(roots)
+        if roots and not self._options.dry_run:
+            self.report.manifests_gathered = self._manifests.gather(roots)
 
     # --- packs ------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hansa.data.hash_index_table import VersionRef
 from hansa.data.manifest import Directory
-from hansa.errors import CorruptError, HansaError, InvalidError, MissingError
+from hansa.errors import CorruptError, HansaError, MissingError
 from hansa.storage.version_store import VersionStore
 from hansa.types import DatasetId, Millis
 
@@ -123,12 +123,11 @@ def mark_needed(
     leased = versions.leases.active(view.time_ms) - living.keys()
     marks = Marks()
     total = len(living) + len(leased)
-    for done, (root, version) in enumerate(sorted(living.items())):
+    for done, (root, directory) in enumerate(versions.open_directories(sorted(living))):
         step(done, total)
-        try:
-            directory = versions.open_directory(root)
-        except (MissingError, CorruptError, InvalidError) as error:
-            raise _cannot_tell(version, root, error) from error
+        version = living[root]
+        if isinstance(directory, HansaError):
+            raise _cannot_tell(version, root, directory) from directory
         marks.add(directory_ids(directory), cluster_of(version.dataset))
     mark_leased(versions, marks, leased)
     step(total, total)
@@ -141,13 +140,12 @@ def mark_leased(versions: VersionStore, marks: Marks, roots: Iterable[bytes]) ->
     Raises:
         CorruptError: one is damaged.
     """
-    for root in sorted(roots):
-        try:
-            marks.add(directory_ids(versions.open_directory(root)), NO_CLUSTER)
-        except MissingError:
+    for _, directory in versions.open_directories(sorted(roots)):
+        if isinstance(directory, MissingError):
             continue  # Put after this; its attestation then finds what is missing.
-        except InvalidError as error:
-            raise CorruptError(error.message) from error
+        if isinstance(directory, HansaError):
+            raise CorruptError(directory.message) from directory
+        marks.add(directory_ids(directory), NO_CLUSTER)
 
 
 def _cannot_tell(version: VersionRef, root: bytes, error: HansaError) -> CorruptError:

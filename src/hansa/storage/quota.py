@@ -1,8 +1,8 @@
 """Quota: the most that one organisation's store may take; what would pass it is refused unwritten.
 
-Counted are sealed packs, the journal and the manifests of living versions. Uploads at the same time may
-pass the bound by what they carry, one batch each. What the store writes for itself (a pack sealed, a
-pack written anew) is not refused: it makes room.
+Counted are sealed packs, the journal and the large manifests of living versions: small ones lie in
+packs. Uploads at the same time may pass the bound by what they carry, one batch each. What the store
+writes for itself (a pack sealed, a pack written anew) is not refused: it makes room.
 """
 
 from hansa.errors import StoreQuotaError
@@ -18,7 +18,7 @@ class Quota:
         """Take an open store, and stand before what is written to it."""
         self.quota_bytes = quota_bytes
         self._versions = versions
-        versions.admit = versions.chunks.admit = self.admit
+        versions.manifests.admit = versions.chunks.admit = self.admit
 
     def used_bytes(self) -> int:
         """Return what counts."""
@@ -43,9 +43,10 @@ class Quota:
 
 
 def used_bytes(versions: VersionStore) -> int:
-    """Return the bytes of packs, journal and living manifests."""
+    """Return the bytes of packs, journal and living manifests that are objects of their own."""
     chunks = versions.chunks
-    return chunks.addresses.packed_bytes + chunks.waiting_bytes() + versions.manifest_bytes
+    packed, waiting = chunks.addresses.packed_bytes, chunks.waiting_bytes()
+    return packed + waiting + versions.manifest_object_bytes
 
 
 def _text(count: int) -> str:

@@ -14,7 +14,7 @@ import contextlib
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -30,12 +30,13 @@ from hansa.data.manifest import (
     decode_manifest,
     open_directory,
 )
-from hansa.errors import CorruptError, InvalidError, MissingError
+from hansa.errors import CorruptError, HansaError, InvalidError, MissingError
 from hansa.ports import Clock
 from hansa.storage.addresses import Alive
 from hansa.storage.chunk_store import ChunkStore
 from hansa.storage.leases import Leases
-from hansa.storage.names import MANIFESTS, PACKS, name_manifest
+from hansa.storage.manifests import Manifests, is_bundled
+from hansa.storage.names import MANIFESTS, PACKS
 from hansa.types import ChunkId, Digest, Millis
 
 _VERSION_ROW = b"v"
@@ -95,14 +96,15 @@ class VersionStore:
         self.collecting = threading.Lock()
         """Held by the one collection that may run."""
         self.leases = Leases(chunks.table, clock, self._is_store_empty)
-        self.admit: Callable[[int], None] | None = None
-        """Asked before so many new bytes are written; raises if they may not be: a quota."""
+        self.manifests = Manifests(chunks)
         self._roots: dict[VersionRef, bytes] = {}
         self.manifest_bytes = 0
         """Bytes of the manifests of bound versions."""
+        self.manifest_object_bytes = 0
+        """Of them, in objects of their own: the rest counts among the packs and the journal."""
         for root, row in self.versions():
             self._roots[row.version] = root
-            self.manifest_bytes += row.manifest_bytes
+            self._count_manifest(row.manifest_bytes, 1)
         self._maps: OrderedDict[bytes, _ContentMap] = OrderedDict()
         self._mapping = threading.Lock()
 
@@ -145,12 +147,10 @@ class VersionStore:
                 remedy="Publish with the keys of the organisation whose node this is.",
             ) from error
         root = compute_root(data)
-        if self.admit is not None and not self.chunks.store.exists(name_manifest(root)):
-            self.admit(len(data))
         # Leased before it is there, so that no collection finds it unprotected.
         with self.deciding:
             self.leases.use([root])
-        self.chunks.store.put(name_manifest(root), [data])
+        self.manifests.put(root, data)
         return root
 
     def attest(self, root: bytes, lease_ms: int) -> StoredFacts:
@@ -235,7 +235,7 @@ class VersionStore:
             )
             known = self.chunks.table.get(_VERSION_ROW + root)
             if known is None:
-                self.manifest_bytes += len(data)
+                self._count_manifest(len(data), 1)
             else:
                 self._roots.pop(decode(VersionRow, known).version, None)
             self.chunks.table.write([(_VERSION_ROW + root, encode(row))])
@@ -250,7 +250,7 @@ class VersionStore:
                 return
             found = decode(VersionRow, row)
             version = found.version
-            self.manifest_bytes -= found.manifest_bytes
+            self._count_manifest(found.manifest_bytes, -1)
             if self._roots.get(version) == root:
                 del self._roots[version]
             sharers = self.chunks.index.unbind(version, also=[(_VERSION_ROW + root, None)])
@@ -322,13 +322,7 @@ class VersionStore:
             MissingError: not stored here.
             CorruptError: damaged.
         """
-        data = self.chunks.store.get(name_manifest(root))
-        if compute_root(data) != root:
-            raise CorruptError(
-                f"Manifest {root.hex()[:16]} is damaged in the store.",
-                remedy="Run `hansa store check`; publish the files again as a new version.",
-            )
-        return data
+        return self.manifests.get(root)
 
     def content_bytes(self, root: bytes) -> int:
         """Return the length of a version's content: its sealed chunks, joined."""
@@ -362,6 +356,11 @@ class VersionStore:
 
     # --- inside ---------------------------------------------------------------------------------
 
+    def _count_manifest(self, size: int, sign: int) -> None:
+        self.manifest_bytes += sign * size
+        if not is_bundled(size):
+            self.manifest_object_bytes += sign * size
+
     def _is_store_empty(self) -> bool:
         store = self.chunks.store
         return next(store.list(PACKS), None) is None and next(store.list(MANIFESTS), None) is None
@@ -376,6 +375,26 @@ class VersionStore:
         """
         return self._open_directory(self.get_manifest(root))
 
+    def open_directories(
+        self, roots: Iterable[bytes]
+    ) -> Iterator[tuple[bytes, Directory | HansaError]]:
+        """Yield roots, in order, with the directory or the error that `open_directory` would raise."""
+        for root, _, directory in self.open_manifests(roots):
+            yield root, directory
+
+    def open_manifests(
+        self, roots: Iterable[bytes]
+    ) -> Iterator[tuple[bytes, bytes, Directory | HansaError]]:
+        """Yield roots, in order, with a manifest's bytes and its directory, or nothing and an error."""
+        for root, found in self.manifests.each(roots):
+            if isinstance(found, HansaError):
+                yield root, b"", found
+                continue
+            try:
+                yield root, found, self._open_directory(found)
+            except (CorruptError, InvalidError) as error:
+                yield root, b"", error
+
     def _open_directory(self, data: bytes) -> Directory:
         return open_directory(decode_manifest(data), self._directory_key)
 
@@ -386,7 +405,8 @@ class VersionStore:
             if mapped is not None:
                 self._maps.move_to_end(root)
                 return mapped
-        directory = self.open_directory(root)
+        # Who reads content has just read the manifest.
+        directory = self._open_directory(self.manifests.recall(root))
         mapped = _ContentMap(directory.entries, directory.offsets())
         with self._mapping:
             self._maps[root] = mapped

@@ -55,6 +55,21 @@ def test_only_bound_chunks_are_duplicates():
     assert table.lookup([name(1), name(2)])[1] is None
 
 
+def test_every_sealing_under_an_id_is_found():
+    """Bound or not, moved or forgotten: what is stored just now, and nothing of other ids."""
+    table = HashIndexTable(MemoryTable())
+    digest, place = stored(1)
+    other = (name("other sealing"), StoredChunk(place.chunk, b"", Address(PACK, 40, 7)))
+    table.record([(digest, place), other, stored(2)])
+    table.bind(V1, [entry(1)], yes)
+    found = table.find([name(3), name(1)])
+    assert ([], sorted([(digest, place), other])) == (found[0], sorted(found[1]))
+    table.rename(PACK, b"q" * 32)
+    assert {one.address.pack for _, one in table.find([name(1)])[0]} == {b"q" * 32}
+    table.forget([digest])
+    assert [sealing for sealing, _ in table.find([name(1)])[0]] == [other[0]]
+
+
 def test_new_chunks_cost_no_read():
     """The filter answers nearly all absent chunks; reads are counted."""
     table = HashIndexTable(MemoryTable())

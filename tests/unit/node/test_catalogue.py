@@ -77,9 +77,13 @@ async def test_lost_manifest_is_told(alliance, tmp_path: Path) -> None:
     async with run_in_process(alliance) as live:
         await publish(live, tmp_path, "Bridges")
         folder = live.member.folder
-    for path in (folder / "store" / "objects" / "manifests").rglob("*"):
-        if path.is_file():
-            path.unlink()
+        (lost,) = {
+            stored.address.pack
+            for root, _ in live.services.versions.versions()
+            for _, stored in live.services.versions.chunks.index.find([root])[0]
+        }
+    for path in (folder / "journal").glob(f"{lost.hex()}.*"):
+        path.unlink()
     (folder / "table.mdb").unlink()
     (folder / "table.mdb-lock").unlink(missing_ok=True)
     async with run_in_process(alliance) as live:

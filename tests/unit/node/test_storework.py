@@ -8,7 +8,6 @@ from scene import CONFIDENTIAL
 from hansa.chain.transactions import RequestAccess, RetireDataset
 from hansa.node.storework import is_over
 from hansa.rest_store import StoreJobRequest
-from hansa.storage.names import name_manifest
 from hansa.types import RequestId
 
 DAY = 24 * 3_600_000
@@ -75,7 +74,7 @@ async def test_retired_datasets_are_erased_and_the_living_stay(live, tmp_path) -
     assert (1, 1) == (report.manifests_deleted, report.keys_destroyed)
     assert report.chunks_forgotten > 0
     assert {roots[1]} == set(services.custody.key_roots())
-    assert not services.versions.chunks.store.exists(name_manifest(roots[0]))
+    assert {roots[1]} == set(services.versions.manifests.bundled())
     async with live.alliance.client(live.member) as client:
         await client.fetch(second.dataset, tmp_path / "out")
     assert (tmp_path / "out" / "two.bin").read_bytes() == shared

@@ -13,6 +13,7 @@ from hansa.storage.collect import CollectOptions, collect
 from hansa.storage.journal import Journal
 from hansa.storage.marking import ChainView
 from hansa.storage.memory import MemoryStore
+from hansa.storage.names import name_manifest, name_pack
 from hansa.storage.table import MemoryTable
 from hansa.storage.version_store import VersionStore
 from hansa.testing.doubles import FixedClock, SeededEntropy
@@ -48,6 +49,28 @@ class Upload:
     files: dict
     sent: int = 0
     attested_until: int = -1
+
+
+def spoil_manifest(versions, root, *, gone):
+    """Take away what holds a manifest, or change its last byte: object, bundle or segment."""
+    objects, found = versions.chunks.store.objects, versions.chunks.index.find([root])[0]
+    name, end = name_manifest(root), -1
+    if found:
+        address = found[0][1].address
+        segment = versions.chunks.journal.segments.get(address.pack)
+        end = address.offset + address.length - 1
+        if segment is not None:
+            data = bytearray(segment.path.read_bytes())
+            data[end] ^= 1
+            segment.path.write_bytes(data)
+            return
+        name = name_pack(address.pack)
+    if gone:
+        del objects[name]
+    else:
+        data = bytearray(objects[name])
+        data[end] ^= 1
+        objects[name] = bytes(data)
 
 
 class City:
@@ -178,4 +201,10 @@ class City:
 
     def stored_digests(self):
         """Return the sealed digests of all chunks that are stored."""
-        return {digest for digest, _ in self.chunks.index.stored()}
+        is_bundle = self.versions.manifests.is_bundle
+        found = self.chunks.index.stored()
+        return {digest for digest, stored in found if not is_bundle(stored.address.pack)}
+
+    def stored_manifests(self):
+        """Return the roots of all manifests, wherever they lie."""
+        return self.versions.manifests.objects() | self.versions.manifests.bundled().keys()

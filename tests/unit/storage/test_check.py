@@ -4,18 +4,21 @@ import os
 
 import pytest
 
+from hansa import limits
 from hansa.data.hash_index_table import VersionRef
 from hansa.errors import CorruptError, MissingError
 from hansa.storage.check import check
 from hansa.storage.chunk_store import ChunkStore
 from hansa.storage.journal import Journal
+from hansa.storage.manifests import BUNDLE_CLUSTER
 from hansa.storage.memory import MemoryStore
-from hansa.storage.names import PACKS, name_manifest
+from hansa.storage.names import PACKS, name_manifest, name_pack
 from hansa.storage.pack import HEADER
 from hansa.storage.table import MemoryTable
 from hansa.storage.version_store import VersionStore
 from hansa.testing.doubles import FixedClock, SeededEntropy
 from hansa.testing.versions import DIRECTORY_KEY, build_version
+from tests.unit.storage.keeping import spoil_manifest
 
 V1, V2 = VersionRef(b"d" * 16, 1), VersionRef(b"d" * 16, 2)
 
@@ -58,8 +61,9 @@ def hurt(report):
 
 
 def only_pack(versions):
-    """Return the name of the one pack."""
-    return next(versions.chunks.store.list(PACKS))
+    """Return the name of the one pack of chunks."""
+    (root,) = [root for root, row in versions.chunks.packs() if row.cluster != BUNDLE_CLUSTER]
+    return name_pack(root)
 
 
 def test_sound_store(versions):
@@ -71,11 +75,12 @@ def test_sound_store(versions):
     )
     assert report.is_sound
     assert report.read_data
-    assert (report.packs, report.manifests) == (1, 2)
+    assert (report.packs, report.manifests) == (2, 2)
     assert report.bytes_read >= sum(map(len, before.values()))
     packed = sum(len(data) for name, data in before.items() if name.startswith(PACKS))
     ends = {phase: (done, total) for phase, done, total in seen}
-    assert ends.pop("journal")[0] == len(sealed_bytes("two"))
+    manifests = {root: row.manifest_bytes for root, row in versions.versions() if row.version == V2}
+    assert ends.pop("journal")[0] == len(sealed_bytes("two")) + sum(manifests.values())
     assert ends == {"packs": (packed, packed), "manifests": (2, 2), "versions": (2, 2)}
     assert versions.chunks.store.objects == before
 
@@ -120,23 +125,41 @@ def test_missing_pack(versions):
     assert hurt(run(versions, read_data=False)) == {V1}
 
 
+@pytest.mark.parametrize("bundled_max", [0, limits.BUNDLED_MANIFEST_BYTES_MAX])
 @pytest.mark.parametrize("gone", [True, False])
-def test_manifest(versions, gone):
-    """A missing or damaged manifest is found with its version."""
-    root = next(root for root, row in versions.versions() if row.version == V2)
-    objects, name = versions.chunks.store.objects, name_manifest(root)
-    if gone:
-        del objects[name]
-    else:
-        objects[name] = objects[name][:-3] + b"bad"
+def test_manifest(versions, gone, bundled_max, monkeypatch):
+    """A missing or damaged manifest is found with its version, in a bundle or as its own object."""
+    monkeypatch.setattr(limits, "BUNDLED_MANIFEST_BYTES_MAX", bundled_max)
+    version = VersionRef(b"d" * 16, 3)
+    built = build_version({"three": b"three" * 90_000}, SeededEntropy("three"))
+    versions.chunks.flush()
+    versions.chunks.put(built.uploads, 0)
+    versions.put_manifest(built.manifest)
+    versions.bind(built.root, version)
+    versions.chunks.flush()
+    assert run(versions).is_sound
+    assert versions.chunks.store.exists(name_manifest(built.root)) == (not bundled_max)
+    spoil_manifest(versions, built.root, gone=gone)
     report = run(versions, read_data=False)
     assert "manifest" in {damage.kind for damage in report.damages}
+    assert [(one.version, one.chunks_missing) for one in report.hurt] == [(version, 0)]
+
+
+def test_manifest_in_the_journal(versions):
+    """A manifest that went bad before its bundle was sealed; published anew it is whole again."""
+    root = next(root for root, row in versions.versions() if row.version == V2)
+    data = versions.get_manifest(root)
+    spoil_manifest(versions, root, gone=False)
+    report = run(versions, read_data=False)
+    assert {"chunk", "manifest"} == {damage.kind for damage in report.damages}
     assert [(one.version, one.chunks_missing) for one in report.hurt] == [(V2, 0)]
+    versions.put_manifest(data)
+    assert hurt(run(versions)) == set()
 
 
 def test_journal(versions):
     """A chunk that went bad in the journal is found."""
-    segment = next(iter(versions.chunks.journal.segments.values()))
+    segment = next(s for s in versions.chunks.journal.list() if s.cluster != BUNDLE_CLUSTER)
     data = bytearray(segment.path.read_bytes())
     data[segment.records[0].offset + 3] ^= 1
     segment.path.write_bytes(data)

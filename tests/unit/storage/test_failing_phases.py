@@ -19,7 +19,7 @@ from hansa.data import chunk_index
 from hansa.errors import DiskFullError, HansaError, StoreQuotaError, UnavailableError
 from hansa.storage.memory import MemoryStore
 from hansa.storage.migrate import migrate
-from hansa.storage.names import PACKS
+from hansa.storage.names import name_pack
 from hansa.storage.quota import Quota, used_bytes
 from hansa.storage.repair import repair
 from hansa.storage.table import MemoryTable
@@ -192,7 +192,7 @@ def a_damaged_pack(world):
     city.publish({"a": NOISE[:200_000]})
     city.chunks.flush()
     place = city.chunks.locate(gone.built.uploads and digest_of(gone)).address
-    (name,) = city.store.list(PACKS)
+    name = name_pack(place.pack)
     data = bytearray(city.store.objects[name])
     data[place.offset + 5] ^= 1
     city.store.objects[name] = bytes(data)

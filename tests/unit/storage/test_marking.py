@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hansa import limits
 from hansa.data.hash_index_table import VersionRef
 from hansa.errors import CorruptError
 from hansa.storage import marking
 from hansa.storage.marking import NO_CLUSTER, ChainView, Marks, ids_of, mark_leased, mark_needed
-from hansa.storage.names import name_manifest
 from hansa.testing.doubles import SeededEntropy
 from hansa.testing.versions import build_version
+from tests.unit.storage.keeping import spoil_manifest
 from tests.unit.storage.test_version_store import V1, V2, open_versions, publish
 
 DIGESTS = [hashlib.sha256(b"%d" % n).digest() for n in range(64)]
@@ -76,17 +77,18 @@ def test_the_living_and_the_leased_are_marked(tmp_path):
     assert steps[-1] == (2, 2)
 
 
+@pytest.mark.parametrize("bundled_max", [0, limits.BUNDLED_MANIFEST_BYTES_MAX])
 @pytest.mark.parametrize("damage", ["missing", "changed"])
-def test_a_living_manifest_that_cannot_be_read_stops_everything(tmp_path, damage):
+def test_a_living_manifest_that_cannot_be_read_stops_everything(
+    tmp_path, damage, bundled_max, monkeypatch
+):
     """What is needed cannot be told, so nothing may be collected; the message says what to do."""
+    monkeypatch.setattr(limits, "BUNDLED_MANIFEST_BYTES_MAX", bundled_max)
     versions = open_versions(tmp_path)
     built = build_version({"a": b"a" * 1_000}, SeededEntropy("a"))
     publish(versions, built, V1)
-    objects = versions.chunks.store.objects
-    if damage == "missing":
-        del objects[name_manifest(built.root)]
-    else:
-        objects[name_manifest(built.root)] += b"!"
+    versions.chunks.flush()
+    spoil_manifest(versions, built.root, gone=damage == "missing")
     with pytest.raises(CorruptError, match="Nothing was collected") as caught:
         mark_needed(versions, ChainView(1, 0, {}), lambda _: 0, lambda *_: None)
     assert "retire" in caught.value.remedy

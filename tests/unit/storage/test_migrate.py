@@ -96,6 +96,7 @@ def test_a_target_that_lies_is_found_out(city, at):
 def test_damage_of_the_source_travels_and_is_named(city):
     """Its sound chunks are worth keeping; the names say what to repair."""
     manifest = name_manifest(next(iter(city.living)))
+    city.store.put(manifest, [city.versions.get_manifest(next(iter(city.living)))])
     pack = max(city.store.list(PACKS), key=city.store.size)
     for name in (manifest, pack):
         data = city.store.objects[name]

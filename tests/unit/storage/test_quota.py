@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
+from hansa import limits
 from hansa.errors import StoreQuotaError
-from hansa.storage.names import name_manifest
 from hansa.storage.quota import Quota, used_bytes
 from tests.unit.storage.keeping import City
 
@@ -51,20 +51,23 @@ def test_uploads_beyond_the_quota_are_refused_before_anything_is_written(city):
     quota.quota_bytes = quota.used_bytes()
     with pytest.raises(StoreQuotaError):
         city.attest(second)
-    assert not city.store.exists(name_manifest(second.built.root))
+    assert second.built.root not in city.stored_manifests()
     quota.quota_bytes += 100_000
     city.attest(second)
     assert city.commit(second) is not None
 
 
-def test_used_bytes_are_those_on_disk(city):
-    """Packs, journal and living manifests, through sealing, retiring and a restart."""
+@pytest.mark.parametrize("bundled_max", [0, limits.BUNDLED_MANIFEST_BYTES_MAX])
+def test_used_bytes_are_those_on_disk(city, bundled_max, monkeypatch):
+    """Packs, journal and living large manifests, through sealing, retiring and a restart."""
+    monkeypatch.setattr(limits, "BUNDLED_MANIFEST_BYTES_MAX", bundled_max)
     one, two = city.publish({"a": NOISE[:200_000]}), city.publish({"b": NOISE[200_000:]})
 
     def expected():
         packed = sum(len(data) for name, data in city.store.objects.items() if "packs" in name)
         living = [row[1] for row in city.living.values()]
-        return packed + city.chunks.waiting_bytes() + sum(len(b.manifest) for b in living)
+        large = [len(b.manifest) for b in living if len(b.manifest) > bundled_max]
+        return packed + city.chunks.waiting_bytes() + sum(large)
 
     assert expected() == used_bytes(city.versions)
     city.chunks.flush()

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from hansa.errors import MissingError, UnavailableError
 from hansa.storage.check import check
-from hansa.storage.names import PACKS, name_manifest
+from hansa.storage.manifests import BUNDLE_CLUSTER
+from hansa.storage.names import PACKS, name_pack
 from hansa.storage.pack import HEADER
 from hansa.storage.repair import repair
 from hansa.storage.table import MemoryTable
 from hansa.testing.versions import DIRECTORY_KEY
-from tests.unit.storage.keeping import DAY, City
+from tests.unit.storage.keeping import DAY, City, spoil_manifest
 
 NOISE = hashlib.shake_256(b"repair").digest(900_000)
 
@@ -44,9 +45,16 @@ def flip(city, name, at):
 
 
 def only_pack(city):
-    """Return the name of the one pack."""
-    (name,) = city.store.list(PACKS)
-    return name
+    """Return the name of the one pack of chunks."""
+    (root,) = [root for root, row in city.chunks.packs() if row.cluster != BUNDLE_CLUSTER]
+    return name_pack(root)
+
+
+def only_segment(city):
+    """Return the file of the one segment of chunks, and let go of the store."""
+    (found,) = [one for one in city.chunks.journal.list() if one.cluster != BUNDLE_CLUSTER]
+    city.chunks.close()
+    return found.path
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -94,11 +102,11 @@ def test_sound_chunks_of_a_damaged_pack_are_saved(city):
     assert [city.living[hurt.built.root][0]] == [one.version for one in report.hurt]
     assert any(damage.name == name for damage in report.damages)
     assert before.items() <= city.store.objects.items()
-    assert len(list(city.store.list(PACKS))) == 2
+    assert len(list(city.store.list(PACKS))) == 3
     assert city.read(whole) == whole.files
     again = run(city)
     assert (0, 0) == (again.packs_rewritten, again.chunks_saved)
-    assert len(list(city.store.list(PACKS))) == 2
+    assert len(list(city.store.list(PACKS))) == 3
     healed = city.publish({"a": NOISE[:300_000]})
     assert len(healed.built.uploads) == 1
     assert city.read(healed) == healed.files
@@ -149,8 +157,7 @@ def test_a_dry_run_says_the_same_and_changes_nothing(city):
 def test_a_damaged_segment_gives_its_sound_chunks(city):
     """A flipped byte in the journal costs one chunk; what was put aside is kept."""
     upload, other = city.publish({"a": NOISE[:300_000]}), city.publish({"b": NOISE[300_000:]})
-    city.chunks.close()
-    (body,) = (city.folder / "journal").glob("*.pack")
+    body = only_segment(city)
     data = bytearray(body.read_bytes())
     data[len(HEADER) + 7] ^= 1
     body.write_bytes(data)
@@ -166,8 +173,7 @@ def test_a_damaged_segment_gives_its_sound_chunks(city):
 def test_a_segment_put_aside_and_mended_is_taken_up(city):
     """The operator puts the file back from elsewhere: its chunks are stored again, once."""
     upload = city.publish({"a": NOISE[:300_000]})
-    city.chunks.close()
-    (body,) = (city.folder / "journal").glob("*.pack")
+    body = only_segment(city)
     sound = body.read_bytes()
     data = bytearray(sound)
     data[len(HEADER) + 7] ^= 1
@@ -210,10 +216,33 @@ def test_versions_the_table_does_not_know_are_bound(city):
 def test_a_lost_manifest_is_told(city):
     """It cannot be made again; the dataset is named."""
     upload = city.publish({"a": NOISE[:99_000]})
-    del city.store.objects[name_manifest(upload.built.root)]
+    city.chunks.flush()
+    spoil_manifest(city.versions, upload.built.root, gone=True)
     (hurt,) = run(city).hurt
     assert (city.living[upload.built.root][0], 0) == (hurt.version, hurt.chunks_missing)
     assert hurt.bytes_missing == sum(len(chunk.sealed) for chunk in upload.built.uploads)
+
+
+def test_sound_manifests_of_a_damaged_bundle_are_saved(city):
+    """One is lost and named; the others move to a bundle of their own and outlive the table."""
+    uploads = [city.publish({"a": NOISE[n * 90_000 :][:90_000]}) for n in range(4)]
+    city.chunks.flush()
+    hurt, *whole = uploads
+    spoil_manifest(city.versions, hurt.built.root, gone=False)
+    (damaged,) = city.versions.manifests.bundles()
+    report = run(city)
+    assert (1, 3, 1) == (report.packs_rewritten, report.chunks_saved, report.chunks_lost)
+    assert [city.living[hurt.built.root][0]] == [one.version for one in report.hurt]
+    again = run(city)
+    assert (0, 0) == (again.packs_rewritten, again.chunks_saved)
+    assert city.store.exists(name_pack(damaged))
+    city.store.delete(name_pack(damaged))
+    city.chunks.close()
+    city.table = MemoryTable()
+    city.open()
+    assert city.follow() == [hurt.built.root]
+    for upload in whole:
+        assert city.read(upload) == upload.files
 
 
 def test_a_repair_cut_short_is_taken_up(city):

@@ -24,8 +24,9 @@ from hansa.storage.check import check
 from hansa.storage.chunk_store import ChunkStore
 from hansa.storage.journal import Journal
 from hansa.storage.local import LocalStore
+from hansa.storage.manifests import BUNDLE_CLUSTER
 from hansa.storage.memory import MemoryStore
-from hansa.storage.names import name_manifest, name_pack
+from hansa.storage.names import name_pack
 from hansa.storage.table import MemoryTable
 from hansa.storage.version_store import VersionStore
 from hansa.testing.doubles import FixedClock, SeededEntropy
@@ -50,6 +51,12 @@ def open_versions(folder, store=None, table=None):
         clock=FixedClock(),
     )
     return VersionStore(chunks, DIRECTORY_KEY, FixedClock())
+
+
+def pack_of_chunks(versions):
+    """Return the root of the one pack that is no bundle."""
+    (root,) = [root for root, row in versions.chunks.packs() if row.cluster != BUNDLE_CLUSTER]
+    return root
 
 
 def publish(versions, built, version, cluster=0):
@@ -147,7 +154,10 @@ def test_neighbours_are_read_at_once(tmp_path, built):
     versions.chunks.flush()
     reads.clear()
     versions.read_content(built.root, 0, versions.content_bytes(built.root))
-    assert len(reads) == 1
+    assert len(reads) == 2, "the manifest in its bundle, and the run"
+    versions.manifests.read(built.root, 0, 10)
+    versions.read_content(built.root, 0, versions.content_bytes(built.root))
+    assert len(reads) == 3, "the manifest is still in memory"
 
 
 def test_nothing_is_attested_that_is_not_whole(versions, built):
@@ -159,11 +169,16 @@ def test_nothing_is_attested_that_is_not_whole(versions, built):
     versions.chunks.put(built.uploads[-1:], 0)
     versions.attest(built.root, 1)
     versions.chunks.flush()
-    pack = next(versions.chunks.packs())[0]
-    versions.chunks.store.delete(name_pack(pack))
+    versions.chunks.store.delete(name_pack(pack_of_chunks(versions)))
     with pytest.raises(MissingError):
         versions.attest(built.root, 1)
     versions.chunks.put(built.uploads, 0)
+    assert versions.attest(built.root, 1).chunks == len(built.directory.entries)
+    (bundle,) = versions.manifests.bundles()
+    versions.chunks.store.delete(name_pack(bundle))
+    with pytest.raises(MissingError, match="Manifest"):
+        versions.attest(built.root, 1)
+    versions.put_manifest(built.manifest)
     assert versions.attest(built.root, 1).chunks == len(built.directory.entries)
 
 
@@ -290,7 +305,7 @@ def test_dead_chunks_are_no_duplicates(versions, built):
     """When a pack is lost its chunks are asked for again instead of being promised."""
     publish(versions, built, V1)
     versions.chunks.flush()
-    versions.chunks.store.delete(name_pack(next(versions.chunks.packs())[0]))
+    versions.chunks.store.delete(name_pack(pack_of_chunks(versions)))
     ids = [entry.chunk for entry in built.directory.entries]
     assert set(versions.lookup(ids)) == {None}
     with pytest.raises(MissingError):
@@ -305,13 +320,14 @@ def test_damage_is_never_served(versions, built):
     publish(versions, built, V1)
     versions.chunks.flush()
     objects = versions.chunks.store.objects
-    name = name_pack(next(versions.chunks.packs())[0])
+    name = name_pack(pack_of_chunks(versions))
     middle = len(objects[name]) // 2
     objects[name] = objects[name][:middle] + b"!!!" + objects[name][middle + 3 :]
     with pytest.raises(CorruptError):
         versions.read_content(built.root, 0, versions.content_bytes(built.root))
-    manifest = name_manifest(built.root)
-    objects[manifest] = objects[manifest][:-1] + b"!"
+    (bundle,) = map(name_pack, versions.manifests.bundles())
+    middle = len(objects[bundle]) // 2
+    objects[bundle] = objects[bundle][:middle] + b"!!!" + objects[bundle][middle + 3 :]
     with pytest.raises(CorruptError):
         versions.get_manifest(built.root)
 
@@ -484,8 +500,7 @@ def test_a_pack_that_is_gone_is_told_to_the_reader(tmp_path):
     built = build_version({"a": NOISE[:90_000]}, SeededEntropy("gone"))
     publish(versions, built, V1)
     versions.chunks.flush()
-    ((root, _),) = versions.chunks.packs()
-    versions.chunks.store.delete(name_pack(root))
+    versions.chunks.store.delete(name_pack(pack_of_chunks(versions)))
     with pytest.raises(MissingError, match="pack of this version is gone") as told:
         read_all(versions, built)
     assert "store check" in told.value.remedy

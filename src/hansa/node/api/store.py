@@ -24,6 +24,7 @@ from hansa.rest import (
     ManifestUpload,
 )
 from hansa.rest_store import ClusterUse, DatasetUse, StoreJob, StoreJobRequest, StoreStats
+from hansa.storage.manifests import BUNDLE_CLUSTER
 from hansa.storage.stats import VersionStats, compute_stats
 from hansa.types import ChunkId, Signature
 
@@ -137,7 +138,7 @@ def build_stats(services: Services) -> StoreStats:
         collected_ms=found.collected_ms,
         cluster_uses=[
             ClusterUse(
-                cluster=words.get(one.cluster, (str(one.cluster or ""), []))[0],
+                cluster=words.get(one.cluster, (_cluster_name(one.cluster), []))[0],
                 words=words.get(one.cluster, ("", []))[1],
                 packs=one.packs,
                 bytes=one.bytes,
@@ -146,6 +147,11 @@ def build_stats(services: Services) -> StoreStats:
         ],
         dataset_uses=[_dataset_use(state, dataset, rows) for dataset, rows in uses.items()],
     )
+
+
+def _cluster_name(cluster: int) -> str:
+    """Return what to call a cluster that the index does not know."""
+    return "manifests" if cluster == BUNDLE_CLUSTER else str(cluster or "")
 
 
 def _dataset_use(state: State, dataset: bytes, rows: list[VersionStats]) -> DatasetUse:
