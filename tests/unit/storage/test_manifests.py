@@ -19,7 +19,7 @@ from hansa.storage.names import MANIFESTS, PACKS, name_manifest, name_pack
 from hansa.storage.pack import read_footer
 from hansa.storage.table import MemoryTable
 from hansa.testing.versions import DIRECTORY_KEY
-from tests.unit.storage.keeping import DAY, City, spoil_manifest
+from tests.unit.storage.keeping import DAY, HOUR, City, spoil_manifest
 
 
 class Counting(MemoryStore):
@@ -230,7 +230,9 @@ def test_a_forgotten_manifest_leaves_its_bundle(city):
     manifests = city.versions.manifests
     gone, kept = publish(city, 2)
     data = manifests.get(gone)
+    city.pass_time(2 * DAY)
     assert not manifests.forget(gone), "the journal would tell it again"
+    city.versions.put_manifest(data)
     city.chunks.flush()
     assert not manifests.forget(gone), "fresh"
     city.pass_time(2 * DAY)
@@ -246,6 +248,26 @@ def test_a_forgotten_manifest_leaves_its_bundle(city):
         city.pass_time(2 * DAY)
     assert not any(data in held for held in city.store.objects.values())
     assert len(manifests.get(kept)) > 0
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_what_was_attested_outlives_a_lost_table(city, sealed):
+    """The leases went with the table: whatever has a manifest may be registered, and is held."""
+    upload = city.begin({"a": b"a" * 300})
+    city.send(upload)
+    city.attest(upload)
+    if sealed:
+        city.chunks.flush()
+    city.chunks.close()
+    city.table = MemoryTable()
+    city.open()
+    city.chunks.flush()
+    for _ in range(3):
+        city.pass_time(3 * limits.UPLOAD_LEASE_MS)
+        city.collect(0)
+    upload.attested_until = city.chain_ms + HOUR
+    assert city.commit(upload) is not None
+    assert city.read(upload) == upload.files
 
 
 # --- stores of a release before bundles -----------------------------------------------------------
