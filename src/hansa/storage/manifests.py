@@ -239,6 +239,7 @@ class Manifests:
 
     def _read_bundled(self, roots: Sequence[bytes]) -> dict[bytes, Found]:
         """Return what lies under each root that has a record; others are left out."""
+        named: list[tuple[bytes, bytes, StoredChunk]] = []
         for _ in range(_READ_AGAIN):
             named = [
                 (root, digest, stored)
