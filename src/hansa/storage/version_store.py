@@ -213,7 +213,11 @@ class VersionStore:
         Idempotent. Raises as `get_manifest`.
         """
         data = self.get_manifest(root)
-        directory = self._open_directory(data)
+        return self._bind(root, version, len(data), self._open_directory(data))
+
+    def _bind(
+        self, root: bytes, version: VersionRef, manifest_bytes: int, directory: Directory
+    ) -> Bound:
         alive = Alive()
 
         def is_alive(stored: StoredChunk) -> bool:
@@ -229,13 +233,13 @@ class VersionStore:
                 len(directory.entries),
                 bound.chunks_new,
                 bound.bytes_new,
-                len(data),
+                manifest_bytes,
                 directory.plain_bytes,
                 directory.files,
             )
             known = self.chunks.table.get(_VERSION_ROW + root)
             if known is None:
-                self._count_manifest(len(data), 1)
+                self._count_manifest(manifest_bytes, 1)
             else:
                 self._roots.pop(decode(VersionRow, known).version, None)
             self.chunks.table.write([(_VERSION_ROW + root, encode(row))])
@@ -292,13 +296,12 @@ class VersionStore:
         for root in bound.keys() - wanted.keys():
             self.unbind(root)
         failed: list[bytes] = []
-        for root, version in wanted.items():
-            if bound.get(root) == version:
-                continue
-            try:
-                self.bind(root, version)
-            except (MissingError, CorruptError):
+        new = [root for root, version in wanted.items() if bound.get(root) != version]
+        for root, manifest, directory in self.open_manifests(new):
+            if isinstance(directory, HansaError):
                 failed.append(root)
+            else:
+                self._bind(root, wanted[root], len(manifest), directory)
         for version in self.chunks.index.orphans():
             with contextlib.suppress(MissingError, CorruptError):
                 self._bind_again(version)
