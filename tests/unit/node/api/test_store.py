@@ -7,6 +7,7 @@ import pytest
 
 from hansa.chain.transactions import is_attested
 from hansa.codec import decode, encode
+from hansa.data.pipeline import UploadChunk
 from hansa.node.api import guard
 from hansa.node.api import store as module
 from hansa.node.api.store import cluster_number
@@ -18,6 +19,7 @@ from hansa.rest import (
     ManifestUpload,
 )
 from hansa.rest_store import StoreJob, StoreStats
+from hansa.storage.manifests import BUNDLE_CLUSTER
 
 OCTETS = {"Content-Type": "application/octet-stream"}
 
@@ -109,8 +111,11 @@ async def test_publish_and_check(live, tmp_path, monkeypatch) -> None:
     assert ("done", [], []) == (job.status, job.check.problems, job.check.damaged_datasets)
     assert job.check.read_data
 
-    def refuse(*_: object) -> None:
-        raise AssertionError("a chunk that a living version uses was uploaded again")
+    put = live.services.versions.chunks.put
+
+    def refuse(chunks: list[UploadChunk], cluster: int) -> object:
+        assert cluster == BUNDLE_CLUSTER, "a chunk that a living version uses was uploaded again"
+        return put(chunks, cluster)
 
     monkeypatch.setattr(live.services.versions.chunks, "put", refuse)
     async with live.alliance.client(live.member) as client:
