@@ -81,8 +81,7 @@ class CollectMachine(RuleBasedStateMachine):
         living = [row[1] for row in city.living.values()]
         expected = {entry.sealed_digest for built in living for entry in built.directory.entries}
         assert expected == city.stored_digests()
-        manifests = {name for name in city.store.objects if name.startswith("manifests")}
-        assert len(living) == len(manifests)
+        assert set(city.living) == city.stored_manifests()
         assert set(city.keys.kept) == set(city.living)
         for _, built, files in city.living.values():
             assert files == city.read(type("U", (), {"built": built}))
