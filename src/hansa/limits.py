@@ -117,6 +117,8 @@ MANIFEST_BYTES_MAX = 256 * MIB
 """About 1.7 million chunks, 110 GB: a manifest is sent and opened whole."""
 BUNDLED_MANIFEST_BYTES_MAX = 64 * KIB
 """A manifest up to this, some 400 chunks, lies in a pack with others; a larger one is its own object."""
+BUNDLE_BYTES_WAITING_MAX = 8 * MIB
+"""So many bytes of manifests, some thousands, wait in the journal; beyond it they are sealed to a bundle."""
 MANIFESTS_AT_ONCE_MAX = 256
 """Bundled manifests read together: at most 16 MiB."""
 MANIFESTS_RECENT_BYTES_MAX = 8 * MIB
@@ -236,6 +238,7 @@ CLIENT_ANSWER_BYTES_MAX = 64 * MIB
 assert CHUNK_BYTES_MIN < CHUNK_BYTES_MEAN < CHUNK_BYTES_MAX < SEALED_CHUNK_BYTES_MAX
 assert SEALED_CHUNK_BYTES_MAX < PACK_BYTES_MAX
 assert BUNDLED_MANIFEST_BYTES_MAX <= SEALED_CHUNK_BYTES_MAX
+assert BUNDLED_MANIFEST_BYTES_MAX < BUNDLE_BYTES_WAITING_MAX < PACK_SMALL_BYTES
 assert BUNDLED_MANIFEST_BYTES_MAX < MANIFESTS_RECENT_BYTES_MAX
 assert SEALED_CHUNK_BYTES_MAX < UPLOAD_BATCH_BYTES_MAX < REQUEST_BODY_BYTES_MAX < FRAME_BYTES_MAX
 assert TRANSACTION_BYTES_MAX + CONFIDENTIAL_BYTES_MAX < SEALED_TRANSACTION_BYTES_MAX

@@ -65,6 +65,7 @@ class Manifests:
         """
         if is_bundled(len(data)):
             self._chunks.put([UploadChunk(ChunkId(root), b"", data)], BUNDLE_CLUSTER)
+            self._hand_over()
             return
         name = name_manifest(root)
         if self.admit is not None and not self._store.exists(name):
@@ -217,6 +218,21 @@ class Manifests:
         return moved
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _hand_over(self) -> None:
+        """Have a segment sealed before it has a pack's size: that would take some 100,000 manifests."""
+        handed_over = False
+        with self._chunks.addresses.lock:
+            for segment in self._chunks.journal.list():
+                is_much = segment.size >= limits.BUNDLE_BYTES_WAITING_MAX
+                if segment.cluster == BUNDLE_CLUSTER and is_much and not segment.is_full:
+                    segment.is_full = handed_over = True
+        if handed_over and self._chunks.when_full is not None:
+            self._chunks.when_full()
+        elif handed_over:
+            # It is durable: a store that fails now is told by `trouble`, and tried again.
+            with contextlib.suppress(HansaError):
+                self._chunks.seal_full()
 
     def _is_in_bundle(self, root: bytes) -> bool:
         """Read what lies under a root in sealed bundles; tell whether it is the manifest."""

@@ -116,6 +116,23 @@ def test_what_was_read_for_a_reader_is_in_memory(city, monkeypatch):
     assert (manifests._recent, manifests._recent_bytes) == ({}, 0)
 
 
+def test_a_bundle_is_sealed_long_before_it_is_full(city, monkeypatch):
+    """By who puts, or by whom the node has for it; a store that is away refuses no manifest."""
+    monkeypatch.setattr(limits, "BUNDLE_BYTES_WAITING_MAX", 1_000)
+    wanted = publish(city, 4)
+    assert len(city.versions.manifests.bundles()) == 1
+    city.store.changes_left = 0
+    wanted |= publish(city, 8)
+    assert city.chunks.trouble
+    city.store.changes_left = None
+    woken = []
+    city.chunks.when_full = lambda: woken.append(1)
+    wanted |= publish(city, 4)
+    assert woken
+    assert city.chunks.seal_full() >= 2
+    assert {root: city.versions.get_manifest(root) for root in wanted} == wanted
+
+
 def test_a_large_manifest_is_an_object_of_its_own(city, monkeypatch):
     """At the bound it is bundled, one byte above it is not; both are read alike."""
     first = city.publish({"a": b"a" * 100})
