@@ -76,18 +76,21 @@ class DictionaryChooser:
         return proposal
 
     def _train(self, chunks: Sequence[memoryview], chunk_ids: Sequence[ChunkId]) -> Proposal | None:
-        tried = [chunks[at * len(chunks) // _TRIED_CHUNKS] for at in range(_TRIED_CHUNKS)]
+        bounds = [0, *accumulate(map(len, chunks))]
+        near = chunks[: bisect_left(bounds, 2 * TRAINED_BYTES_MIN)]
+        tried = [near[at * len(near) // _TRIED_CHUNKS] for at in range(_TRIED_CHUNKS)]
         # The first ones may hold the dictionary itself.
-        tried = [*tried[1:], chunks[-1]]
+        tried = [*tried[1:], near[-1]]
         if all(PLAIN_PACKER.is_noise(chunk) for chunk in tried):
             return None
-        trained = train_dictionary(b"".join(chunks), self._random_bytes(2 * EDGE_BYTES))
+        # It looks at no more than the least it asks for; what lies behind need not be joined.
+        looked_at = chunks[: bisect_left(bounds, TRAINED_BYTES_MIN)]
+        trained = train_dictionary(b"".join(looked_at), self._random_bytes(2 * EDGE_BYTES))
         if trained is None:
             return None
         packer = Packer(trained.plain)
         if _packed_bytes(packer, tried) > 15 * _packed_bytes(self.packer, tried) // 16:
             return None
-        bounds = [0, *accumulate(map(len, chunks))]
         covers = tuple(
             tuple(chunk_ids[bisect_right(bounds, start) - 1 : bisect_left(bounds, stop)])
             for start, stop in trained.covers

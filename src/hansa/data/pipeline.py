@@ -28,12 +28,13 @@ from hansa.data.stream import SourceFile, Stream, group
 from hansa.errors import HansaError
 from hansa.types import ChunkId
 
-_WINDOW_BYTES = 4 * limits.MIB
-"""Plain bytes looked up at once."""
+_WINDOW_BYTES = 8 * limits.MIB
+"""Plain bytes looked up at once: a question to the table costs the same for few chunks as for many."""
 _WINDOWS_SEALING_MAX = 2
 """Windows whose chunks are being sealed while the next one is taken."""
-_SHARE_CHUNKS = 8
-"""Chunks handed to a worker at once: threads only pay with enough work in hand."""
+_NAMED_AT_ONCE = 32
+_SEALED_AT_ONCE = 16
+"""Chunks handed to a worker at once, some 1 to 2 MiB: threads only pay with enough work in hand."""
 
 Window = list[memoryview]
 
@@ -162,7 +163,11 @@ class Ingest:
         with closing(self._read_ahead(self._windows(files))) as windows:
             for window in chain(windows, (None,)):
                 # The next window's ids are under way while those of the last one are used.
-                following = None if window is None else (window, self._each(self._name, window))
+                following = (
+                    None
+                    if window is None
+                    else (window, self._each(self._name, window, _NAMED_AT_ONCE))
+                )
                 if named is not None:
                     sealing.append(self._take(named[0], list(named[1])))
                 named = following
@@ -230,7 +235,7 @@ class Ingest:
             if proposal is not None:
                 uploads = self._add_dictionary(proposal)
         jobs = [self._job(chunk_id, chunk) for chunk_id, chunk in fresh.items()]
-        return chain(uploads, self._complete(self._each(self._seal, jobs)))
+        return chain(uploads, self._complete(self._each(self._seal, jobs, _SEALED_AT_ONCE)))
 
     def _use_known(self, first: dict[ChunkId, memoryview]) -> dict[ChunkId, memoryview]:
         """Complete what living versions have; return what is new."""
@@ -315,8 +320,10 @@ class Ingest:
         upload = UploadChunk(job.chunk_id, fingerprint, sealed, digest)
         return upload, KnownChunk(entry, key, job.dictionary)
 
-    def _each(self, function: Callable[[Any], Any], items: list[Any]) -> Iterator[Any]:
-        """Apply a function to all items, a share at a time, on the caller's workers."""
-        shares = [items[at : at + _SHARE_CHUNKS] for at in range(0, len(items), _SHARE_CHUNKS)]
+    def _each(
+        self, function: Callable[[Any], Any], items: list[Any], at_once: int
+    ) -> Iterator[Any]:
+        """Apply a function to all items, so many at a time, on the caller's workers."""
+        shares = [items[at : at + at_once] for at in range(0, len(items), at_once)]
         done = self._spread(lambda share: [function(item) for item in share], shares)
         return chain.from_iterable(done)

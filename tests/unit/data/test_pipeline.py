@@ -11,6 +11,7 @@ from itertools import accumulate
 import pytest
 
 from hansa import limits
+from hansa.data import pipeline as module
 from hansa.data.chunk import compute_sealed_digest, open_chunk
 from hansa.data.compression import PLAIN_PACKER
 from hansa.data.fingerprint import compute_chunk_id, compute_fingerprint
@@ -230,16 +231,16 @@ def test_memory_stays_bounded():
     class Long:
         def read(self, size, /):
             nonlocal read
-            data = noise(min(size, 40 * MIB - read), f"long {read}")
+            data = noise(min(size, 56 * MIB - read), f"long {read}")
             read += len(data)
             return data
 
     ingest = Ingest(DEDUP_KEYS, lambda ids: [None] * len(ids), SeededEntropy().random_bytes)
     given = 0
-    for batch in ingest.batches([SourceFile("long", 40 * MIB, Long)]):
+    for batch in ingest.batches([SourceFile("long", 56 * MIB, Long)]):
         given += sum(len(upload.sealed) for upload in batch)
-        assert read - given < 24 * MIB
-    assert read == 40 * MIB
+        assert read - given < 5 * module._WINDOW_BYTES
+    assert read == 56 * MIB
 
 
 def test_threads_change_nothing():
@@ -394,7 +395,7 @@ def test_reading_ahead_ends_before_its_file_is_closed():
 
     class Slow(io.BytesIO):
         def readinto(self, place, /):
-            if self.tell() >= 8 * MIB:
+            if self.tell() >= 2 * module._WINDOW_BYTES:
                 went_in.set()
                 assert may_go_on.wait(20)
             count = super().readinto(place)
@@ -436,11 +437,12 @@ def test_a_reading_ahead_that_fails_is_told(spread):
 
     class Failing(io.BytesIO):
         def readinto(self, place, /):
-            if self.tell() > 12 * MIB:
+            if self.tell() > 3 * module._WINDOW_BYTES:
                 raise ConflictError("changed")
             return super().readinto(place)
 
-    source = SourceFile("f", 20 * MIB, lambda: Failing(noise(20 * MIB, "f")))
+    size = 5 * module._WINDOW_BYTES
+    source = SourceFile("f", size, lambda: Failing(noise(size, "f")))
     with ThreadPoolExecutor(2) as pool:
         ingest = Ingest(
             DEDUP_KEYS,
