@@ -154,8 +154,8 @@ def restore(options: "argparse.Namespace") -> dict[str, object]:
 
         target = Output(options.output, version.root, contents, overwrite=False)
         target.prepare()
-        for window, pieces in _fetch(opened, version, layout):
-            target.write(window.start, pieces)
+        for window, plain in _fetch(opened, version, layout):
+            target.write(window.start, [plain])
         assert target.finish() == {}, "a file is not as published"
         target.close()
     else:
@@ -170,16 +170,16 @@ def restore(options: "argparse.Namespace") -> dict[str, object]:
 
 def _fetch(
     opened: repository.Repository, version: repository.Version, layout: ContentLayout
-) -> Iterator[tuple[Window, list[bytes]]]:
+) -> Iterator[tuple[Window, memoryview]]:
     """Yield all windows in order, opened; some are read ahead, as many as a client has under way."""
     root = bytes.fromhex(version.root)
 
-    def get(window: Window) -> list[bytes]:
+    def get(window: Window) -> memoryview:
         read = opened.versions.read_content
         parts = [read(root, wanted.offset, wanted.length) for wanted in window.ranges]
-        return list(layout.assemble(window, parts))
+        return layout.gather(window, parts)
 
-    ahead: deque[tuple[Window, Future[list[bytes]]]] = deque()
+    ahead: deque[tuple[Window, Future[memoryview]]] = deque()
     with ThreadPoolExecutor(THREADS) as workers:
         for window in layout.plan(0, layout.plain_bytes):
             ahead.append((window, workers.submit(get, window)))
@@ -192,19 +192,19 @@ def _fetch(
 
 
 def _write_plainly(
-    output: Path, layout: ContentLayout, windows: Iterator[tuple[Window, list[bytes]]]
+    output: Path, layout: ContentLayout, windows: Iterator[tuple[Window, memoryview]]
 ) -> None:
     """Write files as the peers do, without a sync; each file's digest is judged at its end."""
-    pieces = (piece for _, window in windows for piece in window)
-    rest = b""
+    rest = memoryview(b"")
     for entry in layout.contents.files:
         path = output.joinpath(*entry.name.split("/"))
         path.parent.mkdir(parents=True, exist_ok=True)
         state, left = blake3(), entry.size
         with path.open("wb", buffering=0) as file:
             while left:
-                piece = rest or next(pieces)
-                part, rest = piece[:left], piece[left:]
+                if not rest:
+                    rest = next(windows)[1]
+                part, rest = rest[:left], rest[left:]
                 state.update(part)
                 file.write(part)
                 left -= len(part)

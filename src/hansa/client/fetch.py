@@ -5,7 +5,7 @@ its name. What is not yet whole lies in a hidden folder inside the output, named
 root, so a fetch that was cut short goes on where it stopped and never mixes versions.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +65,7 @@ async def fetch(
         CorruptError: what came is not what was published; nothing unverified keeps a name.
     """
     opened = await _open(session, dataset, version)
-    windows = Windows(session, opened)
+    windows = Windows(session, opened, is_gathered=True)
     target = Output(output, opened.version.manifest_root, opened.contents, overwrite=overwrite)
     try:
         filling = _Filling(session, windows, target, progress)
@@ -186,10 +186,10 @@ async def fetch_stream(
     entry = opened.contents.files[index]
     checked = FileCheck(entry.digest)
 
-    def pass_on(pieces: list[bytes]) -> None:
+    def pass_on(pieces: Sequence[bytes] | Sequence[memoryview]) -> None:
         for piece in pieces:
             checked.update(piece)
-            write(piece)
+            write(bytes(piece))
 
     async def take(part: Opened | Unreadable) -> None:
         if isinstance(part, Unreadable):

@@ -9,7 +9,7 @@ import os
 import stat
 import weakref
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from pathlib import Path
 
@@ -109,7 +109,7 @@ class Output:
         """Tell whether some file between two places is still to be written."""
         return any(index in self._missing for index in self.files_between(start, stop))
 
-    def write(self, start: int, pieces: list[bytes]) -> None:
+    def write(self, start: int, pieces: Sequence[bytes] | Sequence[memoryview]) -> None:
         """Append verified plain bytes, which begin at `start` of the plain stream, to their files.
 
         Raises:

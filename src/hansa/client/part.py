@@ -2,6 +2,7 @@
 
 import os
 from collections import deque
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from hansa import limits
 from hansa.data.manifest import FileEntry
 
 _READ_BYTES = limits.MIB
-_HOLE_BYTES_MIN = 64 * limits.KIB
+_HOLE_BYTES = 64 * limits.KIB
+"""So many zeros side by side, from a multiple of it in what was taken at once, are a hole."""
 _VECTORS_MAX = 512
 """Pieces handed to the system at once; every system takes as many."""
 
@@ -60,12 +62,13 @@ class Part:
         run: list[memoryview] = []
         for data in pending:
             self._check.update(data)
-            if _is_hole(data):
-                self._write(run)
-                run = []
-                os.ftruncate(self._file, os.fstat(self._file).st_size + len(data))
-            else:
-                run.append(data)
+            for piece, is_hole in _split(data):
+                if is_hole:
+                    self._write(run)
+                    run = []
+                    os.ftruncate(self._file, os.fstat(self._file).st_size + len(piece))
+                else:
+                    run.append(piece)
         self._write(run)
 
     def _write(self, run: list[memoryview]) -> None:
@@ -87,9 +90,22 @@ class Part:
         os.close(self._file)
 
 
+def _split(data: memoryview) -> Iterator[tuple[memoryview, bool]]:
+    """Yield pieces that joined are `data`, in turn to be written and zeros alone."""
+    begin, was_hole = 0, False
+    for at in range(0, len(data), _HOLE_BYTES):
+        is_hole = _is_hole(data[at : at + _HOLE_BYTES])
+        if is_hole != was_hole:
+            if at > begin:
+                yield data[begin:at], was_hole
+            begin, was_hole = at, is_hole
+    yield data[begin:], was_hole
+
+
 def _is_hole(data: memoryview) -> bool:
-    """Tell whether a long piece is zeros alone, which need not be written."""
-    if len(data) < _HOLE_BYTES_MIN or any(data[:16]) or any(data[-16:]):
+    """Tell whether a piece is zeros alone, and long enough not to be written."""
+    # Both ends tell most others at a glance.
+    if len(data) < _HOLE_BYTES or data[0] or data[-1]:
         return False
     return bytes(data) == bytes(len(data))
 

@@ -111,7 +111,7 @@ class VersionReader:
             if isinstance(part, Unreadable):
                 raise part.error
             for piece in part.pieces:
-                give(piece)
+                give(bytes(piece))
 
         await self._windows.stream([(start, stop)], take)
 

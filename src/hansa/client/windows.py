@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from hansa import limits
 from hansa.client.session import Session
@@ -19,6 +20,7 @@ from hansa.client.versions import OpenVersion
 from hansa.data.layout import ContentLayout, SealedRange, Window
 from hansa.errors import CorruptError, HansaError, MissingError
 
+T = TypeVar("T")
 Span = tuple[int, int]
 """First plain byte of a stretch, and the one after its last."""
 
@@ -29,7 +31,7 @@ class Opened:
 
     start: int
     stop: int
-    pieces: list[bytes]
+    pieces: Sequence[bytes] | Sequence[memoryview]
     """Joined they are the bytes from `start` to `stop`."""
 
 
@@ -53,10 +55,19 @@ _INLINE_BYTES_MAX = 2 * limits.CHUNK_BYTES_MAX
 class Windows:
     """One open version's plain stream, read in windows."""
 
-    def __init__(self, session: Session, opened: OpenVersion) -> None:
+    def __init__(self, session: Session, opened: OpenVersion, *, is_gathered: bool = False) -> None:
+        """Take an open version.
+
+        Args:
+            session: of who may read.
+            opened: the version.
+            is_gathered: give each window as one view of memory that is used again once nobody holds
+                it: cheaper for whoever writes it away at once.
+        """
         self.opened = opened
         self.layout = ContentLayout(opened.contents)
         self._session = session
+        self._is_gathered = is_gathered
         self._path = f"/v1/datasets/{opened.dataset.id}/versions/{opened.version.number}/content"
         self._slots = asyncio.Semaphore(limits.CLIENT_RANGES_IN_FLIGHT_MAX)
 
@@ -101,6 +112,26 @@ class Windows:
             CorruptError, MissingError: a chunk of it is damaged or gone.
             HansaError: as the node answered.
         """
+        parts = await self._get_all(window)
+        return await self._run(window, lambda: list(self.layout.assemble(window, parts)))
+
+    async def gather(self, window: Window) -> list[memoryview]:
+        """Fetch and open one window to memory that is used again once nobody holds a view of it.
+
+        Raises:
+            HansaError: as `read`.
+        """
+        parts = await self._get_all(window)
+        return await self._run(window, lambda: [self.layout.gather(window, parts)])
+
+    async def _run(self, window: Window, open_all: Callable[[], T]) -> T:
+        """Have a worker open a window, unless that takes longer than to do it here."""
+        if window.stop - window.start <= _INLINE_BYTES_MAX and len(window.positions) <= 3:
+            return open_all()
+        return await self._session.workers.run(open_all)
+
+    async def _get_all(self, window: Window) -> list[bytes]:
+        """Fetch a window's sealed ranges; return the bytes of each."""
         joins = list(join_near(window.ranges))
         if len(joins) == 1:
             answers = [await self._get(joins[0])]
@@ -108,14 +139,7 @@ class Windows:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._get(join)) for join in joins]
             answers = [task.result() for task in tasks]
-        parts = [part for answer in answers for part in answer]
-
-        def open_all() -> list[bytes]:
-            return list(self.layout.assemble(window, parts))
-
-        if window.stop - window.start <= _INLINE_BYTES_MAX and len(window.positions) <= 3:
-            return open_all()
-        return await self._session.workers.run(open_all)
+        return [part for answer in answers for part in answer]
 
     async def _get(self, join: list[SealedRange]) -> list[bytes]:
         """Fetch ranges that lie near each other with one call; return the bytes of each."""
@@ -130,7 +154,8 @@ class Windows:
         """Read a window; a failure is told when its turn comes, so that those before it are kept."""
         try:
             with one_failure():
-                return [Opened(window.start, window.stop, await self.read(window))]
+                get = self.gather if self._is_gathered else self.read
+                return [Opened(window.start, window.stop, await get(window))]
         except LOCAL_FAILURES as error:
             return await self._narrow(window, error)
         except HansaError as error:

@@ -62,6 +62,25 @@ def open_sealed(key: bytes, sealed: Buffer, associated: bytes) -> bytes:
         ) from error
 
 
+def open_into(key: bytes, sealed: Buffer, associated: bytes, place: memoryview) -> None:
+    """Write the plaintext of what `seal` made to a place of exactly its length.
+
+    Raises:
+        CorruptError: as `open_sealed`; the place is then zeros.
+    """
+    assert len(key) == KEY_BYTES
+    if len(sealed) != len(place) + OVERHEAD_BYTES:
+        raise CorruptError("Sealed bytes have another length than was expected.")
+    try:
+        AESGCM(key).decrypt_into(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], associated, place)
+    except InvalidTag as error:
+        # Nothing that was not authenticated is left for anybody to read.
+        place[:] = bytes(len(place))
+        raise CorruptError(
+            "Sealed bytes do not open: wrong key, wrong place or damaged."
+        ) from error
+
+
 def open_into_buffer(key: bytes, sealed: bytes, associated: bytes) -> bytearray:
     """Return the plaintext of what `seal` made, in a buffer that its reader can overwrite.
 
@@ -72,13 +91,8 @@ def open_into_buffer(key: bytes, sealed: bytes, associated: bytes) -> bytearray:
     if len(sealed) < OVERHEAD_BYTES:
         raise CorruptError("Sealed bytes are too short to be whole.")
     plain = bytearray(len(sealed) - OVERHEAD_BYTES)
-    try:
-        AESGCM(key).decrypt_into(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], associated, plain)
-    except InvalidTag as error:
-        plain[:] = bytes(len(plain))
-        raise CorruptError(
-            "Sealed bytes do not open: wrong key, wrong place or damaged."
-        ) from error
+    with memoryview(plain) as place:
+        open_into(key, sealed, associated, place)
     return plain
 
 

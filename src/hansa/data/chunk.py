@@ -17,6 +17,7 @@ from hansa.crypto.sealing import (
     NONCE_BYTES,
     OVERHEAD_BYTES,
     Buffer,
+    open_into,
     open_sealed,
     seal,
 )
@@ -69,16 +70,40 @@ def open_chunk(
         CorruptError: changed, of another chunk, under another key or dictionary, or not of that
             length. What is expanded never exceeds `plain_length` + 1 bytes.
     """
+    _validate_lengths(sealed, plain_length)
+    body = open_sealed(key, sealed, _USE + chunk_id + unpacker.dictionary_id)
+    if len(body) == plain_length:
+        return body
+    return unpacker.unpack(body, plain_length)
+
+
+def open_chunk_into(
+    chunk_id: ChunkId,
+    sealed: Buffer,
+    key: bytes,
+    place: memoryview,
+    unpacker: Unpacker = PLAIN_UNPACKER,
+) -> None:
+    """Open a sealed chunk to a place of the length that its manifest says.
+
+    Raises:
+        CorruptError: as `open_chunk`; nothing unverified is left in the place.
+    """
+    _validate_lengths(sealed, len(place))
+    associated = _USE + chunk_id + unpacker.dictionary_id
+    if len(sealed) == len(place) + OVERHEAD_BYTES:
+        open_into(key, sealed, associated, place)
+    else:
+        place[:] = unpacker.unpack(open_sealed(key, sealed, associated), len(place))
+
+
+def _validate_lengths(sealed: Buffer, plain_length: int) -> None:
     if not _SEALED_BYTES_MIN <= len(sealed) <= SEALED_CHUNK_BYTES_MAX:
         raise CorruptError("A sealed chunk has an impossible length.")
     if not 0 < plain_length <= CHUNK_BYTES_MAX:
         raise CorruptError("A chunk's plain length is impossible.")
-    body = open_sealed(key, sealed, _USE + chunk_id + unpacker.dictionary_id)
-    if len(body) == plain_length:
-        return body
-    if len(body) > plain_length:
+    if len(sealed) > plain_length + OVERHEAD_BYTES:
         raise CorruptError("A chunk is longer than its manifest says.")
-    return unpacker.unpack(body, plain_length)
 
 
 def compute_dictionary_id(chunks: Iterable[ChunkId]) -> bytes:

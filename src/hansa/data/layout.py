@@ -8,20 +8,24 @@ with one range; every chunk is verified as it is opened.
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from blake3 import blake3
 
-from hansa.data.chunk import compute_dictionary_id, open_chunk
+from hansa.data.chunk import compute_dictionary_id, open_chunk, open_chunk_into
 from hansa.data.columns import read_u16, running_sums, unpack_u32, unpack_u64
 from hansa.data.compression import PLAIN_UNPACKER, Unpacker
 from hansa.data.manifest import Contents
+from hansa.data.places import Places
 from hansa.errors import CorruptError, InvalidError
-from hansa.limits import CONTENT_RANGE_BYTES_MAX, MIB
+from hansa.limits import CLIENT_WINDOWS_IN_FLIGHT_MAX, CONTENT_RANGE_BYTES_MAX, MIB
 
 Fetch = Callable[[int, int], bytes]
 """fetch(offset, length) -> exactly `length` sealed bytes of the content."""
+Plain = TypeVar("Plain", bytes, memoryview)
 
 _WINDOW_PLAIN_BYTES = 8 * MIB
+_PLACES_KEPT = CLIENT_WINDOWS_IN_FLIGHT_MAX + 2
 _DICTIONARIES_OPEN_MAX = 32
 """Kept ready, the newest first; some 700 KiB each."""
 
@@ -67,6 +71,7 @@ class ContentLayout:
         self._files = running_sums(unpack_u64(contents.file_sizes))
         self._used, self._dictionaries = contents.chunk_dictionaries, contents.dictionaries
         self._open: tuple[tuple[int, Unpacker], ...] = ()
+        self._memory = Places(_WINDOW_PLAIN_BYTES // 2, _WINDOW_PLAIN_BYTES, _PLACES_KEPT)
 
     @property
     def sealed_bytes(self) -> int:
@@ -123,27 +128,47 @@ class ContentLayout:
         Raises:
             CorruptError: a range is short, or a chunk does not open.
         """
-        opened: dict[int, bytes] = {}
-        unpackers = {0: PLAIN_UNPACKER, **window.unpackers}
-        for wanted, data in zip(window.ranges, fetched, strict=True):
-            if len(data) != wanted.length:
-                raise CorruptError("A range of the content came back with another length.")
-            for index in wanted.chunks:
-                chunk = self._chunks[index]
-                at = self._sealed[index] - wanted.offset
-                sealed = memoryview(data)[at : at + chunk.sealed_bytes]
-                # What holds a dictionary comes before all that use one.
-                unpacker = unpackers.get(chunk.dictionary)
-                if unpacker is None:
-                    unpacker = self._open_dictionary(chunk.dictionary, opened)
-                    unpackers[chunk.dictionary] = unpacker
-                opened[index] = open_chunk(
-                    chunk.chunk, sealed, chunk.key, chunk.plain_bytes, unpacker
-                )
+        opened = self._open_all(window, fetched, self._open_chunk)
         for position in window.positions:
             base = self._plain[position]
             plain = opened[self._sequence[position]]
             yield plain[max(0, window.start - base) : window.stop - base]
+
+    def gather(self, window: Window, fetched: list[bytes]) -> memoryview:
+        """Open what was fetched for a window to one piece of memory; return its plain bytes.
+
+        The memory is used again for another window once nobody holds a view of it.
+
+        Args:
+            window: as planned.
+            fetched: the bytes of each of its ranges.
+
+        Raises:
+            CorruptError: as `assemble`.
+        """
+        base = self._plain[window.positions.start]
+        whole = self._memory.take(self._plain[window.positions.stop] - base)
+        places: dict[int, memoryview] = {}
+        again: list[tuple[memoryview, int]] = []
+        for position in window.positions:
+            index = self._sequence[position]
+            place = whole[self._plain[position] - base : self._plain[position + 1] - base]
+            if index in places:
+                again.append((place, index))
+            else:
+                places[index] = place
+
+        def open_one(index: int, sealed: memoryview, unpacker: Unpacker) -> memoryview:
+            chunk = self._chunks[index]
+            # Only what holds a dictionary may be here and have no place.
+            place = places.get(index) or memoryview(bytearray(chunk.plain_bytes))
+            open_chunk_into(chunk.chunk, sealed, chunk.key, place, unpacker)
+            return place
+
+        self._open_all(window, fetched, open_one)
+        for place, index in again:
+            place[:] = places[index]
+        return whole[window.start - base : window.stop - base].toreadonly()
 
     def read(self, start: int, stop: int, fetch: Fetch) -> Iterator[bytes]:
         """Yield plain bytes `start` to `stop`, fetching window by window.
@@ -169,7 +194,41 @@ class ContentLayout:
         if state.digest() != self.contents.files[index].digest:
             raise CorruptError(f"File {self.contents.files[index].name!r} is not as published.")
 
-    def _open_dictionary(self, number: int, opened: Mapping[int, bytes]) -> Unpacker:
+    def _open_all(
+        self,
+        window: Window,
+        fetched: list[bytes],
+        open_one: Callable[[int, memoryview, Unpacker], Plain],
+    ) -> dict[int, Plain]:
+        """Open all that was fetched for a window; return it by index.
+
+        Args:
+            window: as planned.
+            fetched: the bytes of each of its ranges.
+            open_one: opens the sealed bytes of the chunk with this index.
+        """
+        opened: dict[int, Plain] = {}
+        unpackers = {0: PLAIN_UNPACKER, **window.unpackers}
+        for wanted, data in zip(window.ranges, fetched, strict=True):
+            if len(data) != wanted.length:
+                raise CorruptError("A range of the content came back with another length.")
+            for index in wanted.chunks:
+                chunk = self._chunks[index]
+                at = self._sealed[index] - wanted.offset
+                # What holds a dictionary comes before all that use one.
+                unpacker = unpackers.get(chunk.dictionary)
+                if unpacker is None:
+                    unpacker = self._open_dictionary(chunk.dictionary, opened)
+                    unpackers[chunk.dictionary] = unpacker
+                sealed = memoryview(data)[at : at + chunk.sealed_bytes]
+                opened[index] = open_one(index, sealed, unpacker)
+        return opened
+
+    def _open_chunk(self, index: int, sealed: memoryview, unpacker: Unpacker) -> bytes:
+        chunk = self._chunks[index]
+        return open_chunk(chunk.chunk, sealed, chunk.key, chunk.plain_bytes, unpacker)
+
+    def _open_dictionary(self, number: int, opened: Mapping[int, Plain]) -> Unpacker:
         """Make a dictionary of its chunks, opened just now, and keep it for the next windows."""
         chunks = self._dictionaries[number - 1].chunks
         plain = b"".join(opened[index] for index in chunks)

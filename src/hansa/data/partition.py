@@ -10,6 +10,7 @@ from typing import Protocol, cast
 
 from pyfastcdc import FastCDC
 
+from hansa.data.places import Places
 from hansa.limits import CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, KIB, MIB
 
 _NORMAL_BYTES = 46 * KIB
@@ -18,7 +19,7 @@ _NORMAL_BYTES = 46 * KIB
 _READ_BYTES = 4 * MIB
 """How much is read at a time, and the memory that chunks of one reading share."""
 _READ_BYTES_MIN = MIB // 2
-_PLACES_KEPT = 10
+_PLACES_KEPT = 14
 """As many as a pipeline has in use at once."""
 
 
@@ -47,7 +48,7 @@ class Partitioner:
         self._chunker = FastCDC(
             _NORMAL_BYTES, min_size=CHUNK_BYTES_MIN, max_size=CHUNK_BYTES_MAX, seed=seed
         )
-        self._places = _Places()
+        self._places = Places(_READ_BYTES, _READ_BYTES + CHUNK_BYTES_MAX, _PLACES_KEPT)
 
     def partition(
         self, stream: Reader | Filler, size_hint: int = _READ_BYTES
@@ -82,37 +83,6 @@ class Partitioner:
             if ended:
                 assert not rest
                 return
-
-
-class _Places:
-    """Large places to read into, used again once nobody holds a view of them.
-
-    Fresh memory costs more than filling it: the system clears it page by page.
-    """
-
-    def __init__(self) -> None:
-        self._kept: list[bytearray] = []
-
-    def take(self, size: int) -> memoryview:
-        """Return a place of `size` bytes, with anything in it."""
-        if size < _READ_BYTES:
-            return memoryview(bytearray(size))
-        for place in self._kept:
-            if len(place) >= size and _is_free(place):
-                return memoryview(place)[:size]
-        made = bytearray(max(size, _READ_BYTES + CHUNK_BYTES_MAX))
-        if len(self._kept) < _PLACES_KEPT:
-            self._kept.append(made)
-        return memoryview(made)[:size]
-
-
-def _is_free(place: bytearray) -> bool:
-    """Tell whether no view of some bytes is left: while there is one, their length is fixed."""
-    try:
-        place.append(place.pop())
-    except BufferError:
-        return False
-    return True
 
 
 def as_filler(stream: Reader | Filler) -> Filler:

@@ -5,6 +5,8 @@ import os
 
 import pytest
 from blake3 import blake3
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hansa.client import part as module
 from hansa.client.part import FileCheck, Part, compute_digest
@@ -68,3 +70,19 @@ def test_a_link_is_not_followed(tmp_path):
         Part(0, tmp_path / "p", _entry(b"x"), 0)
     assert refused.value.errno == errno.ELOOP
     assert (tmp_path / "victim").read_bytes() == b"mine"
+
+
+@given(st.lists(st.integers(0, 4), max_size=12), st.integers(0, 70_000))
+def test_split_is_the_whole(parts, more):
+    """Whatever stands where: the pieces joined are the bytes, and a hole is zeros alone."""
+    unit = module._HOLE_BYTES
+    kinds = [bytes(unit), b"x" * unit, bytes(unit // 2), bytes(unit - 1) + b"y"]
+    kinds.append(bytes(9) + b"z" + bytes(unit - 10))
+    data = memoryview(b"".join(kinds[kind] for kind in parts) + bytes(more))
+    pieces = list(module._split(data))
+    assert b"".join(piece for piece, _ in pieces) == data
+    assert not any(any(piece) for piece, is_hole in pieces if is_hole)
+    # Each run of zeros that is a unit long, from a multiple of it, is left out.
+    written = sum(len(piece) for piece, is_hole in pieces if not is_hole)
+    whole = [data[at : at + unit] for at in range(0, len(data), unit)]
+    assert sum(len(piece) for piece in whole if len(piece) < unit or any(piece)) == written

@@ -12,6 +12,7 @@ from hansa.data.chunk import (
     compute_dictionary_id,
     compute_sealed_digest,
     open_chunk,
+    open_chunk_into,
     seal_chunk,
 )
 from hansa.data.compression import Packer, Unpacker
@@ -34,6 +35,33 @@ AAD = b"hansa.chunk\x00\x02" + ID
 def test_round_trip(data):
     """What was sealed opens to the same bytes."""
     assert open_chunk(ID, seal_chunk(ID, data, KEY, NONCE), KEY, len(data)) == data
+
+
+@given(st.binary(min_size=1, max_size=5_000))
+def test_round_trip_to_a_place(data):
+    """Opened to a place of its length, a chunk is the same; bytes around it are left alone."""
+    place = bytearray(b"x" * (len(data) + 2))
+    sealed = seal_chunk(ID, data, KEY, NONCE)
+    open_chunk_into(ID, sealed, KEY, memoryview(place)[1:-1])
+    assert place == b"x" + data + b"x"
+
+
+@pytest.mark.parametrize("data", [b"noise" * 3, LONG])
+def test_nothing_unverified_is_left_in_a_place(data):
+    """A flip, another chunk's id, another length: refused, and no plain byte is there."""
+    sealed = seal_chunk(ID, data, KEY, NONCE)
+    flipped = sealed[:-1] + bytes([sealed[-1] ^ 1])
+    for chunk, given_sealed, length in (
+        (ID, flipped, len(data)),
+        (ChunkId(b"j" * 32), sealed, len(data)),
+        (ID, sealed, len(data) - 1),
+        (ID, sealed, len(data) + 1),
+        (ID, sealed[:20], len(data)),
+    ):
+        place = bytearray(length)
+        with pytest.raises(CorruptError):
+            open_chunk_into(chunk, given_sealed, KEY, memoryview(place))
+        assert not any(place)
 
 
 def test_compression_only_where_it_helps():

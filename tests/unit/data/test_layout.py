@@ -53,6 +53,50 @@ def test_any_range_equals_a_slice(one, other):
     assert b"".join(ContentLayout(BUILT.contents).read(start, stop, fetch)) == PLAIN[start:stop]
 
 
+def gathered(layout, start, stop):
+    """Return plain bytes as the windows that are opened to one piece of memory give them."""
+    return b"".join(
+        bytes(layout.gather(window, [fetch(part.offset, part.length) for part in window.ranges]))
+        for window in layout.plan(start, stop)
+    )
+
+
+@settings(max_examples=60)
+@given(st.integers(0, len(PLAIN)), st.integers(0, len(PLAIN)))
+def test_gathered_is_what_is_assembled(one, other):
+    """Opened to one piece of memory, that is used again, a range is the same slice of the files."""
+    start, stop = min(one, other), max(one, other)
+    with mock.patch.object(module, "_WINDOW_PLAIN_BYTES", 500_000):
+        assert gathered(ContentLayout(BUILT.contents), start, stop) == PLAIN[start:stop]
+
+
+def test_gathered_memory_is_used_again_when_nobody_looks():
+    """What is held stays as it is; what was let go is written over."""
+    with mock.patch.object(module, "_WINDOW_PLAIN_BYTES", 500_000):
+        layout = ContentLayout(BUILT.contents)
+        windows = list(layout.plan(0, len(PLAIN)))
+        parts = [[fetch(part.offset, part.length) for part in w.ranges] for w in windows]
+        first = layout.gather(windows[0], parts[0])
+        held = bytes(first)
+        second = layout.gather(windows[1], parts[1])
+        assert first.obj is not second.obj
+        assert held == first
+        place = second.obj
+        del second
+        third = layout.gather(windows[2], parts[2])
+        assert third.obj is place
+        assert third.readonly
+
+
+def test_gathered_damage_is_found():
+    """As by `assemble`: a changed or short answer of the store is refused."""
+    layout = ContentLayout(BUILT.contents)
+    (window,) = layout.plan(0, 200_000)
+    for lie in (bytes, lambda size: fetch(0, size)[:-1], lambda size: fetch(0, size - 1) + b"\0"):
+        with pytest.raises(CorruptError):
+            layout.gather(window, [lie(part.length) for part in window.ranges])
+
+
 def test_only_needed_bytes_are_fetched():
     """A short range fetches one or two chunks; neighbours come in one range."""
     windows = list(ContentLayout(BUILT.contents).plan(300_000, 300_010))
@@ -106,7 +150,10 @@ def test_file_digest_is_judged():
 
 READINGS = table(5_000, 4 * MIB)
 BOTH = READINGS + READINGS[::-1]
-with mock.patch("hansa.data.chooser.DICTIONARY_EVERY_BYTES", MIB):
+with (
+    mock.patch("hansa.data.chooser.DICTIONARY_EVERY_BYTES", MIB),
+    mock.patch("hansa.data.pipeline._WINDOW_BYTES", 4 * MIB),
+):
     TWO = build_version({"r": READINGS, "s": READINGS[::-1]}, SeededEntropy("two"))
 _TWO_SEALED = {upload.chunk: upload.sealed for upload in TWO.uploads}
 TWO_CONTENT = b"".join(_TWO_SEALED[chunk.chunk] for chunk in TWO.contents.chunks)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pyfastcdc.cy.fastcdc import FastCDC
 from pyfastcdc.py.constants import GEAR, MASKS
 
-from hansa.data.partition import Partitioner, _Places
+from hansa.data.partition import Partitioner
 from hansa.limits import CHUNK_BYTES_MAX, CHUNK_BYTES_MEAN, CHUNK_BYTES_MIN, KIB, MIB
 
 SEED = 0x1234_5678_9ABC_DEF
@@ -155,24 +155,6 @@ def test_memory_stays_bounded():
     chunks = Partitioner(SEED).partition(Endless())
     given_out = sum(len(next(chunks)) for _ in range(100))
     assert taken - given_out <= 2 * 4 * MIB
-
-
-def test_places_are_used_again_when_nobody_looks():
-    """Chunks that are held keep their bytes; memory that nobody holds is read into anew."""
-    places = _Places()
-    first = places.take(4 * MIB)
-    first[:4] = b"held"
-    held = first[:4].toreadonly()
-    del first
-    second = places.take(4 * MIB)
-    second[:4] = b"more"
-    assert b"held" == held
-    del held
-    third = places.take(4 * MIB)
-    assert b"held" == third[:4]
-    assert b"more" == second[:4]
-    assert 100 == len(places.take(100))
-    assert 4 * MIB + 1 == len(places.take(4 * MIB + 1))
 
 
 def test_chunks_that_are_kept_stay_as_they_were():
