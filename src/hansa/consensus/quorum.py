@@ -53,8 +53,6 @@ class VoteSet:
     def decided(self) -> Digest | None:
         """Return the digest (NO_DIGEST for nil) that a quorum voted for, or None."""
         needed = self._needed
-        if len(self._votes) < needed:
-            return None  # asked after every event, and mostly so
         for named, count in self._counts.items():
             if count >= needed:
                 return named
