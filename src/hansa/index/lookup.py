@@ -36,7 +36,7 @@ from hansa.index.question import (
     Refusal,
     validate_question,
 )
-from hansa.index.selecting import Selecting, Selection, is_few
+from hansa.index.selecting import HANDFUL, Selecting, Selection, is_few
 from hansa.types import DatasetId, Height
 
 _FACETS = {"t": "theme", "f": "format", "o": "owner"}
@@ -276,6 +276,12 @@ class _Asking:
             return self._best(base, rows, scores, best), total, found
         if not question.words and not question.prefixes:
             return self._hits(base, self._first(base, found, best), None), total, found
+        if total <= best and total <= HANDFUL:
+            # All are shown: none need be passed over for better ones.
+            rows = found.as_rows()
+            hits = self._hits(base, rows, selecting.scores(rows))
+            hits.sort(key=_score_then_id)
+            return hits, total, found
         strongest = selecting.strongest(found)
         if strongest is not None and (strongest.count >= best or strongest.count == total):
             rows = self._first(base, strongest, best)
@@ -374,6 +380,10 @@ class _Asking:
             assert self._reader is not None
             _count_rows(base, selection.as_rows(), self._reader, counters)
         return _most(counters)
+
+
+def _score_then_id(hit: _Hit) -> tuple[int, bytes]:
+    return -hit[0], hit[1]
 
 
 def _probe(order: npt.NDArray[np.uint32], found: Selection, best: int) -> Rows:

@@ -31,6 +31,8 @@ _ASKED_AS_BITS = 256
 _RUNS_MAX = 2_048
 _FEW = 4_096
 """So many rows are looked at sooner than cells of place and time."""
+HANDFUL = 24
+"""So few rows are asked and put in order one by one."""
 _RECORDS_AT_ONCE = 512
 
 
@@ -102,6 +104,7 @@ class Selecting:
         self._digests = digests
         self._dead, self._dead_count = dead
         self._read = read
+        self._strong: list[Term | None] | None = None
         self.examined = 0
         """Rows whose columns or records were looked at."""
 
@@ -129,12 +132,30 @@ class Selecting:
             terms.append(term)
         if len(terms) > 1:
             terms.sort(key=_count_of)
+            if terms[0].count <= HANDFUL:
+                return Selection(self._join_handful(terms))
         found: Selection | None = None
         for term in terms:
             found = self._join_term(found, term)
             if not found.count:
                 break
         return found
+
+    def _join_handful(self, terms: Sequence[Term]) -> Rows:
+        """Return the rows of all terms, the first of which has a handful of them."""
+        base = self._base
+        rows = base.terms.rows(terms[0], self._read)
+        for term in terms[1:]:
+            if term.count * _ASKED_AS_BITS > base.rows:
+                # So few are asked one by one sooner than all at once.
+                bits = base.terms.bits(term, base.rows, self._read).view(np.uint8).data
+                kept = [row for row in rows.tolist() if bits[row >> 3] >> (row & 7) & 1]
+                rows = np.array(kept, dtype=np.uint32)
+            else:
+                rows = rows[is_in(rows, base.terms.rows(term, self._read))]
+            if not len(rows):
+                break
+        return rows
 
     def _join_term(self, found: Selection | None, term: Term) -> Selection:
         """Return those found that have a term; it is asked as bits if its rows are many."""
@@ -274,8 +295,7 @@ class Selecting:
         """
         if self._question.prefixes:
             return None
-        for word in self._question.words:
-            term = self._strong(word)
+        for term in self._strong_terms():
             if term is None:
                 return Selection(NO_ROWS)
             found = self._join_term(found, term)
@@ -285,8 +305,7 @@ class Selecting:
         """Return how well the words asked for match some rows that match, (n,)."""
         question = self._question
         points = np.full(len(rows), len(question.words) + len(question.prefixes), dtype=np.int64)
-        for word in question.words:
-            term = self._strong(word)
+        for term in self._strong_terms():
             if term is not None:
                 points[self._has_term(term, rows)] += 2
         for prefix in question.prefixes:
@@ -294,8 +313,13 @@ class Selecting:
             points[is_in(rows, strong)] += 2
         return points
 
-    def _strong(self, word: str) -> Term | None:
-        return self._base.terms.find(digest_of(key_of("W", bare(word))), self._read)
+    def _strong_terms(self) -> list[Term | None]:
+        """Return for each word the term of the rows where it is strong, or None."""
+        if self._strong is None:
+            find, words = self._base.terms.find, self._question.words
+            keys = [key_of("W", bare(word)) for word in words]
+            self._strong = [find(digest_of(key), self._read) for key in keys]
+        return self._strong
 
 
 def _count_of(term: Term) -> int:

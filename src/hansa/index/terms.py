@@ -203,7 +203,12 @@ class Terms:
 
     def at_hand(self, digests: Sequence[bytes]) -> bool:
         """Tell whether all of some keys are known and their rows in memory: no read is needed."""
-        return all(digest in self._kept or digest in self._bits for digest in digests)
+        for digest in digests:
+            if digest not in self._kept and digest not in self._bits:
+                term = self._known.get(digest)
+                if term is None or term.count > 1:
+                    return False
+        return True
 
     def rows(self, term: Term | None, read: Reader) -> Rows:
         """Return the rows of a term, rising."""
