@@ -82,6 +82,11 @@ class ClusterIndex:
         """Return all rows of some pages; `pages` rise."""
         return ranges(self._firsts[pages], self._counts[pages]).astype(np.uint32)
 
+    def spans_of_pages(self, pages: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+        """Return for each of a few pages its first row, and one more than its last."""
+        firsts, counts = self._firsts[pages].tolist(), self._counts[pages].tolist()
+        return [(first, first + count) for first, count in zip(firsts, counts, strict=True)]
+
     def box_bounds(self, point: Point) -> Squares:
         """Return for each page a squared distance that none of its rows falls below, (pages,)."""
         gaps = _gaps(self._low, self._high, point[:, None])

@@ -116,6 +116,10 @@ class Column:
         assert self._dtype.names is None
         return self._kept[""] if self._keep(self._fields, read) else None
 
+    def whole_or_none(self) -> npt.NDArray[Any] | None:
+        """Return a column of one field if it is in memory, else None."""
+        return self._kept.get("")
+
     def whole_fields(self, read: Reader) -> Fields | None:
         """Return a column's fields by name if they are in memory or there is room, else None."""
         assert self._dtype.names is not None

@@ -101,17 +101,24 @@ class _Search:
         self._squares: Squares = np.zeros(0, dtype=np.float32)
         self._pages: list[Numbers] = []
         self._examined = 0
-        self._wide = point.astype(np.float32)
-        self._own = self._wide.dot(self._wide)
+        wide = point.astype(np.float32)
+        self._twice = wide * _MINUS_TWO
+        self._own = wide.dot(wide)
 
     def look_at_all(self, pages: Numbers) -> None:
         """Take in all rows of some pages, which rise."""
         self._pages.append(pages)
-        rows = self._base.cluster_index.rows_of_pages(pages)
+        spans = self._base.cluster_index.spans_of_pages(pages)
+        rows = np.concatenate([np.arange(first, end) for first, end in spans])
         self._examined += len(rows)
-        features = self._base.column("features").gather(rows, self._read)
-        away = (features - self.point.astype(np.int16)).astype(np.float32)
-        self._take(rows.astype(np.int64), np.einsum("ij,ij->i", away, away))
+        features = self._base.column("features").whole_or_none()
+        norms = self._base.norms(self._read) if features is not None else None
+        if features is None or norms is None:
+            self._take(rows, self._squares_of(rows))
+            return
+        held = np.concatenate([features[first:end] for first, end in spans])
+        squares = np.concatenate([norms[first:end] for first, end in spans])
+        self._take(rows, self._from_norms(held, squares))
 
     def look(self, pages: Numbers) -> None:
         """Take in the rows of some pages, which rise, but leaves that are too far away."""
@@ -152,21 +159,30 @@ class _Search:
         """Return rows and squared distances, (n,) each, of leaves; never where there is no row."""
         rows = firsts[:, None] + _STEPS
         beyond = rows >= ends[:, None]
-        features = self._base.column("features")
-        held = features.windows(firsts, ROWS_PER_LEAF, self._read)
+        held = self._base.column("features").windows(firsts, ROWS_PER_LEAF, self._read)
         norms = self._base.norms(self._read) if held is not None else None
-        if held is not None and norms is not None:
-            # |x - p|² = |x|² - 2 x·p + |p|²
-            products = held.reshape(-1, FEATURES).astype(np.float32).dot(self._wide)
-            products *= _MINUS_TWO
-            products += windows_of(norms, firsts, ROWS_PER_LEAF).reshape(-1)
-            products += self._own
-            products[beyond.reshape(-1)] = _NEVER
-            return rows.reshape(-1), products
-        rows = rows[~beyond]
-        away = features.gather(rows, self._read) - self.point.astype(np.int16)
-        wide = away.astype(np.float32)
-        return rows, np.einsum("ij,ij->i", wide, wide)
+        if held is None or norms is None:
+            rows = rows[~beyond]
+            return rows, self._squares_of(rows)
+        squares = windows_of(norms, firsts, ROWS_PER_LEAF).reshape(-1)
+        squares = self._from_norms(held.reshape(-1, FEATURES), squares)
+        squares[beyond.reshape(-1)] = _NEVER
+        return rows.reshape(-1), squares
+
+    def _from_norms(self, features: npt.NDArray[np.int8], norms: Squares) -> Squares:
+        """Return the squared distances of features (n, d) whose |x|² are known, (n,)."""
+        # |x - p|² = |x|² - 2 x·p + |p|²
+        squares: Squares = features.astype(np.float32).dot(self._twice)
+        squares += norms
+        squares += self._own
+        return squares
+
+    def _squares_of(self, rows: Numbers) -> Squares:
+        """Return the squared distances of rows that are read for it, (n,)."""
+        features = self._base.column("features").gather(rows, self._read)
+        away = (features - self.point.astype(np.int16)).astype(np.float32)
+        squares: Squares = np.einsum("ij,ij->i", away, away)
+        return squares
 
     def found(self) -> Nearest:
         """Return the nearest in order."""

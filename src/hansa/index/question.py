@@ -130,9 +130,7 @@ class Question(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
         """Tell whether nearness is asked for and nothing else: then not all rows need be seen."""
         if self.like is None and self.like_features is None:
             return False
-        texts = (self.words, self.prefixes, self.phrases, self.theme, self.format)
-        others = (self.box, self.near, self.interval, self.dataset)
-        return not any((*texts, self.owner, self.title)) and all(part is None for part in others)
+        return self.is_words_alone and not (self.words or self.title or self.dataset is not None)
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -293,7 +291,7 @@ def _too_long() -> InvalidError:
 def _validate_likeness(question: Question) -> None:
     features = question.like_features
     if features is not None and (
-        len(features) != FEATURES or any(abs(feature) > FEATURE_MAX for feature in features)
+        len(features) != FEATURES or max(features) > FEATURE_MAX or min(features) < -FEATURE_MAX
     ):
         raise InvalidError(f"Nearness is asked by {FEATURES} features from -127 to 127.")
     if question.like is not None and features is not None:
