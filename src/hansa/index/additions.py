@@ -17,6 +17,7 @@ from hansa.index.pages import Row
 from hansa.index.question import Question
 from hansa.index.records import IndexRecord
 from hansa.index.words import fold, split_sequence
+from hansa.types import Box, Interval
 
 _NEVER = 1 << 62
 _GROWTH = 64
@@ -97,7 +98,7 @@ class Additions:
             number
             for number in found
             if self._lives(number, count, height)
-            and meets(self.rows[number].record, question)
+            and self._meets(number, question)
             and all(has_phrase(self.rows[number].record, part) for part in question.phrases)
         ]
 
@@ -116,6 +117,10 @@ class Additions:
         away = self._features[list(numbers)].astype(np.int64) - np.array(features, dtype=np.int64)
         squares: npt.NDArray[np.int64] = (away * away).sum(axis=1)
         return [int(square) for square in squares]
+
+    def _meets(self, number: int, question: Question) -> bool:
+        record = self.rows[number].record
+        return meets(record.box, record.interval, question)
 
     def _lives(self, number: int, count: int, height: int) -> bool:
         return number < count and self._ended[number] > height
@@ -161,9 +166,9 @@ def keys_asked(question: Question) -> list[bytes]:
     return keys
 
 
-def meets(record: IndexRecord, question: Question) -> bool:
-    """Tell whether a record covers the place and time asked for."""
-    box, asked, interval = record.box, question.box, question.interval
+def meets(box: Box | None, covered: Interval | None, question: Question) -> bool:
+    """Tell whether a record's box and time cover the place and time asked for."""
+    asked, interval = question.box, question.interval
     if asked is not None and (
         box is None
         or box.east < asked.west
@@ -175,7 +180,6 @@ def meets(record: IndexRecord, question: Question) -> bool:
     if question.near is not None and (box is None or not question.near.meets(box)):
         return False
     if interval is not None:
-        covered = record.interval
         if covered is None:
             return False
         return covered.start_ms <= interval.end_ms and covered.end_ms >= interval.start_ms

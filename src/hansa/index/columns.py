@@ -116,9 +116,9 @@ class Column:
         assert self._dtype.names is None
         return self._kept[""] if self._keep(self._fields, read) else None
 
-    def whole_or_none(self) -> npt.NDArray[Any] | None:
-        """Return a column of one field if it is in memory, else None."""
-        return self._kept.get("")
+    def kept(self, field: str = "") -> npt.NDArray[Any] | None:
+        """Return a field, or a column of one, if it is in memory, else None."""
+        return self._kept.get(field)
 
     def whole_fields(self, read: Reader) -> Fields | None:
         """Return a column's fields by name if they are in memory or there is room, else None."""

@@ -26,6 +26,7 @@ from hansa.index.columns import CountingReader
 from hansa.index.data_index import DataIndex
 from hansa.index.dead import Dead
 from hansa.index.explaining import Cost
+from hansa.index.handful import find_handful
 from hansa.index.nearest import find_nearest, measure
 from hansa.index.question import (
     Answer,
@@ -36,7 +37,7 @@ from hansa.index.question import (
     Refusal,
     validate_question,
 )
-from hansa.index.selecting import HANDFUL, Selecting, Selection, is_few
+from hansa.index.selecting import Selecting, Selection, is_few
 from hansa.types import DatasetId, Height
 
 _FACETS = {"t": "theme", "f": "format", "o": "owner"}
@@ -109,6 +110,11 @@ def find(view: View, question: Question) -> Found:
         hits, total = _Asking(view, question, Cost(_no_clock, 0), "", ()).found()
         return Found(view.height, total, tuple([hit[:2] for hit in hits]))
     base, absent, digests = view.base, "", digests_asked(question)
+    if base is not None and not view.added:
+        few = find_handful(base, question, digests, (view.dead, view.dead_count))
+        if few is not None:
+            shown = few[question.offset : question.offset + question.limit]
+            return Found(view.height, len(few), tuple(shown))
     # The discriminant table saves reads; where there are none to save, lists answer sooner.
     if base is not None and not (digests and base.at_hand(question, digests)):
         absent = base.discriminant.absent(question, explain=False)
@@ -279,12 +285,6 @@ class _Asking:
             return self._best(base, rows, scores, best), total, found
         if not question.words and not question.prefixes:
             return self._hits(base, self._first(base, found, best), None), total, found
-        if total <= best and total <= HANDFUL:
-            # All are shown: none need be passed over for better ones.
-            rows = found.as_rows()
-            hits = self._hits(base, rows, selecting.scores(rows))
-            hits.sort(key=_score_then_id)
-            return hits, total, found
         strongest = selecting.strongest(found)
         if strongest is not None and (strongest.count >= best or strongest.count == total):
             rows = self._first(base, strongest, best)
@@ -383,10 +383,6 @@ class _Asking:
             assert self._reader is not None
             _count_rows(base, selection.as_rows(), self._reader, counters)
         return _most(counters)
-
-
-def _score_then_id(hit: _Hit) -> tuple[int, bytes]:
-    return -hit[0], hit[1]
 
 
 def _probe(order: npt.NDArray[np.uint32], found: Selection, best: int) -> Rows:

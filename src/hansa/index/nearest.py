@@ -111,7 +111,7 @@ class _Search:
         spans = self._base.cluster_index.spans_of_pages(pages)
         rows = np.concatenate([np.arange(first, end) for first, end in spans])
         self._examined += len(rows)
-        features = self._base.column("features").whole_or_none()
+        features = self._base.column("features").kept()
         norms = self._base.norms(self._read) if features is not None else None
         if features is None or norms is None:
             self._take(rows, self._squares_of(rows))

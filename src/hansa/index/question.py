@@ -111,6 +111,11 @@ class Question(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
         )
 
     @property
+    def has_bounds(self) -> bool:
+        """Tell whether a place or a time is asked for."""
+        return self.box is not None or self.near is not None or self.interval is not None
+
+    @property
     def boxes(self) -> tuple[Box, ...]:
         """Return the boxes that every matching place meets."""
         asked = (self.box, self.near.bounds() if self.near is not None else None)

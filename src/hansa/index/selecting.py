@@ -31,8 +31,6 @@ _ASKED_AS_BITS = 256
 _RUNS_MAX = 2_048
 _FEW = 4_096
 """So many rows are looked at sooner than cells of place and time."""
-HANDFUL = 24
-"""So few rows are asked and put in order one by one."""
 _RECORDS_AT_ONCE = 512
 
 
@@ -132,30 +130,12 @@ class Selecting:
             terms.append(term)
         if len(terms) > 1:
             terms.sort(key=_count_of)
-            if terms[0].count <= HANDFUL:
-                return Selection(self._join_handful(terms))
         found: Selection | None = None
         for term in terms:
             found = self._join_term(found, term)
             if not found.count:
                 break
         return found
-
-    def _join_handful(self, terms: Sequence[Term]) -> Rows:
-        """Return the rows of all terms, the first of which has a handful of them."""
-        base = self._base
-        rows = base.terms.rows(terms[0], self._read)
-        for term in terms[1:]:
-            if term.count * _ASKED_AS_BITS > base.rows:
-                # So few are asked one by one sooner than all at once.
-                bits = base.terms.bits(term, base.rows, self._read).view(np.uint8).data
-                kept = [row for row in rows.tolist() if bits[row >> 3] >> (row & 7) & 1]
-                rows = np.array(kept, dtype=np.uint32)
-            else:
-                rows = rows[is_in(rows, base.terms.rows(term, self._read))]
-            if not len(rows):
-                break
-        return rows
 
     def _join_term(self, found: Selection | None, term: Term) -> Selection:
         """Return those found that have a term; it is asked as bits if its rows are many."""

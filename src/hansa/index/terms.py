@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hansa.codec import encode
-from hansa.index.bits import Words, words_of
+from hansa.index.bits import Words, is_in, words_of
 from hansa.index.columns import Reader, Room, corrupt
 from hansa.index.filters import Digests
 
@@ -34,6 +34,9 @@ _ENTRY_BYTES = _ENTRY.itemsize
 _DIRECTORY = np.dtype([("start", "<u4"), ("checksum", "<u4")])
 _DIRECTORY_BYTES = _DIRECTORY.itemsize
 _LISTS_KEPT_MAX = 4_096
+HANDFUL = 24
+"""So few rows are asked and put in order one by one."""
+_FEW = 64
 _NONE: Rows = np.zeros(0, dtype=np.uint32)
 
 
@@ -46,6 +49,9 @@ class Term:
     place: int
     """Offset of the list; of a single row the row itself."""
     checksum: int
+
+
+_UNKNOWN = Term(b"", 0, 0, 0)
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -209,6 +215,51 @@ class Terms:
                 if term is None or term.count > 1:
                     return False
         return True
+
+    def handful(self, digests: Sequence[bytes]) -> list[int] | None:
+        """Return the rows of all of some keys, rising, if one has a handful and all are in memory.
+
+        None says nothing. So few rows go one by one through what is at hand: most questions end here.
+        """
+        least: Term | None = None
+        for digest in digests:
+            term = self._known.get(digest)
+            if term is None:
+                return None
+            if least is None or term.count < least.count:
+                least = term
+        if least is None or least.count > HANDFUL:
+            return None
+        found = self._listed(least)
+        for digest in digests:
+            if found and digest != least.digest:
+                found = self.among(digest, found)
+            if found is None:
+                return None
+        return found
+
+    def among(self, digest: bytes, rows: list[int]) -> list[int] | None:
+        """Return which of a handful of rows have a key, or None if that is not in memory."""
+        bits = self._bits.get(digest)
+        if bits is not None:
+            marks = bits.view(np.uint8).data
+            return [row for row in rows if marks[row >> 3] >> (row & 7) & 1]
+        term = self._known.get(digest, _UNKNOWN)
+        if term is None or term is _UNKNOWN:
+            return [] if term is None else None
+        if term.count > _FEW:
+            kept = self._kept.get(digest)
+            asked = np.array(rows, dtype=np.uint32)
+            return asked[is_in(asked, kept)].tolist() if kept is not None else None
+        listed = self._listed(term)
+        return [row for row in rows if row in listed] if listed is not None else None
+
+    def _listed(self, term: Term) -> list[int] | None:
+        """Return the rows of a term if they are in memory."""
+        if term.count == 1:
+            return [term.place]
+        kept = self._kept.get(term.digest)
+        return kept.tolist() if kept is not None else None
 
     def rows(self, term: Term | None, read: Reader) -> Rows:
         """Return the rows of a term, rising."""

@@ -63,6 +63,6 @@ def test_phrases_and_places(made):
     assert has_phrase(record, ("night", "line"))
     assert not has_phrase(record, ("stops", "night"))
     assert "night line" in texts_of(record)
-    assert not meets(record, Question(box=made.Box(-1, -1, 1, 1)))
-    assert meets(record, Question())
+    assert not meets(record.box, record.interval, Question(box=made.Box(-1, -1, 1, 1)))
+    assert meets(record.box, record.interval, Question())
     assert [b"wzurich"] == keys_asked(Question(words=("zürich",)))

@@ -78,38 +78,3 @@ def test_place_and_time_by_cells_and_by_columns_alike(made, monkeypatch, few, de
         found = index.find(question)
         shown = expected[question.offset : question.offset + question.limit]
         assert (len(expected), tuple(shown)) == (found.total, found.matches), question
-
-
-@pytest.fixture(scope="module")
-def everything(made):
-    records = [made.make_record(number) for number in range(300)]
-    index = InformationIndex.open(MemoryIndexFiles(), IndexParameters(recluster_registrations=300))
-    index.apply(1, [IndexChange(record.dataset, record) for record in records])
-    return records, index
-
-
-@pytest.mark.parametrize("dense", [1, 10**9])
-@pytest.mark.parametrize("handful", [0, 24, 10**9])
-def test_a_handful_is_joined_and_ranked_alike(made, everything, monkeypatch, handful, dense):
-    """Whether rows go one by one or all at once is a matter of speed: rows, scores, order are one."""
-    records, index = everything
-    for name in ("hansa.index.selecting.HANDFUL", "hansa.index.lookup.HANDFUL"):
-        monkeypatch.setattr(name, handful)
-    monkeypatch.setattr("hansa.index.selecting._DENSE", dense)
-    monkeypatch.setattr("hansa.index.selecting._ASKED_AS_BITS", dense)
-    draw = random.Random(f"handful {handful} {dense}")
-    for _ in range(60):
-        example = draw.choice(records)
-        question = Question(
-            words=tuple(draw.sample(example.words, draw.choice((0, 1, 2, 3)))),
-            owner=draw.choice(("", example.owner)),
-            theme=draw.choice(("", example.themes[0])),
-            title=draw.choice(("", "", example.title)),
-            limit=draw.choice((1, 5, 1_000)),
-            offset=draw.choice((0, 0, 2)),
-        )
-        expected = made.scan(records, question)
-        shown = tuple(expected[question.offset : question.offset + question.limit])
-        for _ in range(2):  # The second time what it asks for is at hand.
-            found = index.find(question)
-            assert (len(expected), shown) == (found.total, found.matches), question
