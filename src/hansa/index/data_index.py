@@ -75,6 +75,7 @@ class DataIndex:
             entry.name: Column(entry, COLUMNS[entry.name], self._room) for entry in footer.columns
         }
         self._facet_names: dict[int, tuple[str, ...]] = {}
+        self._facet_order: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]] | None = None
         self._cell_lists: CellLists | None = None
         self._norms: npt.NDArray[np.float32] | None = None
 
@@ -172,6 +173,19 @@ class DataIndex:
                 raise corrupt()
             names = self._facet_names[block] = _names.decode(data)
         return names[number % NAMES_PER_BLOCK]
+
+    def facet_order(self, read: Reader) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        """Return the kind of each facet, as a code of a letter, and its place in the order of names."""
+        if self._facet_order is None:
+            names: list[str] = []
+            for block in range(self.column("facet_names").count):
+                self.facet_name(block * NAMES_PER_BLOCK, read)
+                names.extend(self._facet_names[block])
+            kinds = np.array([ord(name[0]) for name in names], dtype=np.uint8)
+            ranks = np.empty(len(names), dtype=np.int64)
+            ranks[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+            self._facet_order = (kinds, ranks)
+        return self._facet_order
 
     def living(self, dead: Rows) -> list[Row]:
         """Return all rows but the dead ones, read whole."""

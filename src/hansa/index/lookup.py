@@ -8,21 +8,19 @@ Upon a question:
 For nearness alone, pages are read by rising lower bound until none can hold a nearer row.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hansa import limits
 from hansa.errors import MissingError
 from hansa.index.additions import Additions
 from hansa.index.bits import Rows
 from hansa.index.cell_lists import NO_ROWS
-from hansa.index.cells import digests_asked, facets_of
+from hansa.index.cells import digests_asked
 from hansa.index.columns import CountingReader
+from hansa.index.counting import count_records, count_rows
 from hansa.index.data_index import DataIndex
 from hansa.index.dead import Dead
 from hansa.index.explaining import Cost
@@ -40,7 +38,6 @@ from hansa.index.question import (
 from hansa.index.selecting import Selecting, Selection, is_few
 from hansa.types import DatasetId, Height
 
-_FACETS = {"t": "theme", "f": "format", "o": "owner"}
 _NO_FACETS: Mapping[str, Mapping[str, int]] = {"theme": {}, "format": {}, "owner": {}}
 _PROBE_ROWS = 64
 Scores = npt.NDArray[np.int64]
@@ -338,7 +335,7 @@ class _Asking:
         view, question = self._view, self._question
         hits, looked = self._near_hits(added)
         matches = self._matches(hits[question.offset : question.offset + question.limit])
-        facets = _count_records([match.record for match in matches]) if question.counts else {}
+        facets = count_records([match.record for match in matches]) if question.counts else {}
         self._cost.mark()
         told = self._cost.explain_pages(view.base, looked, self._reader, explain=explain)
         return Answer(view.height, view.rows - (question.like is not None), matches, facets, told)
@@ -377,12 +374,11 @@ class _Asking:
 
     def _count(self, selection: Selection, added: Sequence[int]) -> dict[str, dict[str, int]]:
         records = [self._view.additions.rows[number].record for number in added]
-        counters = _counters(records)
         base = self._view.base
-        if base is not None and selection.count:
-            assert self._reader is not None
-            _count_rows(base, selection.as_rows(), self._reader, counters)
-        return _most(counters)
+        if base is None or not selection.count:
+            return count_records(records)
+        assert self._reader is not None
+        return count_rows(base, selection.as_rows(), records, self._reader)
 
 
 def _probe(order: npt.NDArray[np.uint32], found: Selection, best: int) -> Rows:
@@ -397,40 +393,3 @@ def _probe(order: npt.NDArray[np.uint32], found: Selection, best: int) -> Rows:
         left -= len(hits)
         start, step = start + step, 2 * step
     return np.concatenate(parts) if parts else NO_ROWS
-
-
-def _count_rows(
-    base: DataIndex, rows: Rows, reader: CountingReader, counters: dict[str, Counter[str]]
-) -> None:
-    """Add to the counters how many of some rows have each facet."""
-    facets = base.column("facets").gather_fields(rows, reader, ("start", "count"))
-    counts = facets["count"].astype(np.int64)
-    starts = facets["start"].astype(np.int64)
-    shifts = np.repeat(starts - np.concatenate(([0], np.cumsum(counts)[:-1])), counts)
-    values = base.column("facet_values").gather(shifts + np.arange(len(shifts)), reader)
-    sums = np.bincount(values)
-    for number in np.flatnonzero(sums).tolist():
-        name = base.facet_name(number, reader)
-        counters[_FACETS[name[0]]][name[1:]] += int(sums[number])
-
-
-def _counters(records: Sequence[Any]) -> dict[str, Counter[str]]:
-    counters: dict[str, Counter[str]] = {name: Counter() for name in _FACETS.values()}
-    for record in records:
-        for kind, values in facets_of(record).items():
-            counters[_FACETS[kind]].update(values)
-    return counters
-
-
-def _count_records(records: Sequence[Any]) -> dict[str, dict[str, int]]:
-    return _most(_counters(records))
-
-
-def _most(counters: Mapping[str, Counter[str]]) -> dict[str, dict[str, int]]:
-    """Return the most frequent, in order of number, then name."""
-    return {
-        name: dict(
-            sorted(counter.items(), key=lambda item: (-item[1], item[0]))[: limits.INDEX_FACETS_MAX]
-        )
-        for name, counter in counters.items()
-    }
