@@ -1,5 +1,7 @@
 """Tests of hansa.data.contents: values come back; what is refused is in test_manifest."""
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +30,27 @@ def test_values_come_back() -> None:
     assert [1, 2, 3] == [chunk.plain_bytes for chunk in made.chunks]
     assert [FileEntry("a", 7, bytes(32))] == list(made.files)
     assert 7 == made.content_bytes()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"chunk_dictionaries": b"\0\0" * 2},
+        {"chunk_dictionaries": b"\0\0" * 2 + b"\1\0"},
+        {"chunk_dictionaries": b"\0\0" * 4},
+        {"chunk_dictionaries": b"\0" * 5},
+        {"covers": bytes(12)},
+        {"covers": bytes(5)},
+        {"dictionary_counts": bytes(4)},
+    ],
+)
+def test_a_version_without_dictionaries_says_nothing_of_any(change) -> None:
+    """The short way that most versions take refuses what the long one does."""
+    made = contents([0, 1, 2], 3)
+    validate_contents(made)
+    assert made.dictionaries == []
+    with pytest.raises(InvalidError):
+        validate_contents(msgspec.structs.replace(made, **change))
 
 
 @given(st.lists(st.integers(0, 5), max_size=8), st.integers(0, 6))
