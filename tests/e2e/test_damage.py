@@ -16,8 +16,7 @@ import pytest
 from hansa import limits
 from hansa.client.keeping import keep_store
 from hansa.errors import CorruptError, DiskFullError, HansaError
-from hansa.rest import IndexStats, Question
-from hansa.rest_store import CheckReport, StoreJobRequest
+from hansa.rest import CheckReport, IndexStats, Question, StoreJobRequest
 from hansa.storage.pack import HEADER
 from hansa.storage.segment_log import decode_log
 from tests.e2e.attacks import until_at

@@ -11,8 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from local_alliance import LocalAlliance, problem
 
 from hansa.errors import DeniedError
-from hansa.rest import Question, RequestView
-from hansa.rest_store import StoreStats
+from hansa.rest import Question, RequestView, StoreStats
 from tests.e2e.attacks import until_at
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from hansa import rest, rest_election
+from hansa import rest
 from hansa.chain.genesis import SMALL
 from hansa.cli import processes
 from hansa.cli.founding import (
@@ -427,7 +427,7 @@ class LocalAlliance:
         wanted = [name for name in self.state.organisations if name in clients]
         wanted = wanted[: self.state.super_nodes]
         watcher = next(iter(clients.values()))
-        view = await watcher.get("/v1/super-nodes", rest_election.SuperNodesView)
+        view = await watcher.get("/v1/super-nodes", rest.SuperNodesView)
         voted = {voter for item in view.candidates for voter in item.voters}
         async with asyncio.TaskGroup() as group:
             for name, client in clients.items():
@@ -446,7 +446,7 @@ class LocalAlliance:
 
     async def _seated(self, client: HansaClient) -> list[str]:
         """Return the super nodes once they are those the votes elect, else nothing."""
-        view = await client.get("/v1/super-nodes", rest_election.SuperNodesView)
+        view = await client.get("/v1/super-nodes", rest.SuperNodesView)
         tallied = {item.organisation for item in view.candidates if item.is_next}
         seated = {item.organisation for item in view.candidates if item.is_super_node}
         if seated != tallied or len(seated) != self.state.super_nodes:

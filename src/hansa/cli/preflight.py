@@ -2,7 +2,7 @@
 
 import click
 
-from hansa import rest_election
+from hansa import rest
 from hansa.cli.acting import Acting
 from hansa.errors import ConflictError
 
@@ -19,7 +19,7 @@ def check_quorum(acting: Acting, *, vote: tuple[str, ...] = (), suspend: str = "
     """
     query = {"suspend": suspend} if suspend else {"vote": ",".join(vote)}
     found = acting.run(
-        lambda client: client.get("/v1/super-nodes/preflight", rest_election.PreflightView, query)
+        lambda client: client.get("/v1/super-nodes/preflight", rest.PreflightView, query)
     )
     if found.objections:
         raise ConflictError(

@@ -19,7 +19,7 @@ from hansa.cli.show import (
     work_progress,
 )
 from hansa.errors import CorruptError, InvalidError
-from hansa.rest_store import (
+from hansa.rest import (
     CheckReport,
     CollectReport,
     HurtDataset,

@@ -2,7 +2,7 @@
 
 import click
 
-from hansa import rest_election
+from hansa import rest
 from hansa.cli.acting import Acting, acting
 from hansa.cli.preflight import anyway_option, check_quorum
 from hansa.cli.show import print_fields, print_table
@@ -18,7 +18,7 @@ def supernode() -> None:
 @acting
 def ls(acting: Acting) -> None:
     """List the super nodes and the tally of the next election."""
-    view = acting.run(lambda client: client.get("/v1/super-nodes", rest_election.SuperNodesView))
+    view = acting.run(lambda client: client.get("/v1/super-nodes", rest.SuperNodesView))
     if acting.as_json:
         acting.print_json(view)
         return
@@ -53,7 +53,7 @@ def _weighed(name: str, weight: int) -> str:
     return name if weight == 1 else f"{name} ×{weight}"
 
 
-def _presence(item: rest_election.CandidateView) -> str:
+def _presence(item: rest.CandidateView) -> str:
     """Return how often a super node was there in this epoch, of how often it was owed."""
     if not item.owed:
         return ""

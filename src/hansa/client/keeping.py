@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 
 from hansa.client.transport import Query
 from hansa.errors import ERRORS_BY_CODE, HansaError
-from hansa.rest_store import StoreJob, StoreJobRequest
+from hansa.rest import StoreJob, StoreJobRequest
 
 T = TypeVar("T")
 LOOK_EVERY_MS = 500

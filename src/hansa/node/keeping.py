@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from hansa.errors import ConflictError, HansaError, MissingError, UnavailableError
 from hansa.ports import Clock, Workers
-from hansa.rest_store import CheckReport, CollectReport, RepairReport, StoreJob, StoreJobRequest
+from hansa.rest import CheckReport, CollectReport, RepairReport, StoreJob, StoreJobRequest
 from hansa.storage.progress import Progress
 
 JOBS_KEPT_MAX = 16

@@ -11,7 +11,7 @@ from hansa.chain.state import State
 from hansa.node.catalogue import living_versions
 from hansa.node.custody import Custody
 from hansa.ports import Clock
-from hansa.rest_store import (
+from hansa.rest import (
     CheckReport,
     CollectReport,
     HurtDataset,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, cast
 
 import pytest
 
-from hansa import rest, rest_election
+from hansa import rest
 from hansa.chain.genesis import decode_genesis
 from hansa.cli import local_alliance, processes
 from hansa.cli.local_alliance import LocalAlliance
@@ -235,13 +235,13 @@ def test_the_seated_are_told(tmp_path: Path) -> None:
     """Whom the votes elected, whoever was wanted; nobody before they sit."""
     made = LocalAlliance.create(tmp_path / "city", NAMES, 1, "")
 
-    def standing(name: str, *, sits: bool, wins: bool) -> rest_election.CandidateView:
-        return rest_election.CandidateView(
+    def standing(name: str, *, sits: bool, wins: bool) -> rest.CandidateView:
+        return rest.CandidateView(
             organisation=name, votes=1, voters=["air"], is_super_node=sits, is_next=wins
         )
 
     class Node:
-        candidates: ClassVar[list[rest_election.CandidateView]] = []
+        candidates: ClassVar[list[rest.CandidateView]] = []
 
         async def get(self, _path: str, _kind: object) -> object:
             return SimpleNamespace(candidates=self.candidates)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hansa import rest, rest_election
+from hansa import rest
 from hansa.cli.founding import Place, create_member
 from hansa.system import SystemEntropy
 from tests.unit.cli.conftest import Desk, committed
@@ -45,7 +45,7 @@ def test_admit_refuses_what_is_no_candidate(desk: Desk, tmp_path: Path) -> None:
 def test_suspend_needs_a_reason(desk: Desk) -> None:
     """The ballot names the member and a public reason."""
     desk.answers["suspend"] = committed()
-    desk.answers["/v1/super-nodes/preflight"] = rest_election.PreflightView([], [])
+    desk.answers["/v1/super-nodes/preflight"] = rest.PreflightView([], [])
     assert desk("organisation", "suspend", "water").exit_code == 2
     told = desk.json("organisation", "suspend", "water", "--reason", "key lost")
     assert told["organisation"] == "water"

@@ -1,10 +1,10 @@
 """The look at the quorum before a vote or a ballot is signed."""
 
-from hansa import rest_election
+from hansa import rest
 from tests.unit.cli.conftest import Desk, committed
 
 PATH = "/v1/super-nodes/preflight"
-STOP = rest_election.PreflightView(["health"], ["2 would be left and 3 are needed."])
+STOP = rest.PreflightView(["health"], ["2 would be left and 3 are needed."])
 
 
 def test_what_could_stop_the_alliance_is_not_sent(desk: Desk) -> None:

@@ -5,31 +5,31 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hansa import rest_store
+from hansa import rest
 from hansa.bootstrap import opening
 from hansa.node import config
 from hansa.node.config import Listen, NodeConfig
-from hansa.rest_store import StoreJob, StoreJobRequest
+from hansa.rest import StoreJob, StoreJobRequest
 from hansa.storage.migrate import MigrateReport
 from tests.unit.cli.conftest import ID, Desk
 
-STATS = rest_store.StoreStats(
+STATS = rest.StoreStats(
     url="file:store", datasets=1, versions=2, logical_bytes=4096, chunks=3, stored_bytes=2048,
     duplicate_bytes=1024, packs=1, journal_bytes=0, free_bytes=1 << 30, content_bytes=6144,
     condemned_chunks=2, condemned_bytes=512, quota_bytes=1 << 31, used_bytes=1 << 20,
-    cluster_uses=[rest_store.ClusterUse(cluster="c7", words=["bus", "stop"], packs=1, bytes=99)],
-    dataset_uses=[rest_store.DatasetUse(dataset=ID, title="Stops", versions=2, logical_bytes=9,
+    cluster_uses=[rest.ClusterUse(cluster="c7", words=["bus", "stop"], packs=1, bytes=99)],
+    dataset_uses=[rest.DatasetUse(dataset=ID, title="Stops", versions=2, logical_bytes=9,
                                         stored_bytes=8, new_bytes=7)],
 )  # fmt: skip
-HURT = rest_store.HurtDataset(dataset=ID, title="Stops", version=1, chunks=3, bytes=999, files=2)
-CHECKED = rest_store.CheckReport(packs=1, chunks=3, bytes_read=10, problems=[], damaged_datasets=[])
-COLLECTED = rest_store.CollectReport(
+HURT = rest.HurtDataset(dataset=ID, title="Stops", version=1, chunks=3, bytes=999, files=2)
+CHECKED = rest.CheckReport(packs=1, chunks=3, bytes_read=10, problems=[], damaged_datasets=[])
+COLLECTED = rest.CollectReport(
     dry_run=False, chunks=9, chunks_needed=4, chunks_fresh=0, chunks_condemned=2,
     bytes_condemned=2048, chunks_waiting=1, bytes_waiting=1, chunks_forgotten=2,
     bytes_forgotten=4096, manifests_condemned=0, manifests_waiting=0, manifests_deleted=1,
     keys_destroyed=1, wraps_destroyed=1, packs_deleted=1, packs_rewritten=1, bytes_freed=8192,
 )  # fmt: skip
-REPAIRED = rest_store.RepairReport(
+REPAIRED = rest.RepairReport(
     dry_run=False, packs_adopted=0, packs_rewritten=1, chunks_saved=5, chunks_lost=1,
     segments_adopted=0, versions_bound=0, problems=["pack 7: digest"], hurt=[HURT],
 )  # fmt: skip

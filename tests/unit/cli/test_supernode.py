@@ -1,12 +1,12 @@
 """`hansa supernode`: the present set, the tally, a vote or its withdrawal."""
 
-from hansa import rest_election
+from hansa import rest
 from tests.unit.cli.conftest import TX, Desk, committed
 
-VIEW = rest_election.SuperNodesView(
+VIEW = rest.SuperNodesView(
     epoch=2, epoch_ends_at=24, seats=4, faults=1, quorum=3,
     candidates=[
-        rest_election.CandidateView(
+        rest.CandidateView(
             organisation="safety", votes=2, voters=["health", "safety"], is_super_node=True,
             is_next=False, owed=4, acknowledged=3, voted=1, sits_out=True, weight=2,
         )
@@ -29,7 +29,7 @@ def test_ls(desk: Desk) -> None:
 def test_vote(desk: Desk) -> None:
     """Names go as they are given; nothing and both are wrong usage."""
     desk.answers["vote_super_nodes"] = committed()
-    desk.answers["/v1/super-nodes/preflight"] = rest_election.PreflightView(["health"], [])
+    desk.answers["/v1/super-nodes/preflight"] = rest.PreflightView(["health"], [])
     assert desk.json("supernode", "vote", "safety", "health")["transaction"] == TX
     assert desk.client.calls[1][1] == (("safety", "health"),)
     desk.json("supernode", "vote", "--withdraw", "--no-wait")

@@ -5,7 +5,7 @@ import pytest
 
 from hansa.client.keeping import keep_store
 from hansa.errors import CorruptError
-from hansa.rest_store import CheckReport, StoreJob, StoreJobRequest
+from hansa.rest import CheckReport, StoreJob, StoreJobRequest
 
 REQUEST = StoreJobRequest(work="check", read_data=True)
 BEGUN = StoreJob(

@@ -15,8 +15,7 @@ from hansa.index.records import IndexChange
 from hansa.ledger.block_ledger import BlockLedger
 from hansa.node import catalogue
 from hansa.node.catalogue import accepted_operations
-from hansa.rest import Question
-from hansa.rest_store import StoreStats
+from hansa.rest import Question, StoreStats
 from hansa.types import Height
 
 

@@ -9,7 +9,7 @@ import structlog
 
 from hansa.errors import ConflictError, CorruptError, MissingError
 from hansa.node.keeping import HOUR_MS, JOBS_KEPT_MAX, Keeper
-from hansa.rest_store import CheckReport, StoreJobRequest
+from hansa.rest import CheckReport, StoreJobRequest
 from hansa.system import WorkerPool
 from hansa.testing.doubles import FixedClock
 

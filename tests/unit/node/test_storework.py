@@ -7,7 +7,7 @@ from scene import CONFIDENTIAL
 
 from hansa.chain.transactions import RequestAccess, RetireDataset
 from hansa.node.storework import is_over
-from hansa.rest_store import StoreJobRequest
+from hansa.rest import StoreJobRequest
 from hansa.types import RequestId
 
 DAY = 24 * 3_600_000

@@ -1,10 +1,10 @@
 """The story's first half: publish, duplicates, find, what is not there."""
 
-from hansa import rest, rest_election
+from hansa import rest
 from hansa.cli.show import bytes_text, transfer_progress
 from hansa.cli.story.catalogue import SampleDataset
 from hansa.cli.story.stage import MARKER, ORGANISATIONS, SUPER_NODES, Stage
-from hansa.rest_store import StoreStats
+from hansa.rest import StoreStats
 
 
 async def elected(stage: Stage) -> None:
@@ -20,7 +20,7 @@ async def elected(stage: Stage) -> None:
         "six node processes run",
         f"process ids {', '.join(sorted(map(str, pids)))}",
     )
-    view = await stage.clients["energy"].get("/v1/super-nodes", rest_election.SuperNodesView)
+    view = await stage.clients["energy"].get("/v1/super-nodes", rest.SuperNodesView)
     seated = [item for item in view.candidates if item.is_super_node]
     checks.that(
         len(seated) == SUPER_NODES and all(item.votes == len(ORGANISATIONS) for item in seated),

@@ -18,12 +18,13 @@ from hansa.rest import (
     NodeStatus,
     OrganisationView,
     PeerView,
+    PreflightView,
     ProgressView,
     SealingKeys,
     SealingKeyView,
+    SuperNodesView,
     UserView,
 )
-from hansa.rest_election import PreflightView, SuperNodesView
 from hansa.types import Height, OrganisationName, PublicKey
 
 

@@ -17,13 +17,17 @@ from hansa.node.api.services import Given, Services
 from hansa.node.storework import cluster_number
 from hansa.rest import (
     ChunkUpload,
+    ClusterUse,
+    DatasetUse,
     KnownChunk,
     LookupAnswer,
     LookupRequest,
     ManifestAnswer,
     ManifestUpload,
+    StoreJob,
+    StoreJobRequest,
+    StoreStats,
 )
-from hansa.rest_store import ClusterUse, DatasetUse, StoreJob, StoreJobRequest, StoreStats
 from hansa.storage.manifests import BUNDLE_CLUSTER
 from hansa.storage.stats import VersionStats, compute_stats
 from hansa.types import ChunkId, Signature

@@ -14,6 +14,7 @@ from hansa.node.api.services import Services
 from hansa.rest import (
     BlockDetail,
     BlockSummary,
+    CandidateView,
     DatasetView,
     ErasureView,
     FindingView,
@@ -23,7 +24,6 @@ from hansa.rest import (
     UserView,
     VersionView,
 )
-from hansa.rest_election import CandidateView
 from hansa.types import Digest, Height, Millis, PublicKey
 
 MICRO = 1_000_000

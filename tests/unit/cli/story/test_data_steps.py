@@ -4,9 +4,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from hansa import rest, rest_election
+from hansa import rest
 from hansa.cli.story import data_steps
-from hansa.rest_store import StoreStats
+from hansa.rest import StoreStats
 from tests.unit.cli.conftest import ID, committed
 from tests.unit.cli.story.kit import held, make_stage
 
@@ -21,11 +21,11 @@ def _answer(total: int, *, read: bool) -> rest.Answer:
     )
 
 
-def _seats(votes: int) -> rest_election.SuperNodesView:
-    return rest_election.SuperNodesView(
+def _seats(votes: int) -> rest.SuperNodesView:
+    return rest.SuperNodesView(
         epoch=1, epoch_ends_at=8, seats=4, faults=1, quorum=3,
         candidates=[
-            rest_election.CandidateView(
+            rest.CandidateView(
                 organisation=name, votes=votes, voters=[], is_super_node=True, is_next=True
             )
             for name in "abcd"

@@ -4,11 +4,12 @@ from hansa.chain.transactions import VoteSuperNodes
 from hansa.rest import (
     NodeStatus,
     OrganisationView,
+    PreflightView,
     ProgressView,
     SealingKeys,
+    SuperNodesView,
     UserView,
 )
-from hansa.rest_election import PreflightView, SuperNodesView
 
 
 async def test_status(live) -> None:

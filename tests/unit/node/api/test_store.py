@@ -17,8 +17,9 @@ from hansa.rest import (
     LookupAnswer,
     LookupRequest,
     ManifestUpload,
+    StoreJob,
+    StoreStats,
 )
-from hansa.rest_store import StoreJob, StoreStats
 from hansa.storage.manifests import BUNDLE_CLUSTER
 
 OCTETS = {"Content-Type": "application/octet-stream"}

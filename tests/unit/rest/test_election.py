@@ -1,9 +1,11 @@
-"""Tests of hansa.rest_election: an answer of an older node is read, an unknown field is refused."""
+"""Tests of hansa.rest.election: an answer of an older node is read, an unknown field is refused."""
 
 import msgspec
 import pytest
 
-from hansa.rest_election import CandidateView, SuperNodesView
+from hansa.rest import election
+from hansa.rest.election import CandidateView, SuperNodesView
+from tests.unit.rest.examples import check, values_of
 
 OLD = (
     b'{"epoch":1,"epoch_ends_at":8,"seats":4,"faults":1,"quorum":3,"candidates":[{"organisation":"a",'
@@ -24,3 +26,9 @@ def test_what_is_not_known_is_refused():
         msgspec.json.decode(OLD.replace(b'"votes"', b'"shares"'), type=SuperNodesView)
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(b"{}", type=CandidateView)
+
+
+@values_of(election)
+def test_each_kind(kind):
+    """There and back; a field missing, more or wrong is refused."""
+    check(kind)

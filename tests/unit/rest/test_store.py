@@ -1,10 +1,12 @@
-"""Tests of hansa.rest_store: what a node says of its store is read back by its clients."""
+"""Tests of hansa.rest.store: what a node says of its store is read back by its clients."""
 
 import msgspec
 import pytest
 
 from hansa.limits import COLLECT_GRACE_MS
-from hansa.rest_store import CheckReport, StoreJob, StoreJobRequest, StoreStats
+from hansa.rest import store
+from hansa.rest.store import CheckReport, StoreJob, StoreJobRequest, StoreStats
+from tests.unit.rest.examples import check, values_of
 
 REPORT = CheckReport(packs=1, chunks=2, bytes_read=3, problems=["x"], damaged_datasets=[])
 
@@ -35,3 +37,9 @@ def test_figures_that_an_older_node_does_not_know():
     )  # fmt: skip
     stats = msgspec.convert(old | {"url": "file:store"}, StoreStats)
     assert (0, []) == (stats.quota_bytes, stats.dataset_uses)
+
+
+@values_of(store)
+def test_each_kind(kind):
+    """There and back; a field missing, more or wrong is refused."""
+    check(kind)

@@ -1,13 +1,9 @@
-"""The REST contract, part three: super nodes, the tally, and the look at the quorum. See `rest`."""
+"""The REST contract: super nodes, the tally, and the look at the quorum. See `rest`."""
 
-import msgspec
-
-
-class _Json(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of JSON values."""
+from hansa.rest.base import Json
 
 
-class CandidateView(_Json, frozen=True):
+class CandidateView(Json, frozen=True):
     """An organisation as a candidate for super node."""
 
     organisation: str
@@ -27,7 +23,7 @@ class CandidateView(_Json, frozen=True):
     """How much its own vote counts."""
 
 
-class SuperNodesView(_Json, frozen=True):
+class SuperNodesView(Json, frozen=True):
     """The present set and the tally."""
 
     epoch: int
@@ -41,7 +37,7 @@ class SuperNodesView(_Json, frozen=True):
     """By how many votes a challenger must lead a sitting super node to take its seat."""
 
 
-class PreflightView(_Json, frozen=True):
+class PreflightView(Json, frozen=True):
     """What a vote or a suspension would do, as this node sees the others now."""
 
     would_decide: list[str]

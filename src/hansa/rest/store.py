@@ -1,17 +1,14 @@
-"""The REST contract, part two: the own store in figures, and long work on it. See `rest`."""
+"""The REST contract: the own store in figures, and long work on it. See `rest`."""
 
 from typing import Literal
 
 import msgspec
 
 from hansa.limits import COLLECT_GRACE_MS
+from hansa.rest.base import Json
 
 
-class _Json(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of JSON values."""
-
-
-class ClusterUse(_Json, frozen=True):
+class ClusterUse(Json, frozen=True):
     """What lies in the packs of one cluster."""
 
     cluster: str
@@ -21,7 +18,7 @@ class ClusterUse(_Json, frozen=True):
     bytes: int
 
 
-class DatasetUse(_Json, frozen=True):
+class DatasetUse(Json, frozen=True):
     """What one own dataset takes."""
 
     dataset: str
@@ -35,7 +32,7 @@ class DatasetUse(_Json, frozen=True):
     """Of them, first stored for this dataset."""
 
 
-class StoreStats(_Json, frozen=True):
+class StoreStats(Json, frozen=True):
     """The own store in figures."""
 
     url: str
@@ -75,11 +72,11 @@ class StoreStats(_Json, frozen=True):
     table_memory_bytes: int = 0
     collected_ms: int = 0
     """When the last collection ended; 0 if none did."""
-    cluster_uses: list[ClusterUse] = []
-    dataset_uses: list[DatasetUse] = []
+    cluster_uses: list[ClusterUse] = msgspec.field(default_factory=list)
+    dataset_uses: list[DatasetUse] = msgspec.field(default_factory=list)
 
 
-class StoreJobRequest(_Json, frozen=True):
+class StoreJobRequest(Json, frozen=True):
     """Long work on the own store; one at a time."""
 
     work: Literal["check", "collect", "repair"]
@@ -95,7 +92,7 @@ class StoreJobRequest(_Json, frozen=True):
     """repair: make the hash index table anew from packs and manifests."""
 
 
-class HurtDataset(_Json, frozen=True):
+class HurtDataset(Json, frozen=True):
     """An own dataset that cannot be read whole."""
 
     dataset: str
@@ -109,7 +106,7 @@ class HurtDataset(_Json, frozen=True):
     """Files of the version: the node cannot tell which of them are hurt."""
 
 
-class CheckReport(_Json, frozen=True):
+class CheckReport(Json, frozen=True):
     """What a check found; it changes no data, and marks what is damaged so that it comes again."""
 
     packs: int
@@ -120,10 +117,10 @@ class CheckReport(_Json, frozen=True):
     manifests: int = 0
     read_data: bool = False
     """False: lengths, footers, manifests and the journal only."""
-    hurt: list[HurtDataset] = []
+    hurt: list[HurtDataset] = msgspec.field(default_factory=list)
 
 
-class CollectReport(_Json, frozen=True):
+class CollectReport(Json, frozen=True):
     """What a collection found and did; bytes are sealed bytes."""
 
     dry_run: bool
@@ -151,7 +148,7 @@ class CollectReport(_Json, frozen=True):
     bytes_freed: int
 
 
-class RepairReport(_Json, frozen=True):
+class RepairReport(Json, frozen=True):
     """What a repair found and wrote."""
 
     dry_run: bool
@@ -171,7 +168,7 @@ class RepairReport(_Json, frozen=True):
     """To be published again from their source."""
 
 
-class StoreJob(_Json, frozen=True):
+class StoreJob(Json, frozen=True):
     """Long work on the own store: how far it is, or how it ended."""
 
     number: int
