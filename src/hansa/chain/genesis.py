@@ -42,11 +42,12 @@ class Parameters(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
     """A block's time may be ahead of a reviewer's clock by this much."""
     fingerprint_profile: Literal["md5+sha1", "blake3"] = "md5+sha1"
     feature_model: int = 1
+    """Version of the rule that vectors of descriptions follow from; all of a chain are of one."""
     recluster_registrations: int = 512
     """The index clusters anew after this many registrations."""
 
 
-FULL = Parameters()
+FULL = Parameters(feature_model=2)
 """For an alliance of organisations on different machines."""
 
 SMALL = Parameters(

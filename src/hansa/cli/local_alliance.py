@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from hansa import rest
-from hansa.chain.genesis import SMALL
+from hansa.chain.genesis import FULL, SMALL
 from hansa.cli import processes
 from hansa.cli.founding import (
     Place,
@@ -159,6 +159,7 @@ class LocalAlliance:
             SMALL,
             super_nodes=super_nodes,
             epoch_blocks=-(-EPOCH_BLOCKS_MIN // super_nodes) * super_nodes,
+            feature_model=FULL.feature_model,
         )
         clock, entropy = SystemClock(), SystemEntropy()
         ports = processes.free_ports(2 * len(organisations))

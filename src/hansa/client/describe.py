@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
 from typing_extensions import TypedDict
 
 from hansa import limits
@@ -82,27 +83,24 @@ class Sniffed:
     """Of the first columns; what is left out is not known."""
 
 
-def describe(subject: Subject, sniffed: Sniffed, model: int) -> Description:
+def describe(subject: Subject, sniffed: Sniffed, model: int, content_bytes: int = 0) -> Description:
     """Return the description of a dataset, within the chain's bounds.
 
     Args:
         subject: the publisher's words.
         sniffed: what the data tells; empty to withhold it.
         model: the alliance's feature model.
+        content_bytes: plain bytes of the version; 0 while it is not known.
 
     Raises:
         InvalidError: a text is missing or too long, a box or an interval is impossible.
     """
-    # The index brings numpy, which only publishing needs of all that a client does.
-    from hansa.index.features import Described, derive  # noqa: PLC0415
-
     title = _clean("title", subject.title, limits.TITLE_CHARACTERS_MAX)
     if not title:
         raise InvalidError("A dataset needs a title.", remedy="Give --title.")
-    rhythm = parse_rhythm(subject.rhythm)
     columns = _clean_columns(sniffed)
     types = tuple(columns.values())
-    described = Described(
+    made = Description(
         title=title,
         description=_clean("description", subject.description, limits.DESCRIPTION_CHARACTERS_MAX),
         keywords=_clean_list("keyword", subject.keywords, limits.KEYWORDS_MAX),
@@ -110,28 +108,25 @@ def describe(subject: Subject, sniffed: Sniffed, model: int) -> Description:
         place=_clean("place", subject.place, limits.TITLE_CHARACTERS_MAX),
         box=to_box(subject.bbox),
         interval=to_interval(subject.from_ms, subject.to_ms),
+        rhythm=parse_rhythm(subject.rhythm),
+        licence=_clean("licence", subject.licence, limits.TITLE_CHARACTERS_MAX),
         formats=_clean_formats(sniffed.formats),
         columns=tuple(columns),
-        rhythm=rhythm,
-    )
-    derived = derive(described, model)
-    return Description(
-        title=described.title,
-        description=described.description,
-        keywords=tuple(described.keywords),
-        themes=tuple(described.themes),
-        place=described.place,
-        box=described.box,
-        interval=described.interval,
-        rhythm=rhythm,
-        licence=_clean("licence", subject.licence, limits.TITLE_CHARACTERS_MAX),
-        formats=tuple(described.formats),
-        columns=tuple(columns),
         column_types=types if any(types) else (),
-        words=derived.words,
+        words=(),
         feature_model=model,
-        features=derived.features,
+        features=(),
     )
+    return with_features(made, content_bytes)
+
+
+def with_features(description: Description, content_bytes: int) -> Description:
+    """Return a description with the words and features that follow from the rest of it and a size."""
+    # The index brings numpy, which only publishing needs of all that a client does.
+    from hansa.chain.catalogue import derive_features  # noqa: PLC0415
+
+    derived = derive_features(description, content_bytes)
+    return msgspec.structs.replace(description, words=derived.words, features=derived.features)
 
 
 def subject_of(view: DatasetView) -> Subject:

@@ -26,7 +26,7 @@ from hansa.chain.transactions import (
     derive_id,
     is_attested,
 )
-from hansa.client.describe import Sniffed, Subject, complete, describe, subject_of
+from hansa.client.describe import Sniffed, Subject, complete, describe, subject_of, with_features
 from hansa.client.find import get_dataset
 from hansa.client.session import Session
 from hansa.client.sources import Sources
@@ -124,6 +124,8 @@ async def publish(
     with one_failure():
         ingest = await _Intake(session, sources, progress).run(description)
     claim = await _store_manifest(session, ingest, earlier)
+    # The size was not known when the node was asked for the nearest cluster, and need not have been.
+    description = await session.workers.run(with_features, description, claim.content_bytes)
     number = 1 if earlier is None else _next_number(earlier)
     operation: Operation
     if earlier is None:

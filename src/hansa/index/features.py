@@ -6,7 +6,7 @@ data. Only integers, only the frozen word rule of `words`: no float and no Unico
 running Python has a say.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
 
@@ -14,13 +14,13 @@ import numpy as np
 
 from hansa import limits
 from hansa.errors import InvalidError
-from hansa.index.feature_model import DIRECTIONS, load_model
+from hansa.index.feature_model import DIRECTIONS, FeatureModel, load_model
 from hansa.index.words import fold, split_words
 from hansa.types import Box, Interval
 
 FEATURES = DIRECTIONS + 4
 FEATURE_MAX = 127
-MODEL = 1
+MODEL = 2
 """The feature model a new alliance starts with."""
 
 _LENGTH = 100
@@ -30,6 +30,9 @@ _WEIGHT_STRONG = 3
 _WEIGHT_PLAIN = 1
 _COUNT_MAX = 4
 """A word counts at most this often in the running text."""
+_ENGLISH_TIMES = 10
+"""How often the English word counts for each time of a glossary's word: what stands around that in another
+language mostly tells the language (`benchmarks/features.py` shows what fewer do)."""
 
 _LONGITUDE_STEP = 8_000_000
 _LATITUDE_STEP = 6_000_000
@@ -39,6 +42,9 @@ _TIME_ORIGIN_MS = 1_262_304_000_000
 _TIME_STEP_MS = 31_557_600_000
 """One step for each year."""
 _TIME_MAX = 12
+_SIZE_DIGITS = 7
+"""Of a size that moves nothing: from a megabyte to below ten."""
+_SIZE_MAX = 2
 
 _KINDS = (
     (
@@ -67,6 +73,10 @@ class Described:
     """Empty where the publisher withholds what the data itself tells."""
     rhythm: str = ""
     """How often the data is brought up to date: a word."""
+    column_types: Sequence[str] = ()
+    """Of the columns, from a closed list of words; empty texts where unknown. Moves no word, and nothing in model 1."""
+    content_bytes: int = 0
+    """Size of the data; 0 where unknown. Counts only where columns are told, and in no word and not in model 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +95,22 @@ def derive(described: Described, model: int = MODEL) -> Derived:
     Raises:
         InvalidError: the feature model is unknown.
     """
+    loaded = load_model(model)
     strong, plain = _split(described)
+    weights = _weigh(strong, plain)
+    size = 0
+    if loaded.glossary:
+        _count_english(weights, loaded.glossary)
+    if loaded.takes_content and described.columns:
+        _count_types(weights, described.column_types)
+        size = _magnitude(described.content_bytes)
     return Derived(
         _words(strong, plain),
         (
-            *_project(_weigh(strong, plain), model),
+            *_project(weights, loaded),
             *_place(described.box),
             _time(described.interval),
-            _kind(described.formats),
+            _kind(described.formats) + size,
         ),
     )
 
@@ -155,6 +173,26 @@ def _weigh(strong: list[str], plain: list[list[str]]) -> dict[str, int]:
     return weights
 
 
+def _count_english(weights: dict[str, int], glossary: Mapping[str, str]) -> None:
+    """Count beside each word of the glossary the English word it stands for, many times as often."""
+    for word, weight in tuple(weights.items()):
+        english = glossary.get(word)
+        if english is not None:
+            weights[english] = weights.get(english, 0) + _ENGLISH_TIMES * weight
+
+
+def _count_types(weights: dict[str, int], types: Sequence[str]) -> None:
+    """Count the word of each type of column once, however many columns have it."""
+    for word in dict.fromkeys(types):
+        if word:
+            weights[word] = weights.get(word, 0) + _WEIGHT_PLAIN
+
+
+def _magnitude(content_bytes: int) -> int:
+    """Return the power of ten of a size against a megabyte, -2 to 2; 0 where it is not known."""
+    return _clip(len(str(content_bytes)) - _SIZE_DIGITS, _SIZE_MAX) if content_bytes > 0 else 0
+
+
 def validate_features(features: Sequence[int], model: int = MODEL) -> None:
     """Check length and range.
 
@@ -171,9 +209,8 @@ def validate_features(features: Sequence[int], model: int = MODEL) -> None:
         raise InvalidError(f"Features must be from {-FEATURE_MAX} to {FEATURE_MAX}.")
 
 
-def _project(weights: dict[str, int], number: int) -> tuple[int, ...]:
+def _project(weights: dict[str, int], model: FeatureModel) -> tuple[int, ...]:
     """Return the words' direction of meaning, scaled to length 100; zeros if there are none."""
-    model = load_model(number)
     if not weights:
         return (0,) * DIRECTIONS
     rows = np.fromiter((model.row_of(word) for word in weights), dtype=np.int64)

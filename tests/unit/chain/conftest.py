@@ -75,8 +75,10 @@ def candidate(name: str) -> Candidate:
     )
 
 
-def description(title: str = "Bus stops", **changes: object) -> Description:
-    """Return a sound description."""
+def description(
+    title: str = "Bus stops", *, content_bytes: int = 0, **changes: object
+) -> Description:
+    """Return a sound description of a version of that size."""
     plain = Description(
         title=title,
         description="All bus stops of the city.",
@@ -95,8 +97,11 @@ def description(title: str = "Bus stops", **changes: object) -> Description:
         features=(),
     )
     changed = msgspec.structs.replace(plain, **changes)
-    texts = {field: getattr(changed, field) for field in Described.__dataclass_fields__}
-    derived = derive(Described(**texts))
+    fields = Described.__dataclass_fields__.keys() - {"content_bytes"}
+    texts = {field: getattr(changed, field) for field in fields}
+    derived = derive(
+        Described(**texts, content_bytes=content_bytes), changes.get("feature_model", 1)
+    )
     return msgspec.structs.replace(
         changed,
         words=changes.get("words", derived.words),

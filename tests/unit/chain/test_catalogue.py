@@ -171,6 +171,31 @@ def test_words_and_features_are_computed_again(alliance, kit, change: dict) -> N
     assert "false-features" == alliance.act("health", added)
 
 
+def test_the_size_in_the_features_is_the_versions(kit) -> None:
+    """Under model 2 a description follows from its version's size too, unless columns are withheld."""
+    parameters = msgspec.structs.replace(kit.PARAMETERS, feature_model=2)
+    alliance = kit.Alliance(kit.make_genesis(parameters))
+
+    def described(content_bytes: int, **changes: object):
+        return kit.description(content_bytes=content_bytes, feature_model=2, **changes)
+
+    claim = alliance.claim("health")
+    true, false = described(claim.content_bytes), described(10**9)
+    assert "false-features" == alliance.act("health", RegisterDataset(false, claim, Policy()))
+    assert "" == alliance.act("health", RegisterDataset(true, claim, Policy()))
+    (dataset,) = alliance.state.datasets()
+    larger = msgspec.structs.replace(alliance.claim("health", "2"), content_bytes=10**9)
+    assert "false-features" == alliance.act("health", AddVersion(dataset.id, 2, true, larger))
+    assert "" == alliance.act("health", AddVersion(dataset.id, 2, false, larger))
+    assert "false-features" == alliance.act("health", Redescribe(dataset.id, true))
+    assert "" == alliance.act("health", Redescribe(dataset.id, false))
+    withheld = described(5, columns=(), column_types=())
+    assert "" == alliance.act("health", Redescribe(dataset.id, withheld))
+    assert "malformed-description" == alliance.act(
+        "health", Redescribe(dataset.id, kit.description())
+    )
+
+
 def test_bounds_of_a_description_are_inclusive(alliance, kit) -> None:
     """The largest sound description is taken."""
     largest = kit.description(

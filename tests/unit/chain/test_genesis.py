@@ -9,6 +9,7 @@ from hansa.chain.genesis import (
     SMALL,
     ElectionRules,
     Genesis,
+    Parameters,
     RuledGenesis,
     VoteWeight,
     decode_genesis,
@@ -17,6 +18,14 @@ from hansa.chain.genesis import (
 )
 from hansa.codec import encode
 from hansa.errors import InvalidError
+from hansa.index.feature_model import MODELS
+from hansa.index.features import MODEL
+
+
+def test_new_alliances_have_the_newest_feature_model() -> None:
+    """What is founded for real is described as `index try` describes; the format's default stays."""
+    assert MODEL == FULL.feature_model == max(MODELS)
+    assert 1 == Parameters().feature_model
 
 
 def test_golden(alliance, golden) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from hansa.chain.catalogue import derive_features
 from hansa.chain.transactions import RegisterDataset, sign_attestation
 from hansa.client.describe import Subject
 from hansa.client.fetch import fetch
@@ -95,6 +96,28 @@ async def test_standard_input_and_empty_files(pair, tmp_path):
     assert pair.city.datasets[done.dataset.hex()].columns == ["a", "b"]
     empty = await publish(pair.owner, collect([_write(tmp_path / "d", e=b"")]), SUBJECT)
     assert (empty.bytes_in, empty.bytes_stored, empty.chunks) == (0, 0, 0)
+
+
+async def test_features_follow_from_the_size_of_what_was_read(pair, tmp_path):
+    """Under model 2 the description is of the version it goes with; withheld columns take the size along."""
+    parameters = msgspec.structs.replace(pair.owner.genesis.parameters, feature_model=2)
+    session = replace(
+        pair.owner, genesis=msgspec.structs.replace(pair.owner.genesis, parameters=parameters)
+    )
+    made = []
+    for rows, columns in ((3, True), (90_000, True), (3, False), (90_000, False)):
+        folder = _write(tmp_path / f"d{rows}", table=b"")
+        (folder / "t.csv").write_bytes(b"a,b\n" + b"1,2\n" * rows)
+        await publish(session, collect([folder]), SUBJECT, columns=columns)
+        operation = pair.city.operations[-1]
+        derived = derive_features(operation.description, operation.version.content_bytes)
+        assert (derived.words, derived.features) == (
+            operation.description.words,
+            operation.description.features,
+        )
+        made.append(derived.features)
+    assert made[0] != made[1]
+    assert made[2] == made[3]
 
 
 async def test_columns_can_be_withheld(pair, tmp_path):

@@ -1,5 +1,7 @@
 """Features: small integers, the same everywhere, alike for what is alike."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from hansa.index.features import (
     compute_features,
     compute_words,
     count_words,
+    derive,
     validate_features,
 )
 from hansa.types import Box, Interval
@@ -25,6 +28,31 @@ BUS = Described(
 )
 GOLDEN_BUS = (14, -31, 90, 23, -7, 8, 11, -1, -3, -1, -4, 1, -1, 3, 1, 0, 0, 0, 0, 0)
 
+TREES = Described(
+    title="Baumkataster", description="Bäume der Stadt Zürich", themes=("Umwelt",), formats=("csv",)
+)
+GOLDEN_TREES = (29, -28, -8, -20, 0, 5, 53, 26, 46, -10, 27, 13, 16, 18, 17, -22, 0, 0, 0, 0)
+ENGLISH = (
+    "air pollution",
+    "school children",
+    "parking charging",
+    "hospital patients",
+    "municipality budget expenditure",
+    "tree park",
+)
+TITLES = {
+    "de": ("Luftqualität Feinstaub", "Schulen Kinder", "Parkplätze Ladestationen", "Spitäler Patienten", "Gemeinden Ausgaben", "Baumbestand Grünflächen"),
+    "fr": ("polluants atmosphériques", "écoles enfants", "stationnement bornes", "hôpitaux malades", "communes dépenses budgétaires", "arbres jardins"),
+    "es": ("contaminantes aire", "escuelas niños", "aparcamientos recarga", "hospitales pacientes", "municipios presupuesto gastos", "arbolado parques"),
+    "it": ("inquinamento aria", "scuole bambini", "parcheggi ricarica", "ospedali pazienti", "comuni bilancio spese", "alberi giardini"),
+    "pt": ("poluentes atmosférica", "escolas crianças", "estacionamento carregamento", "hospitais pacientes", "municípios orçamento despesas", "árvores jardins"),
+    "nl": ("luchtkwaliteit fijnstof", "scholen kinderopvang", "parkeren laadpalen", "ziekenhuizen patiënten", "gemeenten begroting uitgaven", "bomen parken"),
+    "pl": ("zanieczyszczenia powietrza", "szkoły dzieci", "parkingi ładowania", "szpitale pacjenci", "gminy budżet wydatki", "drzewa parki"),
+    "sv": ("luftkvalitet föroreningar", "skolor barnomsorg", "parkeringar laddstationer", "sjukhus patienter", "kommuner utgifter", "träd parker"),
+    "ru": ("загрязнение воздуха", "школы дети", "парковки зарядные", "больницы пациенты", "бюджет расходы муниципалитет", "деревья парки"),
+    "zh": ("空氣污染", "學校兒童", "停車充電", "醫院疾病", "市政預算支出", "行道樹公園"),
+}  # fmt: skip
+
 
 def distance(left, right):
     return sum((a - b) ** 2 for a, b in zip(left, right, strict=True))
@@ -32,7 +60,57 @@ def distance(left, right):
 
 def test_golden_features():
     """Feature model 1 gives these numbers, on every machine and for ever."""
-    assert GOLDEN_BUS == compute_features(BUS)
+    assert GOLDEN_BUS == compute_features(BUS, 1)
+
+
+def test_golden_features_of_model_2():
+    """Feature model 2 gives these numbers: the same where no word is of its glossary and no type is told."""
+    assert GOLDEN_BUS == compute_features(BUS, 2)
+    assert GOLDEN_TREES == compute_features(TREES, 2)
+
+
+@pytest.mark.parametrize(("language", "titles"), TITLES.items())
+def test_other_languages_lie_near_the_english_words(language, titles):
+    """A title in each language lies nearer to its English one than to the others', as it does not in model 1."""
+    english = [compute_features(Described(title), 2) for title in ENGLISH]
+    placed = [compute_features(Described(title), 2) for title in titles]
+    for number, place in enumerate(placed):
+        nearest = min(range(len(english)), key=lambda k: distance(place, english[k]))
+        assert number == nearest, titles[number]
+    before = [
+        [
+            distance(compute_features(Described(t), 1), compute_features(Described(e), 1))
+            for e in ENGLISH
+        ]
+        for t in titles
+    ]
+    found = sum(row.index(min(row)) == number for number, row in enumerate(before))
+    assert found < len(titles), f"{language} needs no glossary"
+
+
+def test_types_and_size_are_in_model_2_only_and_only_with_columns():
+    """Types move the meaning, size the kind by at most two; withheld with the columns' names."""
+    told = replace(TREES, columns=("id", "planted"), column_types=("integer", "date"))
+    without, typed = (compute_features(item, 2) for item in (replace(told, column_types=()), told))
+    assert without[16:] == typed[16:]
+    assert 0 < distance(without, typed) < 1_160
+    sizes = {compute_features(replace(told, content_bytes=size), 2) for size in (1, 99_999)}
+    assert {(*typed[:19], typed[19] - 2)} == sizes
+    for size, step in ((0, 0), (100_000, -1), (9_999_999, 0), (10**7, 1), (10**8, 2), (2**62, 2)):
+        found = compute_features(replace(told, content_bytes=size), 2)
+        assert (*typed[:19], typed[19] + step) == found
+    large = replace(told, content_bytes=10**9)
+    assert compute_features(told, 1) == compute_features(large, 1)
+    assert compute_words(told) == compute_words(replace(large, column_types=()))
+    withheld = replace(large, columns=(), column_types=("date",))
+    assert compute_features(TREES, 2) == compute_features(withheld, 2)
+
+
+def test_the_glossary_moves_no_word_of_a_description():
+    """What is asked for by words stays what is written; and a word counts within its bound."""
+    assert compute_words(TREES) == derive(TREES, 2).words
+    shouted = Described("Baum " * 9, "Bäume " * 9 + "tree " * 9, keywords=("baum", "bäume"))
+    validate_features(compute_features(shouted, 2), 2)
 
 
 def test_like_is_near():
@@ -107,7 +185,7 @@ def test_the_rhythm_counts_as_a_word():
 
 @pytest.mark.parametrize(
     ("features", "model"),
-    [((0,) * 19, 1), ((128,) + (0,) * 19, 1), ((-128,) + (0,) * 19, 1), ((0,) * 20, 2)],
+    [((0,) * 19, 1), ((128,) + (0,) * 19, 1), ((-128,) + (0,) * 19, 1), ((0,) * 20, 3)],
 )
 def test_bad_features_are_invalid(features, model):
     """Length, range and model are checked; the neighbour of each bad case is good."""

@@ -73,18 +73,7 @@ def read_dump(path: Path) -> Dump:
 def to_record(entry: dict[str, Any], number: int) -> IndexRecord:
     """Return the record of one entry; `number` stands in for an id it lacks."""
     name = _text(entry.get("id"), limits.DESCRIPTION_CHARACTERS_MAX) or f"line {number}"
-    described = Described(
-        title=_text(entry.get("title"), limits.TITLE_CHARACTERS_MAX),
-        description=_text(entry.get("description"), limits.DESCRIPTION_CHARACTERS_MAX),
-        keywords=_texts(entry.get("keywords"), limits.KEYWORDS_MAX),
-        themes=_texts(entry.get("theme"), limits.KEYWORDS_MAX),
-        place=_place(entry.get("spatial")),
-        box=parse_box(entry.get("spatial")),
-        interval=parse_interval(entry.get("temporal_start"), entry.get("temporal_end")),
-        formats=_texts(entry.get("format"), limits.KEYWORDS_MAX),
-        columns=_texts(entry.get("fields"), _COLUMNS_MAX),
-    )
-    size = entry.get("bytes")
+    described = to_described(entry)
     return IndexRecord(
         dataset=id_of(name),
         version=1,
@@ -100,6 +89,23 @@ def to_record(entry: dict[str, Any], number: int) -> IndexRecord:
         formats=tuple(described.formats),
         words=compute_words(described),
         features=compute_features(described),
+        content_bytes=described.content_bytes,
+    )
+
+
+def to_described(entry: dict[str, Any]) -> Described:
+    """Return what words and features of one entry follow from."""
+    size = entry.get("bytes")
+    return Described(
+        title=_text(entry.get("title"), limits.TITLE_CHARACTERS_MAX),
+        description=_text(entry.get("description"), limits.DESCRIPTION_CHARACTERS_MAX),
+        keywords=_texts(entry.get("keywords"), limits.KEYWORDS_MAX),
+        themes=_texts(entry.get("theme"), limits.KEYWORDS_MAX),
+        place=_place(entry.get("spatial")),
+        box=parse_box(entry.get("spatial")),
+        interval=parse_interval(entry.get("temporal_start"), entry.get("temporal_end")),
+        formats=_texts(entry.get("format"), limits.KEYWORDS_MAX),
+        columns=_texts(entry.get("fields"), _COLUMNS_MAX),
         content_bytes=size if type(size) is int and 0 <= size < 1 << 62 else 0,
     )
 

@@ -22,6 +22,7 @@ from hansa.cli.trying.dump import Dump
 from hansa.cli.trying.naive import Found, NaiveScan
 from hansa.cli.trying.picture import Dots
 from hansa.index import Answer, IndexChange, IndexFiles, IndexParameters, InformationIndex, Question
+from hansa.index.features import MODEL
 from hansa.types import Height
 
 _COUNTERS = Path("/proc/self/io")
@@ -35,7 +36,7 @@ class Trial:
     def __init__(self, dump: Dump, files: IndexFiles) -> None:
         """Build the index: all of the dump in one block, clustered by it."""
         self._dump = dump
-        parameters = IndexParameters(recluster_registrations=max(8, len(dump.records)))
+        parameters = IndexParameters(MODEL, max(8, len(dump.records)))
         start = time.perf_counter()
         self.index = InformationIndex.open(
             files, parameters, lambda: time.perf_counter_ns() // 1_000
