@@ -68,7 +68,10 @@ class Driver:
         self._on_sent = on_sent
         self._events: deque[on.Event] = deque()
         self._wake = asyncio.Event()
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._due: dict[str, int] = {}
+        """Timers that are set, each with its monotonic time."""
+        self._timers: dict[str, tuple[int, asyncio.TimerHandle]] = {}
+        """By name, when the loop looks at one next: no later than it is due."""
         self.dropped = 0
         self._submissions = 0
         """Transactions in events that wait."""
@@ -132,7 +135,7 @@ class Driver:
         finally:
             # Erases the vault and the sealing keys; whatever it asks to send comes too late.
             self.replica.step(on.Stopped(), self._now())
-            for timer in self._timers.values():
+            for _, timer in self._timers.values():
                 timer.cancel()
             self._timers.clear()
 
@@ -226,16 +229,31 @@ class Driver:
         self._peers.send(to, encode_blocks(found))
 
     def _set_timer(self, name: str, at_monotonic_ms: int) -> None:
-        self._cancel_timer(name)
+        """Set a timer. Most are set anew, for later, at every height: the loop is told when one is due sooner."""
+        self._due[name] = at_monotonic_ms
+        known = self._timers.get(name)
+        if known is not None:
+            if known[0] <= at_monotonic_ms:
+                return
+            known[1].cancel()
+        self._look_at(name, at_monotonic_ms)
+
+    def _look_at(self, name: str, at_monotonic_ms: int) -> None:
         delay_ms = max(0, at_monotonic_ms - self._clock.monotonic_ms())
-        loop = asyncio.get_running_loop()
-        self._timers[name] = loop.call_later(delay_ms / 1000, self._fire, name)
+        timer = asyncio.get_running_loop().call_later(delay_ms / 1000, self._fire, name)
+        self._timers[name] = (at_monotonic_ms, timer)
 
     def _cancel_timer(self, name: str) -> None:
-        timer = self._timers.pop(name, None)
-        if timer is not None:
-            timer.cancel()
+        self._due.pop(name, None)
 
     def _fire(self, name: str) -> None:
-        self._timers.pop(name, None)
+        """Post a timer that is due; look again at one that was set for later, forget one cancelled."""
+        del self._timers[name]
+        at_monotonic_ms = self._due.get(name)
+        if at_monotonic_ms is None:
+            return
+        if at_monotonic_ms > self._clock.monotonic_ms():
+            self._look_at(name, at_monotonic_ms)
+            return
+        del self._due[name]
         self.post(on.TimerFired(name))

@@ -172,6 +172,43 @@ async def test_timers() -> None:
     assert [on.TimerFired("late"), on.Stopped()] == script.seen[1:]
 
 
+async def test_timers_set_for_later_fire_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, when the last setting says, however often they were set and cancelled before."""
+    now_ms = 5
+    driver = make(Script())
+    monkeypatch.setattr(driver._clock, "monotonic_ms", lambda: now_ms)
+    events: list[str] = []
+    monkeypatch.setattr(driver, "post", lambda event: events.append(event.name))
+    looks: list[tuple[float, str]] = []
+
+    class Loop:
+        """A loop that only notes when it is to look."""
+
+        def call_later(self, delay_s: float, _fire: object, name: str) -> SimpleNamespace:
+            """Note it."""
+            looks.append((delay_s, name))
+            return SimpleNamespace(cancel=lambda: looks.remove((delay_s, name)))
+
+    monkeypatch.setattr(module.asyncio, "get_running_loop", Loop)
+    for at_ms in (105, 305, 205):
+        driver._execute(do.CancelTimer("propose"))
+        driver._execute(do.SetTimer("propose", at_ms))
+    assert [(0.1, "propose")] == looks, "the loop is told once"
+    now_ms = 105
+    driver._fire(looks.pop()[1])
+    assert ([], [(0.1, "propose")]) == (events, looks), "it was set for later meanwhile"
+    driver._execute(do.SetTimer("propose", 155))
+    assert [(0.05, "propose")] == looks, "and now for sooner"
+    now_ms = 155
+    driver._fire(looks.pop()[1])
+    assert (["propose"], []) == (events, looks)
+    driver._execute(do.SetTimer("propose", 255))
+    driver._execute(do.CancelTimer("propose"))
+    now_ms = 255
+    driver._fire(looks.pop()[1])
+    assert (["propose"], []) == (events, looks), "cancelled"
+
+
 async def test_events_of_links_and_users() -> None:
     """What links and users bring reaches the replica in its order."""
     script = Script()
