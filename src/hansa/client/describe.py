@@ -83,14 +83,13 @@ class Sniffed:
     """Of the first columns; what is left out is not known."""
 
 
-def describe(subject: Subject, sniffed: Sniffed, model: int, content_bytes: int = 0) -> Description:
-    """Return the description of a dataset, within the chain's bounds.
+def describe(subject: Subject, sniffed: Sniffed, model: int) -> Description:
+    """Return the description of a dataset of unknown size, within the chain's bounds.
 
     Args:
         subject: the publisher's words.
         sniffed: what the data tells; empty to withhold it.
         model: the alliance's feature model.
-        content_bytes: plain bytes of the version; 0 while it is not known.
 
     Raises:
         InvalidError: a text is missing or too long, a box or an interval is impossible.
@@ -117,7 +116,7 @@ def describe(subject: Subject, sniffed: Sniffed, model: int, content_bytes: int 
         feature_model=model,
         features=(),
     )
-    return with_features(made, content_bytes)
+    return with_features(made, 0)
 
 
 def with_features(description: Description, content_bytes: int) -> Description:
