@@ -185,8 +185,7 @@ class StoredIndexFiles:
 
     def open(self, name: str) -> IndexFile:
         """Open a file; it stays readable when it is replaced or deleted."""
-        self._folder.open(name).close()
-        pointer = self._pointer(name)
+        pointer = self._read_pointer(name)
         if pointer is None or not pointer.size:
             raise CorruptError(f"{name} does not point to a file of the index in the store.")
         opened = StoredIndexFile(self._store, pointer)
@@ -213,11 +212,15 @@ class StoredIndexFiles:
             self._discard(pointer)
 
     def _pointer(self, name: str) -> _Pointer | None:
-        """Return what the own disk knows of a file; None for a log, or what is no pointer."""
+        """Return what the own disk knows of a file; None for a log, what is no pointer or not there."""
         try:
-            file = self._folder.open(name)
+            return self._read_pointer(name)
         except (MissingError, CorruptError):
             return None
+
+    def _read_pointer(self, name: str) -> _Pointer | None:
+        """As `_pointer`, but what is not there or empty is raised."""
+        file = self._folder.open(name)
         try:
             if file.size != _POINTER_BYTES:
                 return None
