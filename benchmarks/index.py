@@ -37,7 +37,7 @@ from index_peers import Scan, Sqlite, nearest_peers
 from hansa.bootstrap.opening import open_index_files
 from hansa.index import IndexChange, IndexParameters, InformationIndex, Question
 from hansa.index.clusters import Clusters, cluster_anew
-from hansa.index.features import FEATURES
+from hansa.index.features import FEATURES, MODEL
 from hansa.index.mean_shift import assign
 from hansa.index.pages import Row
 from hansa.index.records import IndexRecord
@@ -70,10 +70,10 @@ def build(records: Sequence[IndexRecord], folder: Path) -> tuple[InformationInde
     files = open_index_files(folder)
     write_data_index(
         files, "base-000000000001", rows, Clusters(clusters.centres, clusters.bandwidth_squared),
-        height=1, registered=len(rows), feature_model=1, rows_sum=total,
+        height=1, registered=len(rows), feature_model=MODEL, rows_sum=total,
     )  # fmt: skip
     spent = time.process_time() - start
-    index = InformationIndex.open(files, IndexParameters(recluster_registrations=10**9))
+    index = InformationIndex.open(files, IndexParameters(MODEL, 10**9))
     stats = index.stats()
     return index, {
         "build_cpu_s": round(spent - clustered, 1),
