@@ -36,7 +36,7 @@ from hansa.system import SystemClock, SystemEntropy
 from hansa.types import ChunkId, DatasetId, Millis
 
 if TYPE_CHECKING:
-    from hansa.storage.collect import CollectReport
+    from hansa.storage.collection import CollectReport
 
 LEASE_MS = 60_000
 PROFILE = "profile.json"

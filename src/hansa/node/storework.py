@@ -20,6 +20,7 @@ from hansa.rest import (
 )
 from hansa.storage import check, collect, repair
 from hansa.storage.addresses import Damage
+from hansa.storage.collection import CollectOptions
 from hansa.storage.marking import ChainView
 from hansa.storage.progress import Progress
 from hansa.storage.version_store import VersionStore
@@ -105,7 +106,7 @@ class StoreWork:
         wraps = 0
         if not request.dry_run:
             wraps = self._custody.destroy_wraps(lambda which: is_over(state, which))
-        options = collect.CollectOptions(request.grace_ms, request.dry_run, request.compact)
+        options = CollectOptions(request.grace_ms, request.dry_run, request.compact)
         found = collect.collect(
             self._versions,
             self._custody,

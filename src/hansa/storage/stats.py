@@ -4,7 +4,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from hansa.data.hash_index_table import VersionRef
-from hansa.storage.collect import collected_ms, condemned
+from hansa.storage.collect import collected_ms
+from hansa.storage.condemned import condemned
 from hansa.storage.quota import used_bytes
 from hansa.storage.version_store import VersionStore
 

@@ -9,7 +9,8 @@ from hansa.data.hash_index_table import VersionRef
 from hansa.data.known import KnownChunk
 from hansa.data.layout import ContentLayout
 from hansa.storage.chunk_store import ChunkStore
-from hansa.storage.collect import CollectOptions, collect
+from hansa.storage.collect import collect
+from hansa.storage.collection import CollectOptions
 from hansa.storage.journal import Journal
 from hansa.storage.marking import ChainView
 from hansa.storage.memory import MemoryStore
@@ -208,3 +209,16 @@ class City:
     def stored_manifests(self):
         """Return the roots of all manifests, wherever they lie."""
         return self.versions.manifests.objects() | self.versions.manifests.bundled().keys()
+
+
+def digests(upload):
+    """Return the sealed digests of a version."""
+    return {entry.sealed_digest for entry in upload.built.directory.entries}
+
+
+def settle(city, **options):
+    """Collect in both phases, with all leases and freshness over."""
+    city.pass_time(2 * DAY)
+    city.collect(**options)
+    city.pass_time(2 * DAY)
+    return city.collect(**options)

@@ -6,14 +6,12 @@ import hashlib
 import pytest
 
 from hansa import limits
-from hansa.errors import ConflictError, CorruptError, MissingError, UnavailableError
-from hansa.storage import collect as module
+from hansa.errors import ConflictError, CorruptError, UnavailableError
 from hansa.storage.collect import collected_ms
-from hansa.storage.manifests import BUNDLE_CLUSTER
 from hansa.storage.memory import MemoryStore
 from hansa.storage.names import MANIFESTS, PACKS, name_manifest, name_pack
 from hansa.storage.table import MemoryTable
-from tests.unit.storage.keeping import DAY, HOUR, City, spoil_manifest
+from tests.unit.storage.keeping import DAY, City, digests, settle, spoil_manifest
 
 NOISE = hashlib.shake_256(b"collect").digest(1_200_000)
 SHARED, ONE, TWO = NOISE[:400_000], NOISE[400_000:700_000], NOISE[700_000:]
@@ -25,23 +23,10 @@ def city(tmp_path):
     return City(folder=tmp_path)
 
 
-def digests(upload):
-    """Return the sealed digests of a version."""
-    return {entry.sealed_digest for entry in upload.built.directory.entries}
-
-
 def sealed_bytes(city):
     """Return all bytes of the store and the journal."""
     files = [path.read_bytes() for path in city.folder.rglob("*") if path.is_file()]
     return b"".join([*city.store.objects.values(), *files])
-
-
-def settle(city, **options):
-    """Collect in both phases, with all leases and freshness over."""
-    city.pass_time(2 * DAY)
-    city.collect(**options)
-    city.pass_time(2 * DAY)
-    return city.collect(**options)
 
 
 def snapshot(city):
@@ -109,25 +94,6 @@ def test_a_wholly_dead_store_becomes_empty(city):
     assert city.stored_digests() == set()
 
 
-def test_interrupted_publishes_are_reclaimed(city):
-    """Chunks without a manifest, and a manifest without a block, go after lease and grace."""
-    begun = city.begin({"a": ONE})
-    city.send(begun)
-    stored = city.begin({"b": TWO})
-    city.send(stored)
-    city.attest(stored)
-    city.chunks.flush()
-    city.pass_time(limits.UPLOAD_LEASE_MS // 2)
-    report = city.collect(0)
-    assert (0, 0) == (report.chunks_condemned, report.manifests_condemned)
-    city.pass_time(limits.UPLOAD_LEASE_MS)
-    city.collect(0)
-    report = city.collect(0)
-    assert (1, 2) == (report.manifests_deleted, report.packs_deleted)
-    assert city.store.objects == {}
-    assert city.keys.destroyed == [stored.built.root]
-
-
 def test_an_idle_chain_ends_no_attested_lease(city):
     """The clock alone does not: a block of an earlier time may still come."""
     upload = city.begin({"a": ONE})
@@ -139,124 +105,6 @@ def test_an_idle_chain_ends_no_attested_lease(city):
         city.collect(0)
     assert city.stored_digests() == digests(upload)
     assert city.versions.attest(upload.built.root, 0).chunks == len(digests(upload))
-
-
-def test_what_an_upload_was_told_to_reuse_stays_through_retirement(city):
-    """Look-up, retirement, two collections without grace, then the manifest: whole."""
-    first = city.publish({"shared": SHARED})
-    city.chunks.flush()
-    city.pass_time(2 * DAY)
-    second = city.begin({"shared": SHARED, "two": TWO})
-    assert len(second.built.uploads) < len(second.built.directory.entries)
-    city.retire(first)
-    for _ in range(3):
-        city.collect(0)
-    city.send(second)
-    city.attest(second)
-    assert city.commit(second) is not None
-    settle(city)
-    assert city.read(second) == second.files
-
-
-def test_a_slow_upload_is_told_to_send_again(city):
-    """Beyond its lease what it reuses may be gone: then nothing is attested."""
-    first = city.publish({"shared": SHARED})
-    city.chunks.flush()
-    second = city.begin({"shared": SHARED, "two": TWO})
-    city.retire(first)
-    settle(city)
-    city.send(second)
-    with pytest.raises(MissingError, match="Publish again"):
-        city.attest(second)
-    again = city.publish({"shared": SHARED, "two": TWO})
-    assert city.read(again) == again.files
-
-
-@pytest.mark.parametrize("phase", ["mark", "chunks"])
-def test_a_look_up_while_a_collection_runs_is_kept(city, monkeypatch, phase):
-    """A version named in the middle of a run, then retired at once, stays for who was told of it."""
-    monkeypatch.setattr(limits, "COLLECT_BATCH_CHUNKS", 3)
-    first = city.publish({"shared": SHARED})
-    city.chunks.flush()
-    city.pass_time(2 * DAY)
-    begun = []
-
-    def progress(now, _done, _total):
-        if now == phase and not begun:
-            begun.append(city.begin({"shared": SHARED, "two": TWO}))
-            city.retire(first)
-
-    city.collect(0, progress=progress)
-    for _ in range(3):
-        city.collect(0)
-    (second,) = begun
-    assert len(second.built.uploads) < len(second.built.directory.entries)
-    city.send(second)
-    city.attest(second)
-    assert city.commit(second) is not None
-    assert city.read(second) == second.files
-
-
-def test_a_lease_after_the_mark_is_seen_at_the_decision(city, monkeypatch):
-    """A dead version attested anew between mark and forgetting keeps its ripe chunks."""
-    upload = city.begin({"a": ONE})
-    city.send(upload)
-    city.attest(upload)
-    city.chunks.flush()
-    city.pass_time(2 * DAY)
-    city.collect(0)
-
-    def progress(phase, done, total):
-        if phase == "mark" and done == total:
-            city.attest(upload)
-
-    report = city.collect(0, progress=progress)
-    assert (0, 0) == (report.chunks_forgotten, report.manifests_deleted)
-    assert city.commit(upload) is not None
-    assert city.read(upload) == upload.files
-
-
-def test_a_collection_between_the_look_and_the_signature_takes_nothing(city, monkeypatch):
-    """The lease is there before the node looks whether all is stored, not after."""
-    upload = city.begin({"a": ONE})
-    city.send(upload)
-    city.attest(upload)
-    city.chunks.flush()
-    city.pass_time(2 * DAY)
-    city.collect(0)
-    look = city.versions.missing
-
-    def slow_look(directory):
-        found = look(directory)
-        city.collect(0)
-        return found
-
-    monkeypatch.setattr(city.versions, "missing", slow_look)
-    facts = city.versions.attest(upload.built.root, limits.UPLOAD_LEASE_MS)
-    upload.attested_until = facts.leased_until_ms
-    assert look(upload.built.directory) == []
-    assert city.commit(upload) is not None
-    assert city.read(upload) == upload.files
-
-
-def test_a_manifest_put_anew_while_others_are_deleted_stays(city):
-    """Each deletion looks at the leases of its moment, not at those of the run's begin."""
-    uploads = [city.begin({"a": ONE}), city.begin({"b": TWO})]
-    for upload in uploads:
-        city.send(upload)
-        city.attest(upload)
-    city.chunks.flush()
-    city.pass_time(2 * DAY)
-    city.collect(0)
-    second = max(uploads, key=lambda upload: upload.built.root)
-
-    def progress(phase, done, _total):
-        if (phase, done) == ("manifests", 1):
-            city.versions.put_manifest(second.built.manifest)
-
-    assert city.collect(0, progress=progress).manifests_deleted == 1
-    assert city.stored_manifests() == {second.built.root}
-    assert second.built.root in city.keys.kept
 
 
 def test_a_dry_run_changes_nothing(city):
@@ -462,78 +310,3 @@ def test_a_run_cut_short_at_any_piece_is_taken_up(tmp_path, monkeypatch):
         if is_whole:
             break
     assert pieces > 5
-
-
-# --- packs --------------------------------------------------------------------------------------
-
-
-def packs(city):
-    """Return cluster and number of chunks of each pack, or of manifests of each bundle."""
-    return sorted((row.cluster, row.chunks) for _, row in city.chunks.packs())
-
-
-def test_small_packs_are_merged_by_cluster(city):
-    """Many small publishes become one pack for each cluster, and everything stays readable."""
-    uploads = []
-    for n in range(6):
-        uploads.append(city.publish({"f": NOISE[n * 99_000 :][:99_000]}, cluster=n % 2))
-        city.chunks.flush()
-    assert len(packs(city)) == 12
-    where = {row[0].dataset: n % 2 for n, row in enumerate(city.living.values())}
-    city.pass_time(2 * DAY)
-    report = city.collect(cluster_of=where.__getitem__)
-    assert (12, 12) == (report.packs_rewritten, report.packs_deleted)
-    assert [BUNDLE_CLUSTER, 0, 1] == [cluster for cluster, _ in packs(city)]
-    for upload in uploads:
-        assert city.read(upload) == upload.files
-    city.pass_time(2 * DAY)
-    assert city.collect(cluster_of=where.__getitem__).packs_rewritten == 0
-
-
-def test_compaction_follows_the_clusters_of_today(city):
-    """After the index clustered anew, what is alike lies together again."""
-    first = city.publish({"f": ONE}, cluster=1)
-    second = city.publish({"f": TWO}, cluster=1)
-    city.chunks.flush()
-    assert [BUNDLE_CLUSTER, 1] == [cluster for cluster, _ in packs(city)]
-    today = {row[0].dataset: 5 if root == first.built.root else 6
-             for root, row in city.living.items()}  # fmt: skip
-    city.pass_time(2 * DAY)
-    assert city.collect(cluster_of=today.__getitem__).packs_rewritten == 0
-    assert city.collect(cluster_of=today.__getitem__, compact=True).packs_rewritten == 1
-    expected = [(BUNDLE_CLUSTER, 2), (5, len(first.built.uploads)), (6, len(second.built.uploads))]
-    assert expected == packs(city)
-    assert (city.read(first), city.read(second)) == (first.files, second.files)
-
-
-def test_condemned_rows_go_with_their_chunks(city):
-    """A chunk that is needed again is condemned no more, and no row is left of what is gone."""
-    upload = city.begin({"a": ONE})
-    city.send(upload)
-    city.chunks.flush()
-    city.pass_time(2 * DAY)
-    assert city.collect().chunks_condemned == len(digests(upload))
-    city.attest(upload)
-    city.commit(upload)
-    city.pass_time(HOUR)
-    city.collect()
-    assert [] == list(city.table.scan(module._CHUNK_ROW))
-    city.retire(upload)
-    city.chunks.flush()
-    settle(city)
-    settle(city)
-    assert [] == list(city.table.scan(module._CHUNK_ROW))
-    assert [] == list(city.table.scan(module._MANIFEST_ROW))
-
-
-def test_a_clock_that_goes_back_only_delays(city):
-    """What was condemned in the future begins its grace anew."""
-    upload = city.publish({"a": ONE})
-    city.chunks.flush()
-    city.retire(upload)
-    city.pass_time(900 * DAY)
-    city.collect()
-    city.clock.time_ms -= 800 * DAY
-    assert city.collect().chunks_condemned == len(digests(upload))
-    city.pass_time(DAY)
-    assert city.collect().chunks_forgotten == len(digests(upload))
