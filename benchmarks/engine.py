@@ -31,6 +31,7 @@ from hansa.client.sources import collect
 from hansa.data.layout import ContentLayout, Window
 from hansa.data.pipeline import Ingest, UploadChunk
 from hansa.data.stream import SourceFile
+from hansa.lanes import find_lanes
 
 if TYPE_CHECKING:
     import argparse
@@ -88,10 +89,16 @@ class _Noise:
 
 def _publish(options: "argparse.Namespace", files: Iterable[SourceFile]) -> dict[str, object]:
     opened = repository.Repository.open(options.repository)
+    lanes = find_lanes().lanes
     ready = time.perf_counter()
     with ThreadPoolExecutor(THREADS) as workers, ThreadPoolExecutor(THREADS) as senders:
         pipeline = Ingest(
-            opened.dedup, opened.lookup, os.urandom, profile=options.profile, spread=workers.map
+            opened.dedup,
+            opened.lookup,
+            os.urandom,
+            profile=options.profile,
+            spread=workers.map,
+            hmacs=lanes,
         )
         _upload(pipeline.batches(files), opened, senders)
         stored = time.perf_counter()
@@ -109,6 +116,7 @@ def _publish(options: "argparse.Namespace", files: Iterable[SourceFile]) -> dict
         "sealed_bytes": counters.sealed_bytes,
         "manifest_bytes": manifest_bytes,
         "packs_sealed_at_end": packs,
+        "lanes": 0 if lanes is None else lanes.width,
         "chunks_s": round(stored - ready, 3),
         "manifest_s": round(bound - stored, 3),
         "packs_s": round(sealed - bound, 3),

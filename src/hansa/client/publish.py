@@ -46,6 +46,7 @@ from hansa.errors import (
     ProtocolError,
     UnavailableError,
 )
+from hansa.lanes import find_lanes
 from hansa.rest import (
     ChunkItem,
     ChunkUpload,
@@ -202,6 +203,7 @@ class _Intake:
                 session.entropy.random_bytes,
                 profile=session.genesis.parameters.fingerprint_profile,
                 spread=pool.map,
+                hmacs=find_lanes().lanes,
             )
             batches = _as_generator(ingest.batches(self._sources.files()))
             try:

@@ -19,7 +19,7 @@ from hansa.data.builder import VersionBuilder
 from hansa.data.chooser import DictionaryChooser, Proposal
 from hansa.data.chunk import SECRET_BYTES, compute_sealed_digest, seal_chunk
 from hansa.data.compression import PLAIN_PACKER, Packer
-from hansa.data.fingerprint import Profile, compute_chunk_id, compute_fingerprint
+from hansa.data.fingerprint import Hmacs, Profile, compute_chunk_id, compute_fingerprints
 from hansa.data.keys import DedupKeys
 from hansa.data.known import Dictionary, KnownChunk
 from hansa.data.manifest import Contents, Directory, DirectoryEntry
@@ -33,8 +33,9 @@ _WINDOW_BYTES = 8 * limits.MIB
 _WINDOWS_SEALING_MAX = 2
 """Windows whose chunks are being sealed while the next one is taken."""
 _NAMED_AT_ONCE = 32
-_SEALED_AT_ONCE = 16
-"""Chunks handed to a worker at once, some 1 to 2 MiB: threads only pay with enough work in hand."""
+_SEALED_AT_ONCE = 32
+"""Chunks handed to a worker at once, some 2 MiB: threads only pay with enough work in hand, and twice as many
+chunks as lanes keep these filled while long and short ones end."""
 
 Window = list[memoryview]
 
@@ -105,6 +106,7 @@ class Ingest:
         *,
         profile: Profile = "md5+sha1",
         spread: Spread = map,
+        hmacs: Hmacs | None = None,
     ) -> None:
         """Prepare.
 
@@ -114,6 +116,7 @@ class Ingest:
             random_bytes: unpredictable bytes, for chunk keys and nonces.
             profile: the alliance's fingerprint profile.
             spread: `map`, or the `map` of a pool of threads.
+            hmacs: what fingerprints many chunks faster than one by one, if there is anything.
         """
         self.counters = Counters()
         self._keys = keys
@@ -121,6 +124,7 @@ class Ingest:
         self._random_bytes = random_bytes
         self._profile = profile
         self._spread = spread
+        self._hmacs = hmacs
         self._partitioner = Partitioner(keys.chunker_seed)
         self._builder = VersionBuilder()
         self._chooser = DictionaryChooser(random_bytes)
@@ -166,7 +170,7 @@ class Ingest:
                 following = (
                     None
                     if window is None
-                    else (window, self._each(self._name, window, _NAMED_AT_ONCE))
+                    else (window, self._each_share(self._name_all, window, _NAMED_AT_ONCE))
                 )
                 if named is not None:
                     sealing.append(self._take(named[0], list(named[1])))
@@ -213,8 +217,8 @@ class Ingest:
         self.counters.files += 1
         self.counters.plain_bytes += size
 
-    def _name(self, chunk: memoryview) -> ChunkId:
-        return compute_chunk_id(self._keys, chunk)
+    def _name_all(self, chunks: Sequence[memoryview]) -> list[ChunkId]:
+        return [compute_chunk_id(self._keys, chunk) for chunk in chunks]
 
     def _take(self, window: Window, chunk_ids: list[ChunkId]) -> Iterator[UploadChunk]:
         """Place a window's chunks in the version; return those that are new, as they are sealed."""
@@ -235,7 +239,7 @@ class Ingest:
             if proposal is not None:
                 uploads = self._add_dictionary(proposal)
         jobs = [self._job(chunk_id, chunk) for chunk_id, chunk in fresh.items()]
-        return chain(uploads, self._complete(self._each(self._seal, jobs, _SEALED_AT_ONCE)))
+        return chain(uploads, self._complete(self._each_share(self._seal, jobs, _SEALED_AT_ONCE)))
 
     def _use_known(self, first: dict[ChunkId, memoryview]) -> dict[ChunkId, memoryview]:
         """Complete what living versions have; return what is new."""
@@ -279,15 +283,14 @@ class Ingest:
 
     def _add_dictionary(self, proposal: Proposal) -> list[UploadChunk]:
         """Seal and list a dictionary of this version's own, and use it from here on."""
-        chunks: list[KnownChunk] = []
-        uploads: list[UploadChunk] = []
-        for piece in proposal.pieces:
-            plain = memoryview(piece)
-            secret = self._random_bytes(SECRET_BYTES)
-            job = _Job(self._name(plain), plain, secret, PLAIN_PACKER, None)
-            upload, known = self._seal(job)
-            uploads.append(upload)
-            chunks.append(known)
+        pieces = [memoryview(piece) for piece in proposal.pieces]
+        jobs = [
+            _Job(chunk_id, plain, self._random_bytes(SECRET_BYTES), PLAIN_PACKER, None)
+            for chunk_id, plain in zip(self._name_all(pieces), pieces, strict=True)
+        ]
+        sealed = self._seal(jobs)
+        uploads = [upload for upload, _ in sealed]
+        chunks = [known for _, known in sealed]
         dictionary = Dictionary(chunks, proposal.covers, plain=proposal.plain)
         # What stands earlier in this version in another order is no cover here.
         if not self._builder.is_covered(dictionary):
@@ -310,20 +313,23 @@ class Ingest:
             self.counters.sealed_bytes += len(upload.sealed)
             yield upload
 
-    def _seal(self, job: _Job) -> tuple[UploadChunk, KnownChunk]:
-        """Fingerprint, compress and seal a new chunk."""
-        key, nonce = job.secret[:KEY_BYTES], job.secret[KEY_BYTES:]
-        sealed = seal_chunk(job.chunk_id, job.plain, key, nonce, job.packer)
-        fingerprint = compute_fingerprint(self._keys, job.plain, self._profile)
-        digest = compute_sealed_digest(sealed)
-        entry = DirectoryEntry(job.chunk_id, digest, len(sealed), len(job.plain))
-        upload = UploadChunk(job.chunk_id, fingerprint, sealed, digest)
-        return upload, KnownChunk(entry, key, job.dictionary)
+    def _seal(self, jobs: Sequence[_Job]) -> list[tuple[UploadChunk, KnownChunk]]:
+        """Fingerprint, compress and seal new chunks."""
+        plains = [job.plain for job in jobs]
+        fingerprints = compute_fingerprints(self._keys, plains, self._profile, self._hmacs)
+        done: list[tuple[UploadChunk, KnownChunk]] = []
+        for job, fingerprint in zip(jobs, fingerprints, strict=True):
+            key, nonce = job.secret[:KEY_BYTES], job.secret[KEY_BYTES:]
+            sealed = seal_chunk(job.chunk_id, job.plain, key, nonce, job.packer)
+            digest = compute_sealed_digest(sealed)
+            entry = DirectoryEntry(job.chunk_id, digest, len(sealed), len(job.plain))
+            upload = UploadChunk(job.chunk_id, fingerprint, sealed, digest)
+            done.append((upload, KnownChunk(entry, key, job.dictionary)))
+        return done
 
-    def _each(
-        self, function: Callable[[Any], Any], items: list[Any], at_once: int
+    def _each_share(
+        self, function: Callable[[list[Any]], list[Any]], items: list[Any], at_once: int
     ) -> Iterator[Any]:
-        """Apply a function to all items, so many at a time, on the caller's workers."""
+        """Apply a function to shares of so many items each, on the caller's workers."""
         shares = [items[at : at + at_once] for at in range(0, len(items), at_once)]
-        done = self._spread(lambda share: [function(item) for item in share], shares)
-        return chain.from_iterable(done)
+        return chain.from_iterable(self._spread(function, shares))

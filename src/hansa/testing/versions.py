@@ -4,6 +4,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hansa.data.fingerprint import Hmacs
 from hansa.data.keys import DedupKeys, derive_dedup_keys
 from hansa.data.manifest import Contents, Directory, build_manifest, compute_root
 from hansa.data.pipeline import Counters, Ingest, Lookup, UploadChunk
@@ -30,10 +31,18 @@ class BuiltVersion:
 
 
 def build_version(
-    files: Mapping[str, bytes], entropy: Entropy, lookup: Lookup | None = None
+    files: Mapping[str, bytes],
+    entropy: Entropy,
+    lookup: Lookup | None = None,
+    hmacs: Hmacs | None = None,
 ) -> BuiltVersion:
     """Partition, seal and list some files; `lookup` knows nothing if it is not given."""
-    ingest = Ingest(DEDUP_KEYS, lookup or (lambda ids: [None] * len(ids)), entropy.random_bytes)
+    ingest = Ingest(
+        DEDUP_KEYS,
+        lookup or (lambda ids: [None] * len(ids)),
+        entropy.random_bytes,
+        hmacs=hmacs,
+    )
     sources = [
         SourceFile(name, len(data), lambda data=data: io.BytesIO(data))  # type: ignore[misc]
         for name, data in files.items()

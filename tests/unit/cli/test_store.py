@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hansa import rest
+from hansa import lanes, rest
 from hansa.bootstrap import opening
 from hansa.node import config
 from hansa.node.config import Listen, NodeConfig
@@ -161,3 +161,18 @@ def test_migrate(desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert "3, 4.0 KiB" in done.stdout
     report.damaged = ("packs/aa/bb",)
     assert desk("store", "migrate", tmp_path, "--to", "x", "--json").exit_code == 8
+
+
+def test_lanes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether several chunks are fingerprinted at once; a build that fails says so and ends with 7."""
+    monkeypatch.setenv(lanes.SWITCH, "off")
+    lanes.find_lanes.cache_clear()
+    assert "HANSA_LANES=off" in desk("store", "lanes").stdout
+    assert desk.json("store", "lanes")["lanes"] == 0
+    monkeypatch.setattr(lanes, "library_path", lambda: Path("/dev/null/lanes.so"))
+    monkeypatch.setattr(lanes.shutil, "which", lambda _: None)
+    monkeypatch.delenv("CC", raising=False)
+    failed = desk("store", "lanes", "--build")
+    assert failed.exit_code == 7
+    assert "not built" in failed.output
+    lanes.find_lanes.cache_clear()

@@ -290,7 +290,9 @@ def test_two_uploads_of_one_content(versions, built):
 
 def test_equal_fingerprints_never_merge(versions, monkeypatch):
     """With a fingerprint that is the same for all chunks every version still reads as published."""
-    monkeypatch.setattr(pipeline, "compute_fingerprint", lambda *_: b"f" * 36)
+    monkeypatch.setattr(
+        pipeline, "compute_fingerprints", lambda _, chunks, *__: [b"f" * 36] * len(chunks)
+    )
     built = build_version(FILES, SeededEntropy("built"))
     publish(versions, built, V1)
     files = {"other": NOISE[::-1], "again": NOISE}
