@@ -2,11 +2,14 @@
 
 A manifest of a large version lists hundreds of thousands of chunks. As one object each they would take
 some 300 bytes of memory and be checked one by one; joined into columns they take what they hold, and
-numpy checks them at once.
+numpy checks them at once. A small version lists one or two: for so few numpy's calls would take as
+long as all the rest of opening it, so they are plain integers.
 """
 
+import struct
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import TypeVar, overload
 
 import numpy as np
@@ -17,6 +20,10 @@ from hansa.errors import InvalidError
 
 T = TypeVar("T")
 Numbers = npt.NDArray[np.int64]
+
+FEW_NUMBERS = 32
+"""Up to so many numbers are quicker handled one by one than by numpy."""
+_TOO_LARGE = "A number in a column is too large."
 
 
 class Rows(Sequence[T]):
@@ -109,7 +116,7 @@ def unpack_u64(data: bytes) -> Numbers:
     """
     found = _unpack(data, "<u8")
     if found.size and found.min() < 0:
-        raise InvalidError("A number in a column is too large.")
+        raise InvalidError(_TOO_LARGE)
     return found
 
 
@@ -133,9 +140,56 @@ def read_digest(data: bytes, index: int) -> bytes:
     return data[32 * index : 32 * index + 32]
 
 
-def running_sums(values: Numbers) -> "array[int]":
+def few_u32(data: bytes) -> tuple[int, ...] | None:
+    """Return the numbers of a column if they are few; None for a long column or half numbers."""
+    count, odd = divmod(len(data), 4)
+    return None if odd or count > FEW_NUMBERS else struct.unpack(f"<{count}I", data)
+
+
+def few_u64(data: bytes) -> tuple[int, ...] | None:
+    """Return the numbers of a column if they are few; None for a long column or half numbers.
+
+    Raises:
+        InvalidError: one is 2^63 or more.
+    """
+    count, odd = divmod(len(data), 8)
+    if odd or count > FEW_NUMBERS:
+        return None
+    found: tuple[int, ...] = struct.unpack(f"<{count}q", data)
+    if found and min(found) < 0:
+        raise InvalidError(_TOO_LARGE)
+    return found
+
+
+def sum_u32(data: bytes) -> int:
+    """Return the sum of a column's numbers; raises as `unpack_u32`."""
+    few = few_u32(data)
+    return int(unpack_u32(data).sum()) if few is None else sum(few)
+
+
+def sum_u64(data: bytes) -> int:
+    """Return the sum of a column's numbers, however large; raises as `unpack_u64`."""
+    few = few_u64(data)
+    return sum(unpack_u64(data).tolist() if few is None else few)
+
+
+def running_sums(values: Numbers | Sequence[int]) -> "array[int]":
     """Return 0 and the sums of the first 1, 2, … n values: n + 1 numbers of eight bytes each."""
+    if not isinstance(values, np.ndarray):
+        return array("q", accumulate(values, initial=0))
     return array("q", np.concatenate((np.zeros(1, np.int64), np.cumsum(values))).tobytes())
+
+
+def running_sums_u32(data: bytes) -> "array[int]":
+    """Return the running sums of a column's numbers; raises as `unpack_u32`."""
+    few = few_u32(data)
+    return running_sums(unpack_u32(data) if few is None else few)
+
+
+def running_sums_u64(data: bytes) -> "array[int]":
+    """Return the running sums of a column's numbers; raises as `unpack_u64`."""
+    few = few_u64(data)
+    return running_sums(unpack_u64(data) if few is None else few)
 
 
 def are_distinct(digests: bytes) -> bool:

@@ -17,6 +17,7 @@ from hansa import limits
 from hansa.data.columns import (
     Numbers,
     Rows,
+    few_u32,
     pack_u16,
     pack_u32,
     pack_u64,
@@ -25,9 +26,11 @@ from hansa.data.columns import (
     read_u32,
     read_u64,
     running_sums,
+    running_sums_u32,
+    sum_u32,
+    sum_u64,
     unpack_u16,
     unpack_u32,
-    unpack_u64,
 )
 from hansa.data.directory import validate_chunks
 from hansa.errors import InvalidError
@@ -41,6 +44,10 @@ _DOUBTFUL_PARTS = [
     before + part + after for part in ("", ".", "..") for before in "/\n" for after in "/\n"
 ]
 _UTF8_BYTES_MAX = 4
+_NAMES_DICTIONARY = "The contents' sequence names a dictionary."
+_OUT_OF_ORDER = "The contents' sequence names chunks out of order."
+_NOT_LISTED = "The contents' sequence names a chunk that is not listed."
+_NOT_USED = "The contents list a chunk that no file uses."
 
 
 class _Value(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -172,7 +179,7 @@ class Contents(_Value, frozen=True):
         covers: list[list[range]] = [[] for _ in range(len(self.dictionary_counts) // 4)]
         for number, first, count in _cover_rows(self.covers):
             covers[number].append(range(first, first + count))
-        bounds = running_sums(unpack_u32(self.dictionary_counts))
+        bounds = running_sums_u32(self.dictionary_counts)
         return [
             ListedDictionary(range(start, stop), offsets[start], tuple(places))
             for start, stop, places in zip(bounds, bounds[1:], covers, strict=False)
@@ -180,11 +187,11 @@ class Contents(_Value, frozen=True):
 
     def dictionary_chunks(self) -> int:
         """Return how many chunks, the first ones, hold dictionaries."""
-        return int(unpack_u32(self.dictionary_counts).sum())
+        return sum_u32(self.dictionary_counts)
 
     def content_bytes(self) -> int:
         """Return the plain bytes of all files."""
-        return int(unpack_u64(self.file_sizes).sum())
+        return sum_u64(self.file_sizes)
 
     @override
     def __repr__(self) -> str:
@@ -215,21 +222,33 @@ def validate_contents(contents: Contents) -> None:
     """
     names = list(contents.file_names)
     validate_names(names)
-    sizes = unpack_u64(contents.file_sizes)
-    if len(sizes) != len(names) or len(contents.file_digests) != 32 * len(names):
+    if len(contents.file_sizes) != 8 * len(names) or len(contents.file_digests) != 32 * len(names):
         raise InvalidError("The contents' files do not all have a size and a digest.")
     count = validate_chunks(
         contents.chunk_ids, contents.sealed_lengths, contents.plain_lengths, "The contents"
     )
     if len(contents.chunk_keys) != 32 * count:
         raise InvalidError("Chunk keys have 32 bytes.")
+    # Sizes are below 2^63, but their sum need not be: summed without bounds.
+    if _validate_places(contents, count) != sum_u64(contents.file_sizes):
+        raise InvalidError("The contents' chunks and files differ in length.")
+
+
+def _validate_places(contents: Contents, count: int) -> int:
+    """Check dictionaries and the order of places; return the plain bytes of all places.
+
+    Raises:
+        InvalidError: the message says what is wrong.
+    """
+    few, lengths = few_u32(contents.places), few_u32(contents.plain_lengths)
+    if few is not None and lengths is not None:
+        first = _validate_dictionaries(contents, count, len(few))
+        _validate_few(few, first, count)
+        return sum([lengths[place] for place in few])
     places = unpack_u32(contents.places)
     first = _validate_dictionaries(contents, count, len(places))
     _validate_order(places - first, count - first)
-    plain = int(unpack_u32(contents.plain_lengths)[places].sum())
-    # Sizes are below 2^63, but their sum need not be: summed without bounds.
-    if plain != sum(sizes.tolist()):
-        raise InvalidError("The contents' chunks and files differ in length.")
+    return int(unpack_u32(contents.plain_lengths)[places].sum())
 
 
 def validate_names(names: list[str]) -> None:
@@ -343,16 +362,31 @@ def _cover_rows(covers: bytes) -> Numbers:
     return numbers.reshape(-1, 3)
 
 
+def _validate_few(places: Sequence[int], first: int, count: int) -> None:
+    """Check of few places what `_validate_order` checks; those of dictionaries are not yet left out."""
+    if places and min(places) < first:
+        raise InvalidError(_NAMES_DICTIONARY)
+    used = first
+    for place in places:
+        if place > used:
+            raise InvalidError(_OUT_OF_ORDER)
+        used = max(used, place + 1)
+    if used > count:
+        raise InvalidError(_NOT_LISTED)
+    if used < count:
+        raise InvalidError(_NOT_USED)
+
+
 def _validate_order(places: Numbers, count: int) -> None:
     """Check that first occurrences come in order 0, 1, 2 …: a version is written down in one way."""
     if places.size and places.min() < 0:
-        raise InvalidError("The contents' sequence names a dictionary.")
+        raise InvalidError(_NAMES_DICTIONARY)
     furthest = np.maximum.accumulate(places) if places.size else places
     allowed = np.concatenate((np.zeros(1, np.int64), furthest[:-1] + 1)) if places.size else places
     if bool((places > allowed).any()):
-        raise InvalidError("The contents' sequence names chunks out of order.")
+        raise InvalidError(_OUT_OF_ORDER)
     used = int(furthest[-1]) + 1 if places.size else 0
     if used > count:
-        raise InvalidError("The contents' sequence names a chunk that is not listed.")
+        raise InvalidError(_NOT_LISTED)
     if used < count:
-        raise InvalidError("The contents list a chunk that no file uses.")
+        raise InvalidError(_NOT_USED)

@@ -14,10 +14,12 @@ from hansa import limits
 from hansa.data.columns import (
     Rows,
     are_distinct,
+    few_u32,
     pack_u32,
     read_digest,
     read_u32,
-    running_sums,
+    running_sums_u32,
+    sum_u32,
     unpack_u32,
 )
 from hansa.errors import InvalidError
@@ -92,16 +94,16 @@ class Directory(_Value, frozen=True):
     @property
     def stored_bytes(self) -> int:
         """Sealed bytes of all its chunks."""
-        return int(unpack_u32(self.sealed_lengths).sum())
+        return sum_u32(self.sealed_lengths)
 
     @property
     def plain_bytes(self) -> int:
         """Plain bytes of all its chunks, each once; dictionaries are not counted."""
-        return int(unpack_u32(self.plain_lengths)[self.dictionary_chunks :].sum())
+        return sum_u32(self.plain_lengths[4 * self.dictionary_chunks :])
 
     def offsets(self) -> "array[int]":
         """Return where each sealed chunk starts in the content, and the content's end, (n + 1,)."""
-        return running_sums(unpack_u32(self.sealed_lengths))
+        return running_sums_u32(self.sealed_lengths)
 
     def _some(self, start: int, stop: int) -> list[DirectoryEntry]:
         digests = range(32 * start, 32 * stop, 32)
@@ -152,14 +154,26 @@ def validate_chunks(
     Raises:
         InvalidError: the message says what is wrong, and `whose` it is.
     """
-    sealed, plain = unpack_u32(sealed_lengths), unpack_u32(plain_lengths)
-    count = len(plain)
-    if len(chunk_ids) != 32 * count or len(sealed) != count:
+    count, odd = divmod(len(plain_lengths), 4)
+    if odd:
+        raise InvalidError("A column does not hold whole numbers.")
+    if len(chunk_ids) != 32 * count or len(sealed_lengths) != 4 * count:
         raise InvalidError(f"{whose} has columns of different lengths.")
-    if count and not (plain.min() > 0 and plain.max() <= limits.CHUNK_BYTES_MAX):
+    if not _are_within(plain_lengths, limits.CHUNK_BYTES_MAX):
         raise InvalidError("A chunk's plain length is impossible.")
-    if count and not (sealed.min() > 0 and sealed.max() <= limits.SEALED_CHUNK_BYTES_MAX):
+    if not _are_within(sealed_lengths, limits.SEALED_CHUNK_BYTES_MAX):
         raise InvalidError("A chunk's sealed length is impossible.")
     if not are_distinct(chunk_ids):
         raise InvalidError(f"{whose} lists a chunk twice.")
     return count
+
+
+def _are_within(lengths: bytes, most: int) -> bool:
+    """Tell whether all numbers of a column lie between 1 and `most`."""
+    if not lengths:
+        return True
+    few = few_u32(lengths)
+    if few is not None:
+        return min(few) > 0 and max(few) <= most
+    numbers = unpack_u32(lengths)
+    return bool(numbers.min() > 0 and numbers.max() <= most)

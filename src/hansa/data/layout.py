@@ -5,6 +5,7 @@ offset and never learns where they lie. Windows keep memory bounded; neighbourin
 with one range; every chunk is verified as it is opened.
 """
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,9 +14,16 @@ from typing import TypeVar
 from blake3 import blake3
 
 from hansa.data.chunk import compute_dictionary_id, open_chunk, open_chunk_into
-from hansa.data.columns import read_u16, running_sums, unpack_u32, unpack_u64
+from hansa.data.columns import (
+    few_u32,
+    read_u16,
+    running_sums,
+    running_sums_u32,
+    running_sums_u64,
+    unpack_u32,
+)
 from hansa.data.compression import PLAIN_UNPACKER, Unpacker
-from hansa.data.manifest import Contents
+from hansa.data.manifest import ContentChunk, Contents
 from hansa.data.places import Places
 from hansa.errors import CorruptError, InvalidError
 from hansa.limits import CLIENT_WINDOWS_IN_FLIGHT_MAX, CONTENT_RANGE_BYTES_MAX, MIB
@@ -65,10 +73,9 @@ class ContentLayout:
         """Take contents that were validated (as `open_contents` does)."""
         self.contents = contents
         self._chunks, self._sequence = contents.chunks, contents.sequence
-        lengths = unpack_u32(contents.plain_lengths)
-        self._sealed = running_sums(unpack_u32(contents.sealed_lengths))
-        self._plain = running_sums(lengths[unpack_u32(contents.places)])
-        self._files = running_sums(unpack_u64(contents.file_sizes))
+        self._sealed = running_sums_u32(contents.sealed_lengths)
+        self._plain = _sum_places(contents)
+        self._files = running_sums_u64(contents.file_sizes)
         self._used, self._dictionaries = contents.chunk_dictionaries, contents.dictionaries
         self._open: tuple[tuple[int, Unpacker], ...] = ()
         self._memory = Places(_WINDOW_PLAIN_BYTES // 2, _WINDOW_PLAIN_BYTES, _PLACES_KEPT)
@@ -128,7 +135,7 @@ class ContentLayout:
         Raises:
             CorruptError: a range is short, or a chunk does not open.
         """
-        opened = self._open_all(window, fetched, self._open_chunk)
+        opened = self._open_all(window, fetched, _open_chunk)
         for position in window.positions:
             base = self._plain[position]
             plain = opened[self._sequence[position]]
@@ -158,8 +165,9 @@ class ContentLayout:
             else:
                 places[index] = place
 
-        def open_one(index: int, sealed: memoryview, unpacker: Unpacker) -> memoryview:
-            chunk = self._chunks[index]
+        def open_one(
+            index: int, chunk: ContentChunk, sealed: memoryview, unpacker: Unpacker
+        ) -> memoryview:
             # Only what holds a dictionary may be here and have no place.
             place = places.get(index) or memoryview(bytearray(chunk.plain_bytes))
             open_chunk_into(chunk.chunk, sealed, chunk.key, place, unpacker)
@@ -198,7 +206,7 @@ class ContentLayout:
         self,
         window: Window,
         fetched: list[bytes],
-        open_one: Callable[[int, memoryview, Unpacker], Plain],
+        open_one: Callable[[int, ContentChunk, memoryview, Unpacker], Plain],
     ) -> dict[int, Plain]:
         """Open all that was fetched for a window; return it by index.
 
@@ -221,12 +229,8 @@ class ContentLayout:
                     unpacker = self._open_dictionary(chunk.dictionary, opened)
                     unpackers[chunk.dictionary] = unpacker
                 sealed = memoryview(data)[at : at + chunk.sealed_bytes]
-                opened[index] = open_one(index, sealed, unpacker)
+                opened[index] = open_one(index, chunk, sealed, unpacker)
         return opened
-
-    def _open_chunk(self, index: int, sealed: memoryview, unpacker: Unpacker) -> bytes:
-        chunk = self._chunks[index]
-        return open_chunk(chunk.chunk, sealed, chunk.key, chunk.plain_bytes, unpacker)
 
     def _open_dictionary(self, number: int, opened: Mapping[int, Plain]) -> Unpacker:
         """Make a dictionary of its chunks, opened just now, and keep it for the next windows."""
@@ -252,3 +256,15 @@ class ContentLayout:
             else:
                 ranges.append(SealedRange(offset, end - offset, range(index, index + 1)))
         return tuple(ranges)
+
+
+def _sum_places(contents: Contents) -> "array[int]":
+    """Return where each place of the plain stream starts, and the stream's end."""
+    few, lengths = few_u32(contents.places), few_u32(contents.plain_lengths)
+    if few is not None and lengths is not None:
+        return running_sums([lengths[place] for place in few])
+    return running_sums(unpack_u32(contents.plain_lengths)[unpack_u32(contents.places)])
+
+
+def _open_chunk(_index: int, chunk: ContentChunk, sealed: memoryview, unpacker: Unpacker) -> bytes:
+    return open_chunk(chunk.chunk, sealed, chunk.key, chunk.plain_bytes, unpacker)

@@ -4,15 +4,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hansa.data import columns
 from hansa.data.columns import (
+    FEW_NUMBERS,
     Rows,
     are_distinct,
+    few_u32,
+    few_u64,
     pack_u32,
     pack_u64,
     read_digest,
     read_u32,
     read_u64,
     running_sums,
+    running_sums_u32,
+    running_sums_u64,
+    sum_u32,
+    sum_u64,
     unpack_u32,
     unpack_u64,
 )
@@ -76,3 +84,30 @@ def test_rows_made_at_once_are_those_made_one_by_one(count, part):
     alone = Rows(count, str)
     together = Rows(count, str, lambda start, stop: [str(at) for at in range(start, stop)])
     assert alone[part] == together[part] == [str(at) for at in range(count)][part]
+
+
+@pytest.mark.parametrize("few", [FEW_NUMBERS, -1])
+@given(values=st.lists(st.integers(0, 2**32 - 1), max_size=2 * FEW_NUMBERS))
+def test_few_numbers_sum_as_many_do(few, values):
+    """One by one and by numpy, of either width: the same sums."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "FEW_NUMBERS", few)
+        sums = [sum(values[:count]) for count in range(len(values) + 1)]
+        assert sums == list(running_sums_u32(pack_u32(values)))
+        assert sums == list(running_sums_u64(pack_u64(values)))
+        assert sums[-1] == sum_u32(pack_u32(values)) == sum_u64(pack_u64(values))
+        is_few = len(values) <= few
+        assert (tuple(values) if is_few else None) == few_u32(pack_u32(values))
+        assert (tuple(values) if is_few else None) == few_u64(pack_u64(values))
+
+
+def test_few_numbers_that_cannot_be():
+    """A cut column is left to the long way, which refuses it; so is a length of 2^63."""
+    assert few_u32(b"12345") is None
+    assert few_u64(b"12345") is None
+    for summed in (sum_u32, sum_u64, running_sums_u32, running_sums_u64):
+        with pytest.raises(InvalidError):
+            summed(b"12345")
+    with pytest.raises(InvalidError):
+        few_u64(b"\xff" * 8)
+    assert 2 * (2**63 - 1) == sum_u64(pack_u64([2**63 - 1] * 2))

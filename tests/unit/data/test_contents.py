@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hansa.data import columns
 from hansa.data.contents import (
     ContentChunk,
     Contents,
@@ -101,3 +102,31 @@ def test_names_are_judged_at_once_as_one_by_one(names) -> None:
         assert _is_refused_one_by_one(names)
     else:
         assert not _is_refused_one_by_one(names)
+
+
+@given(
+    st.lists(st.integers(0, 5), max_size=8),
+    st.integers(0, 6),
+    st.sampled_from(["", "places", "file_sizes", "sealed_lengths", "plain_lengths", "chunk_keys"]),
+    st.sampled_from([b"\0", bytes(4), b"\1\0\0\0", b"\0\0\0\xff", b"\xff" * 8, bytes(32)]),
+    st.booleans(),
+)
+def test_few_chunks_are_judged_as_many_are(sequence, chunks, column, more, is_more) -> None:
+    """What the short way takes and refuses, and why, is what numpy does with long columns."""
+    made = contents(sequence, chunks)
+    if column:
+        old = getattr(made, column)
+        changed = old + more if is_more else more + old[len(more) :]
+        made = msgspec.structs.replace(made, **{column: changed})
+
+    def verdict() -> str:
+        try:
+            validate_contents(made)
+        except InvalidError as error:
+            return error.message
+        return "sound"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "FEW_NUMBERS", -1)
+        wanted = verdict()
+    assert wanted == verdict()

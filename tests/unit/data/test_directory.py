@@ -1,9 +1,13 @@
 """Tests of hansa.data.directory: sums and offsets; what is refused is in test_manifest."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.data.directory import Directory, DirectoryEntry, validate_directory
+from hansa.data import columns
+from hansa.data.directory import Directory, DirectoryEntry, validate_chunks, validate_directory
+from hansa.errors import InvalidError
+from hansa.limits import CHUNK_BYTES_MAX, SEALED_CHUNK_BYTES_MAX
 
 ENTRIES = [DirectoryEntry(bytes([n]) * 32, bytes([n + 9]) * 32, 10 + n, 20 + n) for n in range(5)]
 
@@ -30,3 +34,24 @@ def test_a_stretch_of_entries(start, stop) -> None:
     """What is made at once is what is made one by one."""
     directory = Directory.of(200, 2, ENTRIES)
     assert ENTRIES[start:stop] == directory.entries[start:stop]
+
+
+@pytest.mark.parametrize("few", [columns.FEW_NUMBERS, -1])
+@given(
+    plain=st.lists(st.sampled_from([0, 1, CHUNK_BYTES_MAX, CHUNK_BYTES_MAX + 1]), max_size=3),
+    sealed=st.sampled_from([0, 1, SEALED_CHUNK_BYTES_MAX, SEALED_CHUNK_BYTES_MAX + 1]),
+)
+def test_lengths_are_within_their_bounds(few, plain, sealed) -> None:
+    """Few are judged as many are: from 1 to the longest chunk there is."""
+    ids = b"".join(bytes([n]) * 32 for n in range(len(plain)))
+    is_sound = all(0 < length <= CHUNK_BYTES_MAX for length in plain) and (
+        not plain or 0 < sealed <= SEALED_CHUNK_BYTES_MAX
+    )
+    packed = columns.pack_u32([sealed] * len(plain)), columns.pack_u32(plain)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "FEW_NUMBERS", few)
+        if is_sound:
+            assert len(plain) == validate_chunks(ids, *packed, "It")
+            return
+        with pytest.raises(InvalidError):
+            validate_chunks(ids, *packed, "It")
