@@ -31,12 +31,12 @@ import machine
 import repository
 from hdfs import BUILT, CLUSTER, HERE, ROOT, USER, Place, command_of, write_results
 
+from hansa import limits
 from hansa.cli.hdfs import HdfsCluster
-from hansa.data.chunk import compute_sealed_digest
-from hansa.data.layout import ContentLayout
-from hansa.data.manifest import Directory, build_manifest, decode_manifest, open_contents
+from hansa.data.manifest import build_manifest
 from hansa.data.pipeline import Ingest
 from hansa.data.stream import SourceFile
+from hansa.data.whole import open_whole
 from hansa.index.features import Described, derive
 from hansa.index.information_index import IndexParameters, InformationIndex
 from hansa.index.question import Question
@@ -46,6 +46,7 @@ from hansa.storage.hdfs import HdfsStore
 from hansa.storage.hdfs.settings import connect
 from hansa.storage.hdfs.writing import options_for
 from hansa.storage.version_store import VersionStore
+from hansa.storage.whole import StoredWhole, read_whole
 from hansa.system import SystemClock, SystemEntropy
 
 FILE_BYTES = 4_096
@@ -191,21 +192,13 @@ class Bench:
     def _in_one_call(
         self, versions: VersionStore, datasets: dict[bytes, Dataset], asked: list[Dataset]
     ) -> None:
-        """Do it for all of them at once: one look-up for the manifests, one for the chunks."""
+        """Do the same for many, as one answer to `POST /v1/reads` is made and opened."""
         found = [self._find(datasets, one) for one in asked]
-        opened = list(versions.open_manifests([one.root for one in found]))
-        digests: list[list[bytes]] = []
-        for _, _, directory in opened:
-            assert isinstance(directory, Directory)
-            digests.append([entry.sealed_digest for entry in directory.entries])
-        stored = versions.chunks.locate_many([name for some in digests for name in some])
-        pieces = iter(versions.chunks.read_many([place.address for place in stored]))
-        for one, dataset, (_, manifest, _), names in zip(
-            asked, found, opened, digests, strict=True
-        ):
-            sealed = [next(pieces) for _ in names]
-            assert [compute_sealed_digest(piece) for piece in sealed] == names
-            _compare(one, dataset, manifest, b"".join(sealed))
+        roots = [one.root for one in found]
+        wholes = read_whole(versions, roots, [0] * len(roots), limits.READS_BYTES_MAX)
+        for one, dataset, whole in zip(asked, found, wholes, strict=True):
+            assert isinstance(whole, StoredWhole)
+            _compare(one, dataset, whole.manifest, whole.content)
 
     def _files(self, asked: list[Dataset]) -> None:
         for one in asked:
@@ -246,9 +239,8 @@ class Bench:
 
 def _compare(asked: Dataset, found: Dataset, manifest: bytes, content: bytes) -> None:
     """Open manifest and content as a reader's client does, and compare."""
-    layout = ContentLayout(open_contents(decode_manifest(manifest, found.root), found.data_key))
-    read = layout.read(0, layout.plain_bytes, lambda at, size: content[at : at + size])
-    assert asked.data == b"".join(read)
+    whole = open_whole(manifest, found.root, found.data_key, content, plain_bytes_max=limits.MIB)
+    assert (asked.data,) == whole.files
 
 
 def _title(number: int) -> str:

@@ -135,6 +135,16 @@ READ_RUN_BYTES_MAX = 2 * MIB
 READERS_MAX = 4
 """Threads that read several packs at the same time for one question."""
 CONTENT_RANGE_BYTES_MAX = 8 * MIB
+READS_PER_CALL_MAX = 256
+"""Datasets asked for with one call."""
+READ_WHOLE_BYTES_MAX = MIB
+"""Sealed bytes of a version that is read whole, with others; a larger one is read by itself."""
+READ_WHOLE_PLAIN_BYTES_MAX = 8 * MIB
+"""The same of its files' bytes: what a reader holds of one version."""
+READS_BYTES_MAX = CONTENT_RANGE_BYTES_MAX
+"""Of an answer with many versions; the rest is asked for again."""
+READS_AT_ONCE_MAX = 4
+"""Such answers that one node makes at a time."""
 LEASE_MS_MAX = 24 * 3_600_000
 """Longest time for which a node attests that a version is stored."""
 UPLOAD_LEASE_MS = 3_600_000
@@ -240,6 +250,9 @@ assert SEALED_CHUNK_BYTES_MAX < PACK_BYTES_MAX
 assert BUNDLED_MANIFEST_BYTES_MAX <= SEALED_CHUNK_BYTES_MAX
 assert BUNDLED_MANIFEST_BYTES_MAX < BUNDLE_BYTES_WAITING_MAX < PACK_SMALL_BYTES
 assert BUNDLED_MANIFEST_BYTES_MAX < MANIFESTS_RECENT_BYTES_MAX
+assert READS_PER_CALL_MAX <= MANIFESTS_AT_ONCE_MAX
+assert 2 * (READ_WHOLE_BYTES_MAX + BUNDLED_MANIFEST_BYTES_MAX) < READS_BYTES_MAX, "one always fits"
+assert 2 * READS_BYTES_MAX < FRAME_BYTES_MAX
 assert SEALED_CHUNK_BYTES_MAX < UPLOAD_BATCH_BYTES_MAX < REQUEST_BODY_BYTES_MAX < FRAME_BYTES_MAX
 assert TRANSACTION_BYTES_MAX + CONFIDENTIAL_BYTES_MAX < SEALED_TRANSACTION_BYTES_MAX
 assert SEALED_TRANSACTION_BYTES_MAX < BLOCK_BYTES_MAX

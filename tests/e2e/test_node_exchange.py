@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from local_alliance import LocalAlliance, problem
 
+from hansa.client.client import HansaClient
 from hansa.errors import DeniedError
 from hansa.rest import Question, RequestView, StoreStats
 from tests.e2e.attacks import until_at
@@ -130,3 +131,50 @@ async def check_ranges(alliance: LocalAlliance, member: object, path: str) -> No
     assert (206, whole[:10]) == (status, body)
     status, body, _ = await alliance.request(member, "GET", path, headers={"If-None-Match": etag})
     assert (304, b"") == (status, body)
+
+
+async def test_many_small_datasets_with_one_call(tmp_path: Path) -> None:
+    """Own, granted, denied, unknown and large ones at once; after a revocation that one alone is refused."""
+    alliance = LocalAlliance.create(tmp_path / "alliance", 4)
+    owner, reader = alliance.members[0], alliance.members[2]
+    contents = [b"%d;%s\n" % (n, MARKER) * 40 for n in range(5)] + [os.urandom(2_500_000)]
+    with alliance.running():
+        await alliance.until_ready()
+        async with alliance.client(owner) as publisher, alliance.client(reader) as asking:
+            datasets: list[bytes] = []
+            for number, data in enumerate(contents):
+                file = tmp_path / f"{number}.csv"
+                file.write_bytes(data)
+                done = await publisher.publish([file], title=f"Counts of quarter {number}")
+                datasets.append(done.dataset)
+            await until_at(asking, done.status.height)
+            requests = [await asking.request_access(one, purpose="planning") for one in datasets]
+            granted = [
+                await publisher.grant_access(one.request)
+                for at, one in enumerate(requests)
+                if at != 1
+            ]
+            await until_at(asking, granted[-1].status.height)
+
+            async def fetched_by(client: HansaClient, name: str) -> dict[int, str]:
+                wanted, output = [b"n" * 16, *datasets], tmp_path / name
+                found = [one async for one in client.fetch_many(wanted, output)]
+                assert wanted == [one.dataset for one in found]
+                for number, one in enumerate(found[1:]):
+                    if one.fetched is not None:
+                        assert [contents[number]] == [p.read_bytes() for p in one.fetched.files]
+                return {at: one.error.code for at, one in enumerate(found, -1) if one.error}
+
+            assert {-1: "missing"} == await fetched_by(publisher, "owner")
+            assert {-1: "missing", 1: "denied"} == await fetched_by(asking, "reader")
+            await publisher.revoke_access(requests[3].request, "over")
+
+            async def is_refused() -> bool:
+                read = [one async for one in asking.read_many([datasets[3]])]
+                return [(one.error.code if one.error else "") for one in read] == ["denied"]
+
+            await alliance.until(is_refused)
+            refused = {-1: "missing", 1: "denied", 3: "denied"}
+            assert refused == await fetched_by(asking, "again")
+        for member in alliance.members:
+            assert member.end() == 0

@@ -58,6 +58,7 @@ from hansa.node.observe import Metrics, close_log, open_log
 from hansa.node.outbox import DurableOutbox
 from hansa.node.parts import blocks_from
 from hansa.node.server import ApiServer, bind, make_context, make_server
+from hansa.node.several import METHOD, Several
 from hansa.node.snapshots import SnapshotShelf
 from hansa.node.statuses import Statuses, status_of
 from hansa.node.storework import StoreWork
@@ -284,6 +285,14 @@ class Builder:
         )
         shelf = SnapshotShelf(state=self._state, ledger=self.ledger, workers=self.workers)
         self.exchange.serve_also(shelf.served())
+        self.several = Several(
+            exchange=self.exchange,
+            custody=self.custody,
+            versions=self.versions,
+            workers=self.workers,
+            clock=self.clock,
+        )
+        self.exchange.serve_also({METHOD: self.several.serve})
         self.exchange.join(peers)
         return peers
 
@@ -326,6 +335,7 @@ class Builder:
             outbox=self.outbox,
             accuser=self.accuser,
             exchange=self.exchange,
+            several=self.several,
             versions=self.versions,
             quota=Quota(
                 self.versions, parse_size(self.config.store.quota_bytes, "store.quota_bytes")

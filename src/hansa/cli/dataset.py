@@ -2,13 +2,14 @@
 
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
 from hansa import rest
 from hansa.cli.acting import Acting, acting
 from hansa.cli.asking import build_question, question_options
+from hansa.cli.fetching import get_many, read_ids
 from hansa.cli.getting import Wanted, get_file, get_folder
 from hansa.cli.show import bytes_text, print_fields, print_table, time_text, transfer_progress
 from hansa.cli.values import BOX, FROM, ID, TO
@@ -94,14 +95,20 @@ Examples:
   hansa dataset find bus stops
   hansa dataset find "air quality" --from 2026-01-01 --bbox -0.5,39.3,-0.2,39.6
   hansa dataset find --like ID --limit 5 --json
+  hansa dataset find trees --ids | hansa dataset fetch --list - --output data/
 """,
 )
 @question_options
+@click.option("--ids", is_flag=True, help="Print the ids alone, one a line: for `dataset fetch`.")
 @acting
-def find(acting: Acting, /, **options: Any) -> None:
+def find(acting: Acting, /, *, ids: bool, **options: Any) -> None:
     """Find datasets of all organisations by words, place, time, theme, format or likeness."""
     question = build_question(**options)
     answer = acting.run(lambda client: client.post("/v1/questions", question, rest.Answer))
+    if ids:
+        for item in answer.matches:
+            click.echo(item.id)
+        return
     if acting.as_json:
         acting.print_json(answer)
         return
@@ -262,6 +269,50 @@ def get(
     if output is None or str(output) == "-":
         raise click.UsageError("Name a folder with --output, or one file with --file.")
     get_folder(acting, wanted, output, overwrite=overwrite)
+
+
+@dataset.command(
+    "fetch",
+    epilog="""\b
+Examples:
+  hansa dataset fetch ID ID ID --output data/
+  hansa dataset fetch --list ids.txt --output data/
+  hansa dataset find trees --ids | hansa dataset fetch --list - --output data/
+""",
+)
+@click.argument("dataset_ids", metavar="[ID]...", type=ID, nargs=-1)
+@click.option(
+    "--list",
+    "listed",
+    type=click.File("r"),
+    help="Also those in this file, one id a line; - reads standard input.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder that gets a folder for each dataset, named by its id.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace files that are there and differ.")
+@acting
+def fetch(
+    acting: Acting,
+    /,
+    dataset_ids: tuple[str, ...],
+    listed: TextIO | None,
+    output: Path,
+    *,
+    overwrite: bool,
+) -> None:
+    """Fetch many datasets, the newest version of each: own, or granted. Small ones come together.
+
+    One that cannot be had is told, and the others are fetched; the exit code is then of the first failure.
+    """
+    wanted = list(dict.fromkeys([*dataset_ids, *(read_ids(listed) if listed else ())]))
+    if not wanted:
+        raise click.UsageError("Name datasets, or a list of them with --list.")
+    get_many(acting, [bytes.fromhex(one) for one in wanted], output, overwrite=overwrite)
 
 
 @dataset.command("retire", epilog="\b\nExample:\n  hansa dataset retire ID")

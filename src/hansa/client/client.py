@@ -7,7 +7,7 @@ errors of `hansa.errors`.
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from hansa.client.fetch import Fetched
     from hansa.client.publish import Published
     from hansa.client.ranges import VersionReader
+    from hansa.client.several import FetchedOne, ReadVersion
 
 T = TypeVar("T")
 
@@ -215,6 +216,29 @@ class HansaClient:
             overwrite=overwrite,
             progress=progress,
         )
+
+    async def fetch_many(
+        self, datasets: Iterable[bytes], output: Path, *, overwrite: bool = False
+    ) -> "AsyncIterator[FetchedOne]":
+        """Fetch the newest version of each dataset into `output`/id; yield what became of each, in order.
+
+        Small ones come together, hundreds with one call. One that is missing, denied or damaged has its
+        error, and the others are fetched.
+        """
+        from hansa.client.several import fetch_many  # noqa: PLC0415
+
+        async for one in fetch_many(self._session, datasets, output, overwrite=overwrite):
+            yield one
+
+    async def read_many(self, datasets: Iterable[bytes]) -> "AsyncIterator[ReadVersion]":
+        """Yield the files of each dataset's newest version, in memory, verified, in the order asked for.
+
+        As `fetch_many`; a version too large to be held in memory has a `LargeVersionError`.
+        """
+        from hansa.client.several import read_many  # noqa: PLC0415
+
+        async for one in read_many(self._session, datasets):
+            yield one
 
     async def fetch_stream(
         self,

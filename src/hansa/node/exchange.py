@@ -6,6 +6,7 @@ which of its users asks; it has proved them by their token. What is served is ci
 
     manifest  ReadCall → Slice        content  ReadCall → Slice
     wraps     WrapsCall → WrapSet     note     OwnerNote → b""
+    several   many whole versions: `several.py`
 """
 
 import asyncio
@@ -98,6 +99,15 @@ class Exchange:
     def join(self, peers: Peers) -> None:
         """Give the links; the network and the exchange need each other."""
         self._peers = peers
+
+    @property
+    def organisation(self) -> OrganisationName:
+        """Return whose node this is."""
+        return self._organisation
+
+    def state(self) -> State:
+        """Return the state that calls are judged by: the newest."""
+        return self._state()
 
     # --- asked by other nodes -------------------------------------------------------------------
 
@@ -258,6 +268,15 @@ class Exchange:
             self._log.warning("note-refused", organisation=owner, code=error.code)
         await self._workers.run(self._custody.delivered, note)
         return True
+
+    async def ask(self, owner: OrganisationName, method: str, payload: bytes) -> bytes:
+        """Call an owner's node.
+
+        Raises:
+            UnavailableError: it is not reachable, or does not answer in time.
+            HansaError: what it answered.
+        """
+        return await self._ask(owner, method, payload)
 
     async def _ask(self, owner: OrganisationName, method: str, payload: bytes) -> bytes:
         member = self._state().organisation(owner)

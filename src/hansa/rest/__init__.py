@@ -39,6 +39,7 @@ is proved by a self-signed JSON Web Token (RFC 7519, EdDSA).
     GET  /v1/datasets/{id}/versions/{n}/manifest        → octets, ETag (own data, or with a grant)
     GET  /v1/datasets/{id}/versions/{n}/content         → octets, Range, ETag (sealed chunks in order)
     GET  /v1/datasets/{id}/versions/{n}/key             → octets of the publishing-key wrap (owner only)
+    POST /v1/reads                                      ReadRequest → ReadAnswer (octets; `rest.reads`)
     GET  /v1/requests?role=                             → list[RequestView]
     GET  /v1/requests/{id}                              → RequestView
     GET  /v1/requests/{id}/note                         → octets of the OwnerNote for the caller (owner only)

@@ -96,7 +96,7 @@ class Manifests:
         """
         rest = iter(roots)
         while batch := list(islice(rest, limits.MANIFESTS_AT_ONCE_MAX)):
-            found = self._read_bundled(batch)
+            found = self.bundled_of(batch)
             for root in batch:
                 yield root, found[root] if root in found else self._get_object(root)
 
@@ -253,8 +253,15 @@ class Manifests:
             return error
         return data if compute_root(data) == root else _damaged(root)
 
-    def _read_bundled(self, roots: Sequence[bytes]) -> dict[bytes, Found]:
-        """Return what lies under each root that has a record; others are left out."""
+    def bundled_of(self, roots: Sequence[bytes]) -> dict[bytes, Found]:
+        """Return what lies under each root that has a record, read together; others are left out.
+
+        Args:
+            roots: at most MANIFESTS_AT_ONCE_MAX.
+
+        Raises:
+            UnavailableError: the store does not answer.
+        """
         named: list[tuple[bytes, bytes, StoredChunk]] = []
         for _ in range(_READ_AGAIN):
             named = [

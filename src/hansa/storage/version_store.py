@@ -140,7 +140,7 @@ class VersionStore:
             DiskFullError, StoreQuotaError: it was not stored.
         """
         try:
-            self._open_directory(data)
+            self.decode_directory(data)
         except CorruptError as error:
             raise InvalidError(
                 "The manifest's directory does not open with this organisation's directory key.",
@@ -170,7 +170,7 @@ class VersionStore:
         with self.deciding:
             until = self.leases.attest(root, lease_ms)
         data = self.get_manifest(root)
-        directory = self._open_directory(data)
+        directory = self.decode_directory(data)
         missing = self.missing(directory)
         if missing:
             raise MissingError(
@@ -213,7 +213,7 @@ class VersionStore:
         Idempotent. Raises as `get_manifest`.
         """
         data = self.get_manifest(root)
-        return self._bind(root, version, len(data), self._open_directory(data))
+        return self._bind(root, version, len(data), self.decode_directory(data))
 
     def _bind(
         self, root: bytes, version: VersionRef, manifest_bytes: int, directory: Directory
@@ -353,7 +353,7 @@ class VersionStore:
             return b""
         first = bisect_right(mapped.offsets, offset) - 1
         last = bisect_right(mapped.offsets, offset + length - 1)
-        joined = b"".join(self._read_entries(mapped.entries[first:last]))
+        joined = b"".join(self.read_entries(mapped.entries[first:last]))
         start = offset - mapped.offsets[first]
         return joined[start : start + length]
 
@@ -379,7 +379,7 @@ class VersionStore:
             CorruptError: damaged, or sealed to another key.
             InvalidError: it contradicts itself.
         """
-        return self._open_directory(self.get_manifest(root))
+        return self.decode_directory(self.get_manifest(root))
 
     def open_directories(
         self, roots: Iterable[bytes]
@@ -397,11 +397,12 @@ class VersionStore:
                 yield root, b"", found
                 continue
             try:
-                yield root, found, self._open_directory(found)
+                yield root, found, self.decode_directory(found)
             except (CorruptError, InvalidError) as error:
                 yield root, b"", error
 
-    def _open_directory(self, data: bytes) -> Directory:
+    def decode_directory(self, data: bytes) -> Directory:
+        """Return the directory of a manifest's bytes; raises as `manifest.open_directory`."""
         return open_directory(decode_manifest(data), self._directory_key)
 
     def _content_map(self, root: bytes) -> _ContentMap:
@@ -412,7 +413,7 @@ class VersionStore:
                 self._maps.move_to_end(root)
                 return mapped
         # Who reads content has just read the manifest.
-        directory = self._open_directory(self.manifests.recall(root))
+        directory = self.decode_directory(self.manifests.recall(root))
         mapped = _ContentMap(directory.entries, directory.offsets())
         with self._mapping:
             self._maps[root] = mapped
@@ -420,8 +421,12 @@ class VersionStore:
                 self._maps.popitem(last=False)
         return mapped
 
-    def _read_entries(self, entries: Sequence[DirectoryEntry]) -> list[memoryview]:
-        """Return the sealed bytes of each entry, verified; neighbours in a pack are read at once."""
+    def read_entries(self, entries: Sequence[DirectoryEntry]) -> list[memoryview]:
+        """Return the sealed bytes of each entry, verified; neighbours in a pack are read at once.
+
+        Raises:
+            MissingError: a pack is gone. CorruptError: a chunk is not what was stored.
+        """
         for attempt in range(_READ_AGAIN):
             try:
                 stored = self.chunks.locate_many([entry.sealed_digest for entry in entries])

@@ -35,6 +35,7 @@ from hansa.data.chunk import compute_sealed_digest
 from hansa.data.manifest import compute_root, decode_manifest, open_directory
 from hansa.errors import MissingError
 from hansa.keyfile import certificate_pem, create_certificate, create_key_file
+from hansa.rest.reads import ReadAnswer, ReadItem, ReadOutcome, Whole
 from hansa.types import Epoch, Signature
 
 
@@ -103,6 +104,10 @@ class NodeDouble:
         self.calls: list[str] = []
         self.ranges: list[tuple[int, int]] = []
         self.damage: Callable[[bytes], bytes] = lambda data: data
+        self.reads: list[int] = []
+        """How many datasets each call asked for."""
+        self.reads_max = 100
+        self.whole_bytes_max = 100_000
 
     # --- what the client calls ---
 
@@ -203,6 +208,12 @@ class NodeDouble:
             for item in body.items:
                 self.chunks[compute_sealed_digest(item.sealed)] = item.sealed
             return None
+        if path == "/v1/reads":
+            self.reads.append(len(body.items))
+            outcomes = tuple(self._read(item) for item in body.items)
+            # As a node whose answer has room for so many.
+            later = (ReadOutcome(Whole("later")),) * len(outcomes[self.reads_max :])
+            return ReadAnswer(outcomes[: self.reads_max] + later)
         root = compute_root(body.manifest)
         self.manifests[root], self.keys[root] = body.manifest, body.key_wrap
         stored = sum(entry.sealed_bytes for entry in self._directory(root).entries)
@@ -213,6 +224,30 @@ class NodeDouble:
             self.member.name, root, len(body.manifest), stored, lease, node.public, Signature(b"")
         )
         return rest.ManifestAnswer(sign_attestation(bare, node))
+
+    def _read(self, item: ReadItem) -> ReadOutcome:
+        view = self.city.datasets.get(item.dataset.hex())
+        if view is None:
+            return ReadOutcome(Whole("missing", "No such dataset.", "Look for it."))
+        version = view.versions[(item.version or len(view.versions)) - 1]
+        root, node = bytes.fromhex(version.manifest_root), self.city.nodes[view.owner]
+        granted = [
+            one
+            for one in self.city.requests.values()
+            if one.dataset == view.id and one.status == "granted"
+        ]
+        facts = (version.number, view.owner, root, version.content_bytes, version.files)
+        if version.stored_bytes > self.whole_bytes_max:
+            return ReadOutcome(Whole("large"), *facts)
+        if view.owner == self.member.name:
+            key, grant = node.keys[root], (b"", b"")
+        elif not granted:
+            return ReadOutcome(Whole("denied", "Not granted.", "Ask for it."))
+        else:
+            key = self.city.wraps[granted[-1].id]
+            grant = (bytes.fromhex(granted[-1].id), bytes.fromhex(granted[-1].wrap_digest))
+        whole = Whole("", "", "", node.manifests[root], self.damage(node.content(root)), key)
+        return ReadOutcome(whole, *facts, *grant)
 
     def _take(self, body: rest.Submission) -> rest.TransactionStatus:
         city = self.city

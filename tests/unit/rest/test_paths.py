@@ -8,6 +8,7 @@ from hansa.node.api import (
     datasets,
     public,
     questions,
+    reads,
     requests,
     status,
     store,
@@ -21,7 +22,7 @@ def test_every_promised_path_is_served() -> None:
         re.findall(r"^    (?:GET|POST|PUT) +(/\S+?)(?:\?\S*)? ", rest.__doc__ or "", re.MULTILINE)
     )
     assert len(table) > 25
-    rooms = [public, status, transactions, blocks, datasets, questions, store, requests]
+    rooms = [public, status, transactions, blocks, datasets, reads, questions, store, requests]
     served = set()
     for room in rooms:
         prefix = "" if room is public else "/v1"

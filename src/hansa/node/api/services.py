@@ -20,6 +20,7 @@ from hansa.node.keeping import Keeper
 from hansa.node.observe import Metrics
 from hansa.node.outbox import DurableOutbox
 from hansa.node.parts import LocatingLedger, Peers
+from hansa.node.several import Several
 from hansa.node.statuses import Statuses
 from hansa.ports import Clock, Entropy, Workers
 from hansa.storage.quota import Quota
@@ -47,6 +48,7 @@ class Services:
     outbox: DurableOutbox
     accuser: Accuser
     exchange: Exchange
+    several: Several
     versions: VersionStore
     quota: Quota
     keeper: Keeper
