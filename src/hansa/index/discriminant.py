@@ -71,6 +71,10 @@ class Discriminant:
         parts = (self._whole, self._by_page, self._places, self._times)
         return sum(part.memory_bytes for part in parts) + 24 * self._count
 
+    def may_have(self, dataset: bytes) -> bool:
+        """Tell whether a dataset of this id may be in the index; False is certain."""
+        return self._whole.may_contain(digest_of(b"i" + dataset))
+
     def absent(self, question: Question, *, explain: bool = True) -> str:
         """Return what a question needs that is nowhere in the index, or an empty text.
 
@@ -81,7 +85,7 @@ class Discriminant:
         for word in question.words:
             if not may(word_digest(word)):
                 return f"no word {word!r}"
-        if question.dataset is not None and not may(digest_of(b"i" + question.dataset)):
+        if question.dataset is not None and not self.may_have(question.dataset):
             return "no dataset of this id"
         if question.title and not may(digest_of(key_of("n", fold(question.title)))):
             return f"no title {question.title!r}"

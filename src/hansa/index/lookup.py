@@ -103,6 +103,8 @@ def find(view: View, question: Question) -> Found:
         InvalidError, MissingError, CorruptError: as `ask`.
     """
     validate_question(question)
+    if question.dataset is not None and _is_nowhere(view, question, question.dataset):
+        return Found(view.height, 0, ())
     if question.is_nearness_alone:
         hits, total = _Asking(view, question, Cost(_no_clock, 0), "", ()).found()
         return Found(view.height, total, tuple([hit[:2] for hit in hits]))
@@ -119,6 +121,14 @@ def find(view: View, question: Question) -> Found:
         return Found(view.height, 0, ())
     hits, total = _Asking(view, question, Cost(_no_clock, 0), absent, digests).found()
     return Found(view.height, total, tuple([hit[:2] for hit in hits]))
+
+
+def _is_nowhere(view: View, question: Question, dataset: bytes) -> bool:
+    """Tell of an id alone, before all else, that nothing has it: most ids asked for in vain end here."""
+    base = view.base
+    if base is None or view.added or question.like is not None:
+        return False
+    return not base.discriminant.may_have(dataset)
 
 
 def _no_clock() -> int:

@@ -103,6 +103,25 @@ def test_what_is_absent_is_answered_without_a_read(index, question):
     assert answer.explanation.clusters_refused == answer.explanation.clusters > 0
 
 
+def test_ids_are_found_and_missed_with_and_without_additions(made, records):
+    """Each that is there, wherever it lies; none that is nowhere; what else is asked for counts too."""
+    draw = random.Random(5)
+    nowhere = [draw.randbytes(16) for _ in range(300)]
+    for count, has_additions in ((64, False), (96, True)):
+        index = build(records[:count], per_block=32)
+        assert has_additions == bool(index.stats().delta_rows)
+        for record in records[:count]:
+            found = index.find(Question(dataset=record.dataset))
+            assert (1, ((0, record.dataset),)) == (found.total, found.matches)
+            other = Question(dataset=record.dataset, title="never such a title")
+            assert 0 == index.find(other).total
+        for dataset in nowhere:
+            found = index.find(Question(dataset=dataset, words=("a",)))
+            assert (count // 32, 0, ()) == (found.height, found.total, found.matches)
+            with pytest.raises(MissingError):
+                index.find(Question(dataset=dataset, like=dataset))
+
+
 def test_absent_inside_the_bounds_reads_nothing(made):
     """A place between two datasets of one page is refused by its cell, not only by bounds."""
     low = made.make_record(1, box=Box(0, 0, 1_000, 1_000), interval=None)
