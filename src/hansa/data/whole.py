@@ -6,8 +6,11 @@ read in windows (`layout.py`).
 
 from dataclasses import dataclass
 
+from blake3 import blake3
 from typing_extensions import override
 
+from hansa.data.chunk import open_chunk
+from hansa.data.columns import sum_u32
 from hansa.data.layout import ContentLayout
 from hansa.data.manifest import Contents, decode_manifest, open_contents
 from hansa.errors import CorruptError
@@ -53,11 +56,35 @@ def open_whole(
         InvalidError: the manifest contradicts itself.
     """
     contents = open_contents(decode_manifest(manifest, root), data_key)
-    layout = ContentLayout(contents)
-    if len(content) != layout.sealed_bytes or layout.plain_bytes > plain_bytes_max:
+    if contents.content_bytes() > plain_bytes_max:
+        raise CorruptError("The version holds more than its manifest should.")
+    if len(content) != sum_u32(contents.sealed_lengths):
         raise CorruptError("The content is not of the length that its manifest names.")
-    files = [
-        b"".join(layout.read_file(index, lambda at, size: content[at : at + size]))
-        for index in range(len(contents.file_names))
-    ]
-    return WholeVersion(contents, tuple(files))
+    if contents.dictionary_counts:
+        layout = ContentLayout(contents)
+        files = [
+            b"".join(layout.read_file(index, lambda at, size: content[at : at + size]))
+            for index in range(len(contents.file_names))
+        ]
+        return WholeVersion(contents, tuple(files))
+    return WholeVersion(contents, _open_plain(contents, content))
+
+
+def _open_plain(contents: Contents, content: bytes) -> tuple[bytes, ...]:
+    """Open a version without dictionaries: chunk after chunk, then file after file."""
+    view, at = memoryview(content), 0
+    opened: list[bytes] = []
+    for chunk in contents.chunks:
+        sealed = view[at : at + chunk.sealed_bytes]
+        opened.append(open_chunk(chunk.chunk, sealed, chunk.key, chunk.plain_bytes))
+        at += chunk.sealed_bytes
+    plain = b"".join([opened[place] for place in contents.sequence])
+    files: list[bytes] = []
+    at = 0
+    for entry in contents.files:
+        file = plain[at : at + entry.size]
+        if blake3(file).digest() != entry.digest:
+            raise CorruptError(f"File {entry.name!r} is not as published.")
+        files.append(file)
+        at += entry.size
+    return tuple(files)

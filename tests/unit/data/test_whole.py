@@ -1,14 +1,19 @@
 """Tests of hansa.data.whole: small versions opened at once."""
 
+from unittest import mock
+
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hansa.data.manifest import compute_root
+from hansa.data.manifest import build_manifest, compute_root
 from hansa.data.whole import open_whole
 from hansa.errors import CorruptError
+from hansa.limits import MIB
 from hansa.testing.doubles import SeededEntropy
-from hansa.testing.versions import DATA_KEY, build_version
+from hansa.testing.versions import DATA_KEY, DIRECTORY_KEY, build_version
+from tests.unit.data.tables import table
 
 FILES = {"a/text": b"text," * 3_000, "empty": b"", "noise": bytes(range(256)) * 90}
 
@@ -57,6 +62,40 @@ def test_what_is_not_as_published_is_refused():
     assert opened(built, content, plain_bytes_max=plain)
     with pytest.raises(CorruptError):
         opened(built, content, plain_bytes_max=plain - 1)
+
+
+def test_what_was_compressed_with_a_dictionary_comes_back():
+    """As in windows; a damaged dictionary opens nothing."""
+    files = {"readings": table(5_000, 4 * MIB), "empty": b""}
+    with (
+        mock.patch("hansa.data.chooser.DICTIONARY_EVERY_BYTES", 2 * MIB),
+        mock.patch("hansa.data.pipeline._WINDOW_BYTES", 4 * MIB),
+    ):
+        built = build_version(files, SeededEntropy("dictionary"))
+    assert built.contents.dictionaries
+    content = sealed(built)
+    assert tuple(files.values()) == opened(built, content, plain_bytes_max=4 * MIB).files
+    changed = bytearray(content)
+    changed[40] ^= 1
+    with pytest.raises(CorruptError):
+        opened(built, bytes(changed), plain_bytes_max=4 * MIB)
+
+
+def test_a_file_is_judged_by_its_digest():
+    """Each chunk is as published, and the file is another: told, not given."""
+    built = build_version(FILES, SeededEntropy("whole"))
+    lying = msgspec.structs.replace(built.contents, file_digests=bytes(32 * len(FILES)))
+    entropy = SeededEntropy("lying")
+    manifest = build_manifest(
+        lying,
+        built.directory,
+        data_key=DATA_KEY,
+        directory_key=DIRECTORY_KEY,
+        salt=entropy.random_bytes(32),
+        nonces=(entropy.random_bytes(12), entropy.random_bytes(12)),
+    )
+    with pytest.raises(CorruptError, match="as published"):
+        open_whole(manifest, compute_root(manifest), DATA_KEY, sealed(built), plain_bytes_max=10**6)
 
 
 def test_nothing_of_the_files_is_printed():
