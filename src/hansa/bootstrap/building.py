@@ -130,7 +130,7 @@ class Builder:
             on_committed=committed,
             on_fault=lambda kind: self.metrics.faults.labels(kind=kind).inc(),
             on_lie=self.accuser.notice,
-            on_sent=lambda data: self.metrics.messages.labels(kind=kind_of(data)).inc(),
+            on_sent=lambda data: self.metrics.count_message(kind_of(data)),
         )
         services = self._services(replica, peers, statuses)
         address = split_address(self.config.listen.api, "listen.api")

@@ -5,8 +5,9 @@ before anything that follows from it. If an effect fails the driver stops the no
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from hansa.types import Digest, Height, PublicKey
 
@@ -17,30 +18,26 @@ if TYPE_CHECKING:
     from hansa.chain.state import State
 
 
-@dataclass(frozen=True, slots=True)
-class PersistVotes:
+class PersistVotes(msgspec.Struct, frozen=True):
     """Append to the vote log and sync once."""
 
     records: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ResetVotes:
+class ResetVotes(msgspec.Struct, frozen=True):
     """Replace the vote log by what is still needed."""
 
     keep: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True):
     """Send bytes to a node; dropped if it is not connected."""
 
     to: PublicKey
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class CommitBlock:
+class CommitBlock(msgspec.Struct, frozen=True):
     """Make a decided block and its state changes durable, then publish the state."""
 
     certified: "CertifiedBlock"
@@ -48,23 +45,20 @@ class CommitBlock:
     state: "State"
 
 
-@dataclass(frozen=True, slots=True)
-class SetTimer:
+class SetTimer(msgspec.Struct, frozen=True):
     """Set, or set anew, the timer of this name."""
 
     name: str
     at_monotonic_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class CancelTimer:
+class CancelTimer(msgspec.Struct, frozen=True):
     """Cancel the timer of this name; absent is fine."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class SettleTransaction:
+class SettleTransaction(msgspec.Struct, frozen=True):
     """Tell whoever waits what became of a transaction that this node submitted."""
 
     digest: Digest
@@ -76,8 +70,7 @@ class SettleTransaction:
     """Height of its block (also if execution refused it there); 0 if it is in none."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServeBlocks:
+class ServeBlocks(msgspec.Struct, frozen=True):
     """Read decided blocks and send them to a node as `messages.encode_blocks(…)`."""
 
     to: PublicKey
@@ -85,29 +78,25 @@ class ServeBlocks:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class AnnounceSealingKey:
+class AnnounceSealingKey(msgspec.Struct, frozen=True):
     """This node announces a new sealing key: clients may be told from now on."""
 
     notice: "SealingKeyNotice"
 
 
-@dataclass(frozen=True, slots=True)
-class Accuse:
+class Accuse(msgspec.Struct, frozen=True):
     """A node lied and this proves it: bring it to the chain."""
 
     evidence: "Evidence"
 
 
-@dataclass(frozen=True, slots=True)
-class Halt:
+class Halt(msgspec.Struct, frozen=True):
     """Stop the node: this block is certified, and so is another of its height in the own chain."""
 
     other: "CertifiedBlock"
 
 
-@dataclass(frozen=True, slots=True)
-class ReportFault:
+class ReportFault(msgspec.Struct, frozen=True):
     """Something a peer should not have done; for the operator."""
 
     kind: str

@@ -1,13 +1,12 @@
 """What happened: the only way into `Replica.step`. Names are in the past tense."""
 
-from dataclasses import dataclass
+import msgspec
 
 from hansa.chain.sealed import SealedTransaction
 from hansa.types import Millis, PublicKey
 
 
-@dataclass(frozen=True, slots=True)
-class Now:
+class Now(msgspec.Struct, frozen=True):
     """The two clocks at a step, read by the driver."""
 
     wall_ms: Millis
@@ -16,13 +15,11 @@ class Now:
     """For timers; never goes back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(msgspec.Struct, frozen=True):
     """The node is up and its disk is read; comes first and once."""
 
 
-@dataclass(frozen=True, slots=True)
-class MessageReceived:
+class MessageReceived(msgspec.Struct, frozen=True):
     """Bytes came over an authenticated link."""
 
     sender: PublicKey
@@ -30,37 +27,32 @@ class MessageReceived:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
+class Submitted(msgspec.Struct, frozen=True):
     """The own API accepted a sealed transaction, or several in one call."""
 
     sealed: SealedTransaction
     more: tuple[SealedTransaction, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TimerFired:
+class TimerFired(msgspec.Struct, frozen=True):
     """A timer set by SetTimer is due."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class PeerConnected:
+class PeerConnected(msgspec.Struct, frozen=True):
     """A link to a member's node is up."""
 
     key: PublicKey
 
 
-@dataclass(frozen=True, slots=True)
-class PeerLost:
+class PeerLost(msgspec.Struct, frozen=True):
     """A link is down."""
 
     key: PublicKey
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(msgspec.Struct, frozen=True):
     """The node goes down: the vault is erased; nothing may follow."""
 
 

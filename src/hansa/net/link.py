@@ -1,7 +1,7 @@
 """One connection to another node: frames in and out, the handshake, bounds. Counterpart: `peers`.
 
 An asyncio.Protocol, not streams, which cost many times more; what is sent in one turn of the loop
-is joined into one write.
+is joined into one write, but for what is queued and flushed because others wait for it.
 """
 
 import asyncio
@@ -148,7 +148,7 @@ class Link(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The system takes more again."""
         self._is_paused = False
-        self._flush()
+        self.flush()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -204,12 +204,13 @@ class Link(asyncio.Protocol):
 
     def _send_hello(self) -> None:
         self._enqueue(Kind.HELLO, encode(self.own))
+        self._schedule()
 
     def _refuse(self, error: HansaError) -> None:
         """Tell the other side why, then end."""
         if not self._ended:
             self._enqueue(Kind.REFUSAL, encode_refusal(error))
-            self._flush()
+            self.flush()
             self.end(error)
 
     # --- sending --------------------------------------------------------------------------------
@@ -220,6 +221,13 @@ class Link(asyncio.Protocol):
         Raises:
             ProtocolError: the payload is longer than a frame may be.
         """
+        if not self.queue(kind, payload):
+            return False
+        self._schedule()
+        return True
+
+    def queue(self, kind: Kind, payload: bytes) -> bool:
+        """As `send`, but nothing is written before the next `flush`, which the caller owes."""
         if not self.is_open:
             return False
         if self.queued_bytes + len(payload) > limits.PEER_SEND_QUEUE_BYTES_MAX:
@@ -235,23 +243,25 @@ class Link(asyncio.Protocol):
     def _enqueue(self, kind: Kind, payload: bytes) -> None:
         header = encode_frame_header(kind, len(payload))
         self._queue.append(header)
-        view = memoryview(payload)
-        self._queue.extend(
-            view[start : start + PIECE_BYTES] for start in range(0, len(payload), PIECE_BYTES)
-        )
+        if len(payload) <= PIECE_BYTES:
+            self._queue.append(payload)
+        else:
+            view = memoryview(payload)
+            self._queue.extend(
+                view[start : start + PIECE_BYTES] for start in range(0, len(payload), PIECE_BYTES)
+            )
         self._queued_bytes += len(header) + len(payload)
         self.wrote_ms = self._clock.monotonic_ms()
         if self._queued_bytes > ROOM_BYTES:
             self._room.clear()
-        self._schedule()
 
     def _schedule(self) -> None:
         if not self._is_scheduled and not self._is_paused:
             self._is_scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self.flush)
 
-    def _flush(self) -> None:
-        """Write what has gathered, a piece at a time."""
+    def flush(self) -> None:
+        """Write what has gathered: a piece of it now, the rest in the loop's next turns."""
         self._is_scheduled = False
         if self._ended or self._is_paused or self._transport is None or not self._queue:
             return

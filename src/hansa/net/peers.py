@@ -105,6 +105,8 @@ class PeerNetwork:
         self._connected: set[PublicKey] = set()
         self._problems: dict[PublicKey, HansaError] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._unwritten: dict[Link, None] = {}
+        """Links on which messages of the agreement wait for `flush`."""
         self._strangers: dict[asyncio.Task[None], None] = {}
         """Greetings under way, oldest first."""
 
@@ -136,11 +138,24 @@ class PeerNetwork:
     def send(self, to: PublicKey, data: bytes) -> bool:
         """Queue a message of the agreement; False if it cannot be sent now.
 
-        Messages arrive in order or, where the link breaks, not at all. A member that reads too
-        slowly loses its link rather than the node its memory.
+        It is written in the loop's next turn, or by `flush`. Messages arrive in order or, where the
+        link breaks, not at all. A member that reads too slowly loses its link rather than the node
+        its memory.
         """
         link = self._links.get((to, "agreement"))
-        return link is not None and link.send(Kind.MESSAGE, data)
+        if link is None or not link.queue(Kind.MESSAGE, data):
+            return False
+        if not self._unwritten:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._unwritten[link] = None
+        return True
+
+    def flush(self) -> None:
+        """Write the messages that are queued now: others wait for them."""
+        if self._unwritten:
+            links, self._unwritten = self._unwritten, {}
+            for link in links:
+                link.flush()
 
     async def call(self, to: PublicKey, method: str, payload: bytes) -> bytes:
         """Return what the other node answers. A cancel forgets the call; it may still be served.

@@ -3,6 +3,10 @@
 The order is the safety: what an effect must make durable is durable before the next effect runs, so
 no vote is sent that a crash could forget. A failed write ends the node (fail-stop): a disk that
 lost one vote may lose another.
+
+What others wait for goes first: promises are written to the links as soon as they are durable, before
+anything else that has come in is looked at, and before a block is written. Who keeps books on a
+block is told a little later, when the waiting client most likely has its answer.
 """
 
 import asyncio
@@ -33,6 +37,9 @@ TURN_MS_MAX = 5
 """The loop is given back at least this often."""
 EVENTS_MAX = 100_000
 """Events that may wait; beyond it a peer's messages are dropped, as a network may."""
+
+NEWS_MS = 3
+"""So long after a block it is told to those who keep books on it."""
 
 Committed = Callable[[CertifiedBlock, State], None]
 
@@ -72,6 +79,10 @@ class Driver:
         """Timers that are set, each with its monotonic time."""
         self._timers: dict[str, tuple[int, asyncio.TimerHandle]] = {}
         """By name, when the loop looks at one next: no later than it is due."""
+        self._news: deque[tuple[CertifiedBlock, State]] = deque()
+        """Durable blocks that are not told yet."""
+        self._is_news_due = False
+        self._has_promised = False
         self.dropped = 0
         self._submissions = 0
         """Transactions in events that wait."""
@@ -127,6 +138,8 @@ class Driver:
                 await self._wake.wait()
                 self._wake.clear()
                 self._turn()
+                if self._is_news_due:
+                    self._tell_news()
                 self.admission.let_in()
                 if self._events:
                     # Held long enough; where nothing is left, the wait gives the loop back.
@@ -138,6 +151,7 @@ class Driver:
             for _, timer in self._timers.values():
                 timer.cancel()
             self._timers.clear()
+            self._tell_news()
 
     def _now(self) -> on.Now:
         return on.Now(self._clock.now_ms(), self._clock.monotonic_ms())
@@ -158,6 +172,24 @@ class Driver:
                 event = on.Submitted(left[0], left[1:])
             for effect in self.replica.step(event, now):
                 self._execute(effect)
+            if self._has_promised:
+                self._has_promised = False
+                self._peers.flush()
+
+    def _note_news(self, certified: CertifiedBlock, state: State) -> None:
+        if not self._news:
+            asyncio.get_running_loop().call_later(NEWS_MS / 1000, self._hurry_news)
+        self._news.append((certified, state))
+
+    def _hurry_news(self) -> None:
+        self._is_news_due = True
+        self._wake.set()
+
+    def _tell_news(self) -> None:
+        """Tell of the durable blocks, in order."""
+        self._is_news_due = False
+        while self._news:
+            self._on_committed(*self._news.popleft())
 
     def _fork(self, other: CertifiedBlock) -> ForkError:
         """Log both certificates whole, for whoever has to find out who lied."""
@@ -194,11 +226,13 @@ class Driver:
                     self._on_sent(data)
             case do.PersistVotes(records):
                 self._vote_log.append(records)
+                self._has_promised = True
             case do.ResetVotes(keep):
                 self._vote_log.reset(keep)
             case do.CommitBlock(certified, writes, state):
+                self._peers.flush()
                 self._ledger.append(certified, writes)
-                self._on_committed(certified, state)
+                self._note_news(certified, state)
             case do.Halt(other):
                 raise self._fork(other)
             case do.SetTimer(name, at_monotonic_ms):

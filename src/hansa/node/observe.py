@@ -4,9 +4,13 @@ Event names are fixed, values are keys. Bodies, purposes, justifications and key
 a logger; ids, counts, heights and durations are.
 """
 
+import contextlib
 import logging
 import logging.handlers
+import sys
+import threading
 from pathlib import Path
+from typing import TextIO
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -17,7 +21,6 @@ from hansa.node.config import LogSection
 
 LOG_FOLDER = "log"
 LOG_FILE = "node.log"
-LOGGER = "hansa.node"
 FORBIDDEN_KEYS = frozenset(
     {"body", "purpose", "justification", "confidential", "passphrase", "token", "key", "secret"}
 )
@@ -44,26 +47,60 @@ class _LoopErrors(logging.Handler):
         self._log.error("loop-error", message=message, exc_info=record.exc_info)
 
 
-class _CountedFile(logging.handlers.RotatingFileHandler):
-    """The same file, turned over at the same size, which is counted and not asked for at each line."""
+class _Lines:
+    """Where finished lines go: a file turned over by its size; warnings to stderr as well.
 
-    _bytes: int = -1
+    What structlog calls in place of a logger of the standard library, whose records say nothing that
+    is not in the line and cost a node several times what the line does.
+    """
 
-    @override
-    def shouldRollover(self, record: logging.LogRecord) -> bool:
-        """Count a line; tell whether the file would be too long with it."""
-        if self._bytes < 0:
-            self._bytes = Path(self.baseFilename).stat().st_size
-        # A line is JSON, escaped: as many bytes as characters.
-        added = len(self.format(record)) + 1
-        self._bytes += added
-        return 0 < self.maxBytes <= self._bytes
+    def __init__(self, path: Path, *, bytes_max: int, files_max: int) -> None:
+        """Go on with a file, or begin it.
 
-    @override
-    def doRollover(self) -> None:
-        """Begin a new file."""
-        super().doRollover()
-        self._bytes = 0
+        Raises:
+            OSError: it cannot be written.
+        """
+        self._file = logging.handlers.RotatingFileHandler(
+            path, maxBytes=bytes_max, backupCount=files_max, encoding="utf-8"
+        )
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._bytes = path.stat().st_size
+
+    def _write(self, line: str) -> None:
+        """Write a line; where the disk refuses, it is lost, and the next one is tried."""
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            # A line is JSON, escaped: as many bytes as characters.
+            self._bytes += len(line) + 1
+            if 0 < self._file.maxBytes <= self._bytes:
+                self._bytes = len(line) + 1
+                self._file.doRollover()
+            stream: TextIO | None = self._file.stream
+            if stream is None and not self._is_closed:
+                # The disk refused to turn the file over.
+                stream = self._file.stream = self._file._open()
+            if stream is not None:
+                stream.write(line + "\n")
+                stream.flush()
+
+    def _warn(self, line: str) -> None:
+        self._write(line)
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+
+    debug = info = _write
+    warning = error = critical = _warn
+
+    def close(self) -> None:
+        """Close the file; what is logged afterwards is not kept. Closing twice is fine."""
+        with self._lock:
+            self._is_closed = True
+            self._file.close()
+
+
+_open: list[_Lines] = []
+"""What `open_log` opened in this process and `close_log` has not closed."""
 
 
 def open_log(folder: Path, section: LogSection) -> FilteringBoundLogger:
@@ -74,29 +111,19 @@ def open_log(folder: Path, section: LogSection) -> FilteringBoundLogger:
     """
     (folder / LOG_FOLDER).mkdir(parents=True, exist_ok=True)
     level = getattr(logging, section.level.upper())
-    to_file = _CountedFile(
-        folder / LOG_FOLDER / LOG_FILE,
-        maxBytes=section.file_bytes_max,
-        backupCount=section.files_max,
-        encoding="utf-8",
-    )
-    to_screen = logging.StreamHandler()
-    to_screen.setLevel(logging.WARNING)
-    logger = logging.getLogger(LOGGER)
     close_log()
-    logger.setLevel(level)
-    logger.propagate = False
-    for handler in (to_file, to_screen):
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-    logging.raiseExceptions = False  # A full disk must not turn each log line into a traceback.
+    lines = _Lines(
+        folder / LOG_FOLDER / LOG_FILE,
+        bytes_max=section.file_bytes_max,
+        files_max=section.files_max,
+    )
+    _open.append(lines)
     for noisy in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         other = logging.getLogger(noisy)
         other.handlers, other.propagate = [logging.NullHandler()], False
     bound: FilteringBoundLogger = structlog.wrap_logger(
-        logger,
+        lines,
         processors=[
-            structlog.contextvars.merge_contextvars,
             _refuse_secrets,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -112,10 +139,8 @@ def open_log(folder: Path, section: LogSection) -> FilteringBoundLogger:
 
 def close_log() -> None:
     """Close what `open_log` opened; harmless if nothing is open."""
-    logger = logging.getLogger(LOGGER)
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-        handler.close()
+    while _open:
+        _open.pop().close()
 
 
 class Metrics:
@@ -158,9 +183,17 @@ class Metrics:
             ("kind",),
             registry=self.registry,
         )
+        self._sent: dict[str, Counter] = {}
         self.faults = Counter(
             "hansa_faults_noticed", "Faults of peers noticed", ("kind",), registry=self.registry
         )
+
+    def count_message(self, kind: str) -> None:
+        """Count a message of the agreement that was sent."""
+        counter = self._sent.get(kind)
+        if counter is None:
+            counter = self._sent[kind] = self.messages.labels(kind=kind)
+        counter.inc()
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(name, text, registry=self.registry)

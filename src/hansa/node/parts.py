@@ -28,6 +28,10 @@ class Peers(Protocol):
         """Queue a message of the agreement; False if not connected. Order is kept, loss is possible."""
         ...
 
+    def flush(self) -> None:
+        """Write at once what is queued; without it that comes in the loop's next turn."""
+        ...
+
     async def call(self, to: PublicKey, method: str, payload: bytes) -> bytes:
         """Ask another node; the answer, or the error that the other side raised.
 

@@ -1,7 +1,5 @@
 """Effects are values, in an order that the driver keeps."""
 
-import dataclasses
-
 import pytest
 
 from hansa.consensus.effects import CommitBlock, PersistVotes, Send, SettleTransaction
@@ -9,7 +7,7 @@ from hansa.consensus.effects import CommitBlock, PersistVotes, Send, SettleTrans
 
 def test_effects_do_not_change() -> None:
     """What is to be done cannot be altered on the way."""
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError, match="immutable"):
         PersistVotes((b"a",)).records = ()  # type: ignore[misc]
 
 

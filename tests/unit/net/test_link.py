@@ -93,6 +93,25 @@ async def test_what_is_sent_in_one_turn_is_one_write(link):
     assert link.queued_bytes == 0
 
 
+async def test_what_is_queued_leaves_with_a_flush(link):
+    """Queued frames are one write at the flush, in order with what is sent; a second flush writes nothing."""
+    assert link.queue(Kind.MESSAGE, b"one")
+    assert link.queue(Kind.MESSAGE, b"two")
+    await asyncio.sleep(0)
+    assert link._transport.writes == []
+    link.flush()
+    link.flush()
+    assert len(link._transport.writes) == 1
+    link.queue(Kind.MESSAGE, b"three")
+    link.send(Kind.MESSAGE, b"four")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    frames = list(FrameParser().feed(b"".join(link._transport.writes)))
+    assert [frame.payload for frame in frames] == [b"one", b"two", b"three", b"four"]
+    link.abort(UnavailableError("gone"))
+    assert not link.queue(Kind.MESSAGE, b"late")
+
+
 async def test_a_paused_link_waits_and_has_no_room(link):
     """Nothing is written until the system takes more; who waits for room is released then."""
     link.pause_writing()

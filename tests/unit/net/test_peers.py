@@ -58,6 +58,24 @@ async def test_messages_and_calls_between_three_nodes(make_node, net):
         assert nodes[0].network.problems() == {}
 
 
+async def test_a_flush_writes_at_once(make_node, net):
+    """What is queued leaves in the same turn of the loop if it is flushed; twice is harmless."""
+    one, two, three = make_node(), make_node(), make_node()
+    async with alliance(net, one, two, three):
+        others = [two.public, three.public]
+        links = [one.network._links[other, "agreement"] for other in others]
+        for other in others:
+            assert one.network.send(other, b"a")
+            assert one.network.send(other, b"b")
+        assert all(link._queued_bytes for link in links)
+        one.network.flush()
+        one.network.flush()
+        assert not any(link._queued_bytes for link in links)
+        assert one.network.send(two.public, b"c"), "by itself, a turn later"
+        await net.until(lambda: [data for _, data in two.heard] == [b"a", b"b", b"c"])
+        await net.until(lambda: [data for _, data in three.heard] == [b"a", b"b"])
+
+
 async def test_large_messages_and_many_calls_at_once(make_node, net):
     """A frame at its bound arrives; sixty-four calls wait at once, one more is refused."""
     one, two = make_node(), make_node()

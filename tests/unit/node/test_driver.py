@@ -70,6 +70,10 @@ class Script:
         self.note("send", to, data)
         return True
 
+    def flush(self) -> None:
+        """Links."""
+        self.note("flush")
+
     def height(self) -> Height:
         """Ledger."""
         return Height(0)
@@ -125,14 +129,67 @@ async def test_effects_run_in_their_order() -> None:
     assert [
         ("append", (b"vote",)),
         ("send", PEER, b"vote"),
+        ("flush",),
         ("append", "block", ()),
-        ("committed", "block", "state"),
         ("send", PEER, b"block"),
         ("reset", ()),
         ("fault", "malformed"),
         ("lie", "proof"),
+        ("flush",),
+        ("committed", "block", "state"),
     ] == script.done
     assert driver._statuses.get(Digest(b"t" * 32)).height == 4
+
+
+async def test_what_others_wait_for_leaves_first() -> None:
+    """A promise is on its way before the next event is looked at; what nobody waits for is not hurried."""
+    script = Script(
+        effects=[
+            (do.PersistVotes((b"vote",)), do.Send(PEER, b"vote")),
+            (do.Send(PEER, b"status"),),
+            (do.ReportFault("malformed", PEER, "odd"),),
+        ]
+    )
+    driver = make(script)
+    driver.received(PEER, b"one")
+    driver.received(PEER, b"two")
+    await run_until(driver, script, 3)
+    assert [
+        ("append", (b"vote",)),
+        ("send", PEER, b"vote"),
+        ("flush",),
+        ("send", PEER, b"status"),
+        ("fault", "malformed"),
+    ] == script.done
+
+
+async def test_books_are_kept_after_the_block() -> None:
+    """Who keeps books hears of each durable block, in order, though nothing else happens."""
+    script = Script(
+        effects=[
+            (do.CommitBlock("one", (), "state 1"), do.CommitBlock("two", (), "state 2")),
+        ]
+    )
+    driver = make(script)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        task = group.create_task(driver.run())
+        while ("append", "two", ()) not in script.done:
+            await asyncio.sleep(0)
+        assert not [item for item in script.done if item[0] == "committed"]
+        while ("committed", "two", "state 2") not in script.done:
+            await asyncio.sleep(0)
+        task.cancel()
+    told = [item for item in script.done if item[0] == "committed"]
+    assert [("committed", "one", "state 1"), ("committed", "two", "state 2")] == told
+
+
+async def test_a_node_ends_if_its_books_cannot_be_kept() -> None:
+    """Fail-stop holds there too."""
+    script = Script(effects=[(do.CommitBlock("block", (), "state"),)], fails="committed")
+    driver = make(script)
+    with pytest.raises(DiskFullError):
+        async with asyncio.timeout(5):
+            await driver.run()
 
 
 async def test_fail_stop() -> None:

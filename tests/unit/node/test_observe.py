@@ -4,6 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 
+from hansa.node import observe
 from hansa.node.config import LogSection
 from hansa.node.observe import Metrics, close_log, open_log
 
@@ -48,11 +49,38 @@ def test_log_is_turned_over(tmp_path: Path) -> None:
     assert all(file.stat().st_size <= 65_536 + 1_000 for file in files)
 
 
+def test_what_the_disk_refuses_is_lost_and_no_more(tmp_path: Path, monkeypatch, capsys) -> None:
+    """A line that cannot be written raises nothing; the next one is written; after the end none is."""
+    log = open_log(tmp_path, LogSection(file_bytes_max=65_536, files_max=2))
+    log.info("before", text="x" * 60_000)
+    (lines,) = observe._open
+
+    def refuse() -> None:
+        lines._file.close()
+        lines._file.stream = None
+        raise OSError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lines._file, "doRollover", refuse)
+        log.info("lost", text="x" * 10_000)
+    log.warning("after")
+    close_log()
+    close_log()
+    log.warning("too-late")
+    text = (tmp_path / "log" / "node.log").read_text()
+    assert ["before", "after"] == [json.loads(line)["event"] for line in text.splitlines()]
+    assert "too-late" in capsys.readouterr().err
+
+
 def test_metrics() -> None:
     """Figures are rendered for Prometheus, each node with its own."""
     one, two = Metrics(), Metrics()
     one.height.set(7)
     one.reads.labels(what="content", outcome="served").inc()
+    for kind in ("Review", "Confirm", "Review"):
+        one.count_message(kind)
+    assert b'hansa_messages_sent_total{kind="Review"} 2.0' in one.render()
+    assert b'hansa_messages_sent_total{kind="Confirm"} 1.0' in one.render()
     assert b"hansa_height 7.0" in one.render()
     assert b'hansa_reads_served_total{outcome="served",what="content"} 1.0' in one.render()
     assert b"hansa_height 0.0" in two.render()
