@@ -115,9 +115,13 @@ class Builder:
         statuses = Statuses(self._locate)
         daemon: Daemon | None = None
 
-        def committed(certified: CertifiedBlock, state: State) -> None:
+        def committed(certified: CertifiedBlock) -> None:
             assert daemon is not None, "no block is committed before the daemon runs"
-            daemon.committed(certified, state)
+            daemon.committed(certified)
+
+        def record(certified: CertifiedBlock, state: State) -> None:
+            assert daemon is not None
+            daemon.record(certified, state)
 
         self.driver = Driver(
             replica=replica,
@@ -128,6 +132,7 @@ class Builder:
             clock=self.clock,
             log=self.log,
             on_committed=committed,
+            on_recorded=record,
             on_fault=lambda kind: self.metrics.faults.labels(kind=kind).inc(),
             on_lie=self.accuser.notice,
             on_sent=lambda data: self.metrics.count_message(kind_of(data)),

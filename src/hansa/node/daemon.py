@@ -74,21 +74,10 @@ class Daemon:
         self._stop = asyncio.Event()
         self._notes = asyncio.Event()
 
-    def committed(self, certified: CertifiedBlock, state: State) -> None:
-        """Follow a block that has just become durable."""
-        services, header = self.services, certified.block.header
-        services.metrics.commits.inc()
-        services.metrics.transactions.inc(header.transaction_count)
-        services.log.info(
-            "block-committed",
-            height=header.height,
-            round=certified.certificate.vote.round,
-            transactions=header.transaction_count,
-            erasures=len(certified.block.erasures),
-            datasets=state.counters.datasets,
-        )
+    def committed(self, certified: CertifiedBlock) -> None:
+        """Follow a block that has just become durable: index, store and links."""
+        services = self.services
         services.catalogue.committed(certified)
-        self._notes.set()
         operations = [
             operation
             for transaction in certified.block.transactions
@@ -100,6 +89,21 @@ class Daemon:
             # The suspended node may still hear of the block that suspends it; what it asks for is
             # refused from this block on all the same.
             asyncio.get_running_loop().call_later(SUSPENDED_LINK_S, services.peers.refresh)
+
+    def record(self, certified: CertifiedBlock, state: State) -> None:
+        """Keep the books on a durable block: figures, log, notes. Comes a little later."""
+        services, header = self.services, certified.block.header
+        services.metrics.commits.inc()
+        services.metrics.transactions.inc(header.transaction_count)
+        services.log.info(
+            "block-committed",
+            height=header.height,
+            round=certified.certificate.vote.round,
+            transactions=header.transaction_count,
+            erasures=len(certified.block.erasures),
+            datasets=state.counters.datasets,
+        )
+        self._notes.set()
 
     def stop(self) -> None:
         """Ask the node to end."""

@@ -5,8 +5,8 @@ no vote is sent that a crash could forget. A failed write ends the node (fail-st
 lost one vote may lose another.
 
 What others wait for goes first: promises are written to the links as soon as they are durable, before
-anything else that has come in is looked at, and before a block is written. Who keeps books on a
-block is told a little later, when the waiting client most likely has its answer.
+anything else that has come in is looked at, and before a block is written. Books on a
+block (figures, log, notes) are kept a little later, when the waiting client most likely has its answer.
 """
 
 import asyncio
@@ -38,10 +38,11 @@ TURN_MS_MAX = 5
 EVENTS_MAX = 100_000
 """Events that may wait; beyond it a peer's messages are dropped, as a network may."""
 
-NEWS_MS = 3
-"""So long after a block it is told to those who keep books on it."""
+RECORD_MS = 3
+"""So long after a block the books on it are kept."""
 
-Committed = Callable[[CertifiedBlock, State], None]
+Committed = Callable[[CertifiedBlock], None]
+Recorded = Callable[[CertifiedBlock, State], None]
 
 
 class Driver:
@@ -58,6 +59,7 @@ class Driver:
         clock: Clock,
         log: FilteringBoundLogger,
         on_committed: Committed,
+        on_recorded: Recorded,
         on_fault: Callable[[str], None],
         on_lie: Callable[[Evidence], None],
         on_sent: Callable[[bytes], None] = lambda _data: None,
@@ -70,6 +72,7 @@ class Driver:
         self._clock = clock
         self._log = log
         self._on_committed = on_committed
+        self._on_recorded = on_recorded
         self._on_fault = on_fault
         self._on_lie = on_lie
         self._on_sent = on_sent
@@ -79,9 +82,9 @@ class Driver:
         """Timers that are set, each with its monotonic time."""
         self._timers: dict[str, tuple[int, asyncio.TimerHandle]] = {}
         """By name, when the loop looks at one next: no later than it is due."""
-        self._news: deque[tuple[CertifiedBlock, State]] = deque()
-        """Durable blocks that are not told yet."""
-        self._is_news_due = False
+        self._unrecorded: deque[tuple[CertifiedBlock, State]] = deque()
+        """Durable blocks that are in no book yet."""
+        self._is_record_due = False
         self._has_promised = False
         self.dropped = 0
         self._submissions = 0
@@ -138,8 +141,8 @@ class Driver:
                 await self._wake.wait()
                 self._wake.clear()
                 self._turn()
-                if self._is_news_due:
-                    self._tell_news()
+                if self._is_record_due:
+                    self._record()
                 self.admission.let_in()
                 if self._events:
                     # Held long enough; where nothing is left, the wait gives the loop back.
@@ -151,7 +154,7 @@ class Driver:
             for _, timer in self._timers.values():
                 timer.cancel()
             self._timers.clear()
-            self._tell_news()
+            self._record()
 
     def _now(self) -> on.Now:
         return on.Now(self._clock.now_ms(), self._clock.monotonic_ms())
@@ -176,20 +179,20 @@ class Driver:
                 self._has_promised = False
                 self._peers.flush()
 
-    def _note_news(self, certified: CertifiedBlock, state: State) -> None:
-        if not self._news:
-            asyncio.get_running_loop().call_later(NEWS_MS / 1000, self._hurry_news)
-        self._news.append((certified, state))
+    def _record_later(self, certified: CertifiedBlock, state: State) -> None:
+        if not self._unrecorded:
+            asyncio.get_running_loop().call_later(RECORD_MS / 1000, self._hurry_record)
+        self._unrecorded.append((certified, state))
 
-    def _hurry_news(self) -> None:
-        self._is_news_due = True
+    def _hurry_record(self) -> None:
+        self._is_record_due = True
         self._wake.set()
 
-    def _tell_news(self) -> None:
-        """Tell of the durable blocks, in order."""
-        self._is_news_due = False
-        while self._news:
-            self._on_committed(*self._news.popleft())
+    def _record(self) -> None:
+        """Keep the books on durable blocks, in order."""
+        self._is_record_due = False
+        while self._unrecorded:
+            self._on_recorded(*self._unrecorded.popleft())
 
     def _fork(self, other: CertifiedBlock) -> ForkError:
         """Log both certificates whole, for whoever has to find out who lied."""
@@ -232,7 +235,8 @@ class Driver:
             case do.CommitBlock(certified, writes, state):
                 self._peers.flush()
                 self._ledger.append(certified, writes)
-                self._note_news(certified, state)
+                self._on_committed(certified)
+                self._record_later(certified, state)
             case do.Halt(other):
                 raise self._fork(other)
             case do.SetTimer(name, at_monotonic_ms):

@@ -75,6 +75,7 @@ async def test_lost_manifest_is_told(alliance, tmp_path: Path) -> None:
     """A living version without its manifest makes the node say that it is not well."""
     async with run_in_process(alliance) as live:
         await publish(live, tmp_path, "Bridges")
+        assert await found(live, "bridges"), "the block is taken up: its version is bound"
         folder = live.member.folder
         (lost,) = {
             stored.address.pack

@@ -92,7 +92,8 @@ def make(script: Script) -> Driver:
         statuses=Statuses(lambda digest: None),
         clock=Clock(),
         log=structlog.get_logger(),
-        on_committed=lambda certified, state: script.note("committed", certified, state),
+        on_committed=lambda certified: script.note("committed", certified),
+        on_recorded=lambda certified, state: script.note("recorded", certified, state),
         on_fault=lambda kind: script.note("fault", kind),
         on_lie=lambda evidence: script.note("lie", evidence),
     )
@@ -131,12 +132,13 @@ async def test_effects_run_in_their_order() -> None:
         ("send", PEER, b"vote"),
         ("flush",),
         ("append", "block", ()),
+        ("committed", "block"),
         ("send", PEER, b"block"),
         ("reset", ()),
         ("fault", "malformed"),
         ("lie", "proof"),
         ("flush",),
-        ("committed", "block", "state"),
+        ("recorded", "block", "state"),
     ] == script.done
     assert driver._statuses.get(Digest(b"t" * 32)).height == 4
 
@@ -175,17 +177,17 @@ async def test_books_are_kept_after_the_block() -> None:
         task = group.create_task(driver.run())
         while ("append", "two", ()) not in script.done:
             await asyncio.sleep(0)
-        assert not [item for item in script.done if item[0] == "committed"]
-        while ("committed", "two", "state 2") not in script.done:
+        assert not [item for item in script.done if item[0] == "recorded"]
+        while ("recorded", "two", "state 2") not in script.done:
             await asyncio.sleep(0)
         task.cancel()
-    told = [item for item in script.done if item[0] == "committed"]
-    assert [("committed", "one", "state 1"), ("committed", "two", "state 2")] == told
+    told = [item for item in script.done if item[0] == "recorded"]
+    assert [("recorded", "one", "state 1"), ("recorded", "two", "state 2")] == told
 
 
 async def test_a_node_ends_if_its_books_cannot_be_kept() -> None:
     """Fail-stop holds there too."""
-    script = Script(effects=[(do.CommitBlock("block", (), "state"),)], fails="committed")
+    script = Script(effects=[(do.CommitBlock("block", (), "state"),)], fails="recorded")
     driver = make(script)
     with pytest.raises(DiskFullError):
         async with asyncio.timeout(5):
