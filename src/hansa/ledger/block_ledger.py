@@ -1,8 +1,9 @@
 """A node's blocks and state on its own disk: ports.Ledger.
 
 Upon append: the block is synced into a segment first, then state changes, place and height follow in
-one LMDB transaction. A crash between the two leaves a block on disk that the state does not know:
-`recover` replays it on start-up. Nothing was acknowledged before both were durable.
+one LMDB transaction. A crash between the two, or one of the machine that undoes the last transaction,
+leaves a block on disk that the state does not know: `recover` replays it on start-up. Nothing was
+acknowledged before the block was durable and the state written.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,6 +1,8 @@
 """The state's pairs, the height and where each block lies: one LMDB file, one transaction a block.
 
-It can be lost: everything in it is derived again from the blocks. Counterpart: `block_ledger`.
+It can be lost: everything in it is derived again from the blocks. So a block's transaction syncs what
+it writes, but not the page that makes it the newest one: that goes with the next, and after a crash of
+the machine the last block may be unknown here, which is replayed. Counterpart: `block_ledger`.
 """
 
 import struct
@@ -61,7 +63,12 @@ class StateTable:
         self._map_bytes = max(map_bytes, self._path.stat().st_size if self._path.exists() else 0)
         try:
             self._environment = lmdb.open(
-                str(self._path), map_size=self._map_bytes, subdir=False, max_dbs=8, mode=0o600
+                str(self._path),
+                map_size=self._map_bytes,
+                subdir=False,
+                max_dbs=8,
+                mode=0o600,
+                metasync=False,
             )
             self._state = self._environment.open_db(b"state")
             self._meta = self._environment.open_db(b"meta")
@@ -81,7 +88,7 @@ class StateTable:
         with self._environment.begin(db=self._meta) as reader:
             found = {key: reader.get(key) for key in marks}
         if not any(found.values()):
-            self._write(
+            self._write_durably(
                 lambda txn: [txn.put(key, mark, db=self._meta) for key, mark in marks.items()]
             )
         elif found[_FORMAT_KEY] != marks[_FORMAT_KEY]:
@@ -141,7 +148,9 @@ class StateTable:
         transactions: Iterable[tuple[Digest, bool]],
         writes: Iterable[tuple[bytes, bytes | None]],
     ) -> None:
-        """Write a block's changes, its place and the height in one atomic, durable step.
+        """Write a block's changes, its place and the height in one atomic step.
+
+        A crash of the machine may undo the last one whole, never a part of it and none before it.
 
         Args:
             height: the block's.
@@ -203,7 +212,7 @@ class StateTable:
             txn.put(_FIRST_KEY, first.to_bytes(8, "big"), db=self._meta)
             txn.put(_HEIGHT_KEY, height.to_bytes(8, "big"), db=self._meta)
 
-        self._write(change)
+        self._write_durably(change)
 
     def give_up(
         self, segment: int, heights: Iterable[Height], kept: Iterable[tuple[Height, bytes]]
@@ -227,7 +236,7 @@ class StateTable:
                 txn.put(_FIRST_KEY, first.to_bytes(8, "big"), db=self._meta)
             txn.put(_FIRST_SEGMENT_KEY, (segment + 1).to_bytes(8, "big"), db=self._meta)
 
-        self._write(change)
+        self._write_durably(change)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield all state pairs in key order, a page at a time.
@@ -258,6 +267,14 @@ class StateTable:
     def close(self) -> None:
         """Close the table; closing twice is fine."""
         self._environment.close()
+
+    def _write_durably(self, change: Callable[[lmdb.Transaction], object]) -> None:
+        """As `_write`, and nothing undoes it any more."""
+        self._write(change)
+        try:
+            self._environment.sync(True)  # noqa: FBT003 - the library's own form
+        except lmdb.Error as error:
+            raise self._translate(error) from error
 
     def _write(self, change: Callable[[lmdb.Transaction], T]) -> T:
         """Run `change` in one write transaction; a full map is doubled and the change run again."""

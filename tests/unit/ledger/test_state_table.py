@@ -31,6 +31,39 @@ def test_one_commit_writes_state_place_height_and_transactions(table):
     assert list(table.items()) == [(b"b", b"2"), (b"c", b"")]
 
 
+class Watched:
+    """An environment whose syncs are counted."""
+
+    def __init__(self, environment):
+        self.syncs = 0
+        self._environment = environment
+
+    def __getattr__(self, name):
+        return getattr(self._environment, name)
+
+    def sync(self, force):
+        """Count it, or refuse it."""
+        self.syncs += 1
+        if self.syncs > 2:
+            raise lmdb.DiskError("no room")
+        return self._environment.sync(force)
+
+
+def test_only_what_cannot_be_replayed_is_synced_whole(tmp_path, table):
+    """A block's transaction may be undone by a crash of the machine; what a removed file rests on may not."""
+    assert not table._environment.flags()["metasync"]
+    assert table._environment.flags()["sync"], "its pages are synced all the same"
+    watched = table._environment = Watched(table._environment)
+    table.commit(1, Place(1, 2, 3), [], [(b"a", b"1")])
+    assert 0 == watched.syncs
+    table.give_up(1, [1], [(1, b"block")])
+    assert 1 == watched.syncs
+    table.install(2, [(2, Place(1, 2, 3), [])], 2, [(b"b", b"2")])
+    assert 2 == watched.syncs
+    with pytest.raises(DiskFullError):
+        table.give_up(2, [2], [])
+
+
 def test_a_failing_commit_leaves_nothing(table):
     """One change that cannot be written takes the others with it."""
     with pytest.raises(TypeError):
