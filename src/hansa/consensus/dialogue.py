@@ -96,7 +96,7 @@ class Dialogue:
     def receive(self, sender: PublicKey, data: bytes) -> tuple[CertifiedBlock, ...]:
         """Take a message; return the decided blocks in it, for the replica to check and commit."""
         state = self._context.state
-        is_heard = state.is_member_node(sender) or sender in self._context.member_set
+        is_heard = sender in self._context.member_set or state.is_member_node(sender)
         if not is_heard and state.organisation_by_node_key(sender) is None:
             return ()
         try:
@@ -218,7 +218,7 @@ class Dialogue:
             case Review():
                 self._agreement.hearing.take_review(sender, message)
                 if message.erasures:
-                    self._erasures.learn(message.erasures)
+                    self._erasures.hear(message.erasures)
             case Confirm(vote):
                 self._agreement.hearing.take_vote(sender, vote)
             case Erase():

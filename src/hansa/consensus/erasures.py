@@ -1,7 +1,8 @@
 """ERASED (step 8): signed acknowledgements that copies are gone, on their way into a block.
 
 On a busy chain they ride on reviews; on an idle one they are sent by themselves, and after a while of
-quiet a block of their own takes them up.
+quiet a block of their own takes them up. Nobody waits for one, so own ones are signed and others'
+checked a moment after what somebody does wait for: upon the timer "rest", or when they are needed.
 """
 
 from hansa import limits
@@ -12,6 +13,10 @@ from hansa.consensus.rounds import HeightState
 from hansa.types import Digest, Height, PublicKey, Round, Signature
 
 WAITING_MAX = 16 * limits.ERASURES_PER_BLOCK_MAX
+UNHEARD_MAX = 4 * limits.SUPER_NODES_MAX
+"""So many of others wait to be checked at most."""
+REST_MS = 3
+"""How long they wait; the block that they came with is done by then."""
 HEIGHTS_BACK_MAX = 64
 """An acknowledgement older than this is dropped: no block will want it."""
 
@@ -25,14 +30,51 @@ class Erasures:
         self._context = context
         self._waiting: dict[Slot, Erasure] = {}
         self._unsent: list[Erasure] = []
+        self._owed: tuple[HeightState, Block | None, int] | None = None
+        """The last height, if this node has still to sign for it."""
+        self._unheard: list[Erasure] = []
+        """What others sent, not checked yet."""
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + (self._owed is not None)
 
     @property
     def has_unsent(self) -> bool:
         """Whether own acknowledgements wait for a ride."""
-        return bool(self._unsent)
+        return bool(self._unsent) or self._owed is not None
+
+    def owe(self, past: HeightState, decided: Block | None, round_number: int) -> None:
+        """As `acknowledge`, when there is time for it."""
+        self._pay()
+        if self._context.node in past.members and (
+            past.erased or (decided is not None and decided.transactions)
+        ):
+            self._owed = (past, decided, round_number)
+            self._wait_for_rest()
+
+    def hear(self, erasures: tuple[Erasure, ...]) -> None:
+        """As `learn`, when there is time for it."""
+        self._unheard += erasures[: limits.ERASURES_PER_BLOCK_MAX]
+        if len(self._unheard) > UNHEARD_MAX:
+            self.catch_up()
+        else:
+            self._wait_for_rest()
+
+    def catch_up(self) -> None:
+        """Sign and check what waits for that."""
+        self._pay()
+        unheard, self._unheard = self._unheard, []
+        for erasure in unheard:
+            self.learn((erasure,))
+
+    def _pay(self) -> None:
+        owed, self._owed = self._owed, None
+        if owed is not None:
+            self.acknowledge(*owed)
+
+    def _wait_for_rest(self) -> None:
+        if not self._context.is_timer_set("rest"):
+            self._context.set_timer("rest", REST_MS)
 
     def acknowledge(self, past: HeightState, decided: Block | None, round_number: int) -> None:
         """Sign for what was erased at a height that is now decided and committed.
@@ -87,14 +129,16 @@ class Erasures:
 
     def take_unsent(self) -> tuple[Erasure, ...]:
         """Return own acknowledgements to send now."""
+        self._pay()
         unsent = tuple(self._unsent[-limits.ERASURES_PER_BLOCK_MAX :])
         self._unsent.clear()
         return unsent
 
     def send_now(self) -> None:
         """Send what found no ride to all super nodes of the next height."""
-        if self._unsent:
-            self._context.broadcast(self._context.super_peers(), Erased(self.take_unsent()))
+        unsent = self.take_unsent()
+        if unsent:
+            self._context.broadcast(self._context.super_peers(), Erased(unsent))
 
     def learn(self, erasures: tuple[Erasure, ...]) -> bool:
         """Take acknowledgements of others.
@@ -147,5 +191,6 @@ class Erasures:
 
     def select(self) -> tuple[Erasure, ...]:
         """Return what the next proposal takes up, oldest first."""
+        self.catch_up()
         slots = sorted(slot for slot in self._waiting if slot[0] < self._context.height)
         return tuple(self._waiting[slot] for slot in slots[: limits.ERASURES_PER_BLOCK_MAX])

@@ -158,9 +158,34 @@ class Hearing:
             height.note_round(signed.voter, vote.round)
             return False
         votes = height.round_state(vote.round).votes(vote.phase)
+        aside = votes.aside.pop(signed.voter, None)
+        if aside is not None and aside.vote != vote and is_vote_signed(aside):
+            # Its voter says two things: the one put aside counts, so that both are seen.
+            self._count(aside, votes.add(aside), votes.get(aside.voter))
         outcome = votes.add(signed)
         self._count(signed, outcome, votes.get(signed.voter))
         return outcome == "added"
+
+    def _put_aside(self, sender: PublicKey, signed: SignedVote) -> bool:
+        """Put a review aside, unchecked, that can change nothing any more; tell whether it was one.
+
+        It must say what a quorum said and this node has confirmed, of a block that was found sound:
+        then it proves nothing about its voter either, unless that one says something else as well. It
+        must come from its voter's own link, so that nobody can take another's place.
+        """
+        height, vote = self.height, signed.vote
+        if vote.phase != "review" or sender != signed.voter or vote.digest == NO_DIGEST:
+            return False
+        confirmed = height.own.get((vote.round, "confirm"))
+        if confirmed is None or confirmed.vote.digest != vote.digest:
+            return False
+        state, candidate = height.rounds.get(vote.round), height.candidates.get(vote.digest)
+        if state is None or candidate is None or candidate.execution is None:
+            return False
+        if state.reviews.decided() != vote.digest or not self._is_vote_wanted(signed):
+            return False
+        state.reviews.aside[signed.voter] = signed
+        return True
 
     def _is_vote_wanted(self, signed: SignedVote) -> bool:
         """Tell whether a vote could say something new; its signature is not checked yet."""
@@ -176,6 +201,8 @@ class Hearing:
 
     def take_review(self, sender: PublicKey, review: Review) -> None:
         """Step 4 as received: the vote, and why it is for no block."""
+        if self._put_aside(sender, review.vote):
+            return
         self.take_vote(sender, review.vote)
         if review.finding is not None:
             self._take_finding(sender, review.finding, review.vote)

@@ -62,7 +62,9 @@ def measure(
         expects_block=expects_block,
         has_proposal=present.proposal is not None,
         members=height.members,
-        reviewed=frozenset(vote.voter for vote in present.reviews.votes()),
+        reviewed=frozenset(vote.voter for vote in present.reviews.votes()).union(
+            present.reviews.aside
+        ),
         confirmed=frozenset(vote.voter for vote in present.confirms.votes()),
         absent=absent,
         locked_round=height.locked_round,

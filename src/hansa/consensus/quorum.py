@@ -15,13 +15,17 @@ Outcome = Literal["added", "duplicate", "conflict"]
 class VoteSet:
     """Votes of one (height, round, phase), at most one for each super node."""
 
-    __slots__ = ("_counts", "_needed", "_votes", "super_nodes")
+    __slots__ = ("_counts", "_needed", "_votes", "aside", "super_nodes")
+
+    aside: dict[PublicKey, SignedVote]
+    """Votes for what was decided already, not checked and not counted; from their voters' own links."""
 
     def __init__(self, super_nodes: int) -> None:
         self.super_nodes = super_nodes
         self._needed = quorum_of(super_nodes)
         self._votes: dict[PublicKey, SignedVote] = {}
         self._counts: dict[Digest, int] = {}
+        self.aside = {}
 
     def __len__(self) -> int:
         return len(self._votes)

@@ -288,6 +288,8 @@ class Replica:
             self._agreement.take_timeout(name)
         elif name == "idle":
             self._agreement.is_idle_due = True
+        elif name == "rest":
+            self._erasures.catch_up()
         elif name == "erased":
             self._erasures.send_now()
         elif name == "status":
@@ -407,7 +409,7 @@ class Replica:
         self._pool.advance(digests)
         self._outbox.advance(block, digests)
         self._erasures.advance(block)
-        self._erasures.acknowledge(past, block if is_live else None, decided_round)
+        self._erasures.owe(past, block if is_live else None, decided_round)
         if context.vote_bytes > VOTE_LOG_BYTES_MAX:
             context.emit(ResetVotes(()))
             context.vote_bytes = 0

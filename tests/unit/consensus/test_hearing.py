@@ -85,6 +85,76 @@ def test_two_votes_for_one_slot_are_equivocation(quiet, context, hearing) -> Non
     assert 1 == len(hearing.height.round_state(0).reviews)
 
 
+@pytest.fixture
+def settled(quiet, context, hearing):
+    """A height at which three reviewed a sound block, this node among them, and it confirmed that."""
+    propose = proposal_of(quiet)
+    named = propose.proposal.digest
+    hearing.take_propose(propose.proposal.master, propose)
+    hearing.height.candidates[named].execution = object()
+    for index in range(3):
+        assert hearing.take_vote(context.node, vote(quiet, context, index, named))
+    hearing.height.own[0, "confirm"] = vote(quiet, context, 0, named, phase="confirm")
+    return named
+
+
+def reviews_of(hearing) -> tuple[int, int]:
+    """Return how many reviews count, and how many were put aside."""
+    reviews = hearing.height.round_state(0).reviews
+    return len(reviews), len(reviews.aside)
+
+
+def test_a_review_that_changes_nothing_is_not_checked(quiet, context, hearing, settled) -> None:
+    """It is put aside, however often it comes; what else its voter says is checked."""
+    signed = vote(quiet, context, 3, settled)
+    for _ in range(2):
+        hearing.take_review(signed.voter, Review(signed, None, ()))
+        assert (3, 1) == reviews_of(hearing)
+    forged = msgspec.structs.replace(vote(quiet, context, 3), signature=Signature(bytes(64)))
+    hearing.take_review(signed.voter, Review(forged, None, ()))
+    assert ["malformed"] == kinds(context)
+
+
+def test_two_reviews_are_equivocation_though_one_was_put_aside(
+    quiet, context, hearing, settled
+) -> None:
+    """Both are seen, in whichever order they come."""
+    late, other = vote(quiet, context, 3, settled), vote(quiet, context, 3, NO_DIGEST)
+    hearing.take_review(late.voter, Review(late, None, ()))
+    hearing.take_review(late.voter, Review(other, None, ()))
+    assert ["equivocation"] == kinds(context)
+    assert (4, 0) == reviews_of(hearing)
+
+
+def test_a_false_review_put_aside_accuses_nobody(quiet, context, hearing, settled) -> None:
+    """What its voter did not sign proves nothing when it says something else."""
+    late, other = vote(quiet, context, 3, settled), vote(quiet, context, 3, NO_DIGEST)
+    forged = msgspec.structs.replace(late, signature=Signature(bytes(64)))
+    hearing.take_review(late.voter, Review(forged, None, ()))
+    hearing.take_review(late.voter, Review(other, None, ()))
+    assert [] == kinds(context)
+    assert (4, 0) == reviews_of(hearing)
+
+
+def test_what_may_still_matter_is_checked(quiet, context, hearing, settled) -> None:
+    """A review that another brings, before the own confirm, or of a block that was not judged, counts."""
+    signed = vote(quiet, context, 3, settled)
+    candidate = hearing.height.candidates[settled]
+    candidate.execution, kept = None, candidate.execution
+    assert not hearing._put_aside(signed.voter, signed)
+    candidate.execution = kept
+    confirmed = hearing.height.own.pop((0, "confirm"))
+    assert not hearing._put_aside(signed.voter, signed)
+    hearing.height.own[0, "confirm"] = confirmed
+    assert not hearing._put_aside(signed.voter, vote(quiet, context, 3, NO_DIGEST))
+    assert not hearing._put_aside(signed.voter, vote(quiet, context, 3, settled, phase="confirm"))
+    assert not hearing._put_aside(signed.voter, vote(quiet, context, 3, settled, height=2))
+    hearing.take_review(quiet.world.members[2].node, Review(signed, None, ()))
+    assert (4, 0) == reviews_of(hearing)
+    hearing.take_review(signed.voter, Review(signed, None, ()))
+    assert (4, 0) == reviews_of(hearing)
+
+
 def test_a_far_round_is_noted_only(quiet, context, hearing) -> None:
     """One number for each super node, no matter what it claims."""
     signed = vote(quiet, context, 1, round=5_000)
