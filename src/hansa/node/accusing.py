@@ -68,6 +68,10 @@ class Accuser:
         self._submitted: dict[bytes, Digest] = {}
         """Evidence → the last transaction that carries it."""
 
+    def __len__(self) -> int:
+        """Return how many proofs are kept."""
+        return len(self._kept)
+
     def notice(self, evidence: Evidence) -> None:
         """Keep a proof durably; again is harmless.
 

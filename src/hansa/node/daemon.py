@@ -91,7 +91,7 @@ class Daemon:
             asyncio.get_running_loop().call_later(SUSPENDED_LINK_S, services.peers.refresh)
 
     def record(self, certified: CertifiedBlock, state: State) -> None:
-        """Keep the books on a durable block: figures, log, notes. Comes a little later."""
+        """Keep the books on a durable block: figures, log, what waits for a block. Comes a little later."""
         services, header = self.services, certified.block.header
         services.metrics.commits.inc()
         services.metrics.transactions.inc(header.transaction_count)
@@ -103,7 +103,8 @@ class Daemon:
             erasures=len(certified.block.erasures),
             datasets=state.counters.datasets,
         )
-        self._notes.set()
+        if services.custody.outgoing_count() or len(services.outbox) or len(services.accuser):
+            self._notes.set()
 
     def stop(self) -> None:
         """Ask the node to end."""
@@ -199,7 +200,8 @@ class Daemon:
             self._notes.clear()
             if services.custody.outgoing_count():
                 await services.exchange.deliver_notes()
-            await self._accuse()
+            if len(services.accuser):
+                await self._accuse()
             if len(services.outbox):
                 await services.outbox.sweep(self._is_settled)
 

@@ -77,7 +77,7 @@ def test_bounded() -> None:
     accuser = _accuser(MemoryTable())
     for height in range(1, KEPT_MAX + 5):
         accuser.notice(_evidence(height))
-    assert KEPT_MAX == len(accuser.kept())
+    assert KEPT_MAX == len(accuser) == len(accuser.kept())
 
 
 def test_the_transaction_carries_the_proof() -> None:
