@@ -85,7 +85,10 @@ class Driver:
         self._unrecorded: deque[tuple[CertifiedBlock, State]] = deque()
         """Durable blocks that are in no book yet."""
         self._is_record_due = False
+        self._has_sent = False
+        """Whether something waits for a flush."""
         self._has_promised = False
+        """Whether what waits rests on a promise, for which others wait."""
         self.dropped = 0
         self._submissions = 0
         """Transactions in events that wait."""
@@ -141,6 +144,8 @@ class Driver:
                 await self._wake.wait()
                 self._wake.clear()
                 self._turn()
+                if self._has_sent:
+                    self._flush()
                 if self._is_record_due:
                     self._record()
                 self.admission.let_in()
@@ -176,8 +181,12 @@ class Driver:
             for effect in self.replica.step(event, now):
                 self._execute(effect)
             if self._has_promised:
-                self._has_promised = False
-                self._peers.flush()
+                self._flush()
+
+    def _flush(self) -> None:
+        """Write to the links what was sent."""
+        self._has_sent = self._has_promised = False
+        self._peers.flush()
 
     def _record_later(self, certified: CertifiedBlock, state: State) -> None:
         if not self._unrecorded:
@@ -226,6 +235,7 @@ class Driver:
         match effect:
             case do.Send(to, data):
                 if self._peers.send(to, data):
+                    self._has_sent = True
                     self._on_sent(data)
             case do.PersistVotes(records):
                 self._vote_log.append(records)
@@ -233,7 +243,8 @@ class Driver:
             case do.ResetVotes(keep):
                 self._vote_log.reset(keep)
             case do.CommitBlock(certified, writes, state):
-                self._peers.flush()
+                if self._has_sent:
+                    self._flush()
                 self._ledger.append(certified, writes)
                 self._on_committed(certified)
                 self._record_later(certified, state)
@@ -264,7 +275,8 @@ class Driver:
         # What was pruned here cannot be answered: an empty answer sends the asker to another node.
         if found and found[0].block.header.height != first:
             found = ()
-        self._peers.send(to, encode_blocks(found))
+        if self._peers.send(to, encode_blocks(found)):
+            self._has_sent = True
 
     def _set_timer(self, name: str, at_monotonic_ms: int) -> None:
         """Set a timer. Most are set anew, for later, at every height: the loop is told when one is due sooner."""

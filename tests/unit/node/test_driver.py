@@ -162,6 +162,7 @@ async def test_what_others_wait_for_leaves_first() -> None:
         ("flush",),
         ("send", PEER, b"status"),
         ("fault", "malformed"),
+        ("flush",),
     ] == script.done
 
 
@@ -297,7 +298,8 @@ async def test_serves_blocks_within_bounds() -> None:
     """An asker gets an answer even if there is nothing to give."""
     script = Script(effects=[(do.ServeBlocks(PEER, Height(1), 1_000_000),)])
     await run_until(make(script), script, 1)
-    (sent,) = script.done
+    sent, (flushed,) = script.done
+    assert "flush" == flushed
     assert ("send", PEER) == sent[:2]
 
 
