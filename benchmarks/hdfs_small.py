@@ -7,7 +7,7 @@ Each dataset is one file of 4 KiB with a description, a manifest and a data key 
 organisation's users publish it. Two ways out are told apart: one dataset after the other, and many in one
 call, so that manifests of one bundle and chunks of one pack are read at once. No manifest is in memory when
 a pass begins. What is asked for and is nowhere goes to the index, and to the NameNode as the name of a
-file that is not there. Writes benchmarks/results/hdfs-small.json.
+file that is not there; one after the other, and in turns for the middle. Writes benchmarks/results/hdfs-small.json.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from hdfs import BUILT, CLUSTER, HERE, ROOT, USER, Place, command_of, write_resu
 
 from hansa import limits
 from hansa.cli.hdfs import HdfsCluster
+from hansa.cli.started import find_started
 from hansa.data.manifest import build_manifest
 from hansa.data.pipeline import Ingest
 from hansa.data.stream import SourceFile
@@ -92,6 +93,7 @@ class Bench:
                 for readers in (1, READERS):
                     self._fetch(repeat, datasets, readers)
                 self._ask_absent(repeat)
+                self._count_absent(repeat)
         finally:
             self.index.close()
             self.opened.close()
@@ -161,9 +163,11 @@ class Bench:
         }
         spent = dict.fromkeys(ways, 0.0)
         with ThreadPoolExecutor(readers) as pool:
-            for batch in range(0, len(drawn), BATCH):
-                names = list(ways) if batch // BATCH % 2 else list(ways)[::-1]
-                some = drawn[batch : batch + BATCH]
+            # One call takes at most 256: all at once where eight run at a time.
+            at_once = BATCH if readers == 1 else len(drawn)
+            for batch in range(0, len(drawn), at_once):
+                names = list(ways) if (batch // at_once + repeat) % 2 else list(ways)[::-1]
+                some = drawn[batch : batch + at_once]
                 parts = [some[at::readers] for at in range(readers)]
                 for name in names:
                     started = time.perf_counter()
@@ -236,6 +240,48 @@ class Bench:
                 | {"count": len(seconds), "p50_us": round(1e6 * median(seconds), 2)}
             )
 
+    def _count_absent(self, repeat: int) -> None:
+        """Ask many times for what is nowhere; count processor time, the NameNode's too."""
+        draw = random.Random(f"counted {repeat}")
+        numbers = [draw.randrange(10**9) for _ in range(self.options.counted)]
+        ways: dict[str, list[Question]] = {
+            "index, by title": [Question(title=f"zq{one} of the town") for one in numbers],
+            "index, by word": [Question(words=(f"zq{one}",)) for one in numbers],
+            "index, by id": [Question(dataset=draw.randbytes(16)) for _ in numbers],
+        }
+        for name, questions in ways.items():
+            began, began_cpu = time.perf_counter(), time.process_time()
+            for question in questions:
+                found = self.index.find(question)
+                assert not found.matches
+            own = time.process_time() - began_cpu
+            self._note_counted(repeat, name, time.perf_counter() - began, (own, 0.0))
+        paths = [f"/{USER}/datasets/raw/absent-{one}" for one in numbers]
+        name_node = find_started(self.place.cluster.state().namenode)
+        assert name_node is not None
+        before = sum(name_node.cpu_times()[:2])
+        began, began_cpu = time.perf_counter(), time.process_time()
+        for path in paths:
+            try:
+                self.raw.get_file_info(path)
+                raise AssertionError("it is there")
+            except FileNotFoundError:
+                pass
+        own, wall = time.process_time() - began_cpu, time.perf_counter() - began
+        # Its clock ticks each 10 ms: that is nothing beside thousands of questions.
+        other = sum(name_node.cpu_times()[:2]) - before
+        self._note_counted(repeat, "NameNode", wall, (own, other))
+
+    def _note_counted(self, repeat: int, way: str, wall: float, spent: tuple[float, float]) -> None:
+        """Note wall and processor time of one way, seconds; spent by this process and by the NameNode."""
+        count = self.options.counted
+        self.rows.append(
+            {"operation": "ask for what is absent, one after the other", "repeat": repeat}
+            | {"way": way, "count": count, "wall_us": round(1e6 * wall / count, 2)}
+            | {"cpu_us": round(1e6 * sum(spent) / count, 2)}
+            | {"cpu_own_us": round(1e6 * spent[0] / count, 2)}
+        )
+
 
 def _compare(asked: Dataset, found: Dataset, manifest: bytes, content: bytes) -> None:
     """Open manifest and content as a reader's client does, and compare."""
@@ -307,12 +353,13 @@ def main() -> int:
     parser.add_argument("--datasets", type=int, default=2_000)
     parser.add_argument("--fetched", type=int, default=1_000)
     parser.add_argument("--absent", type=int, default=5_000)
+    parser.add_argument("--counted", type=int, default=20_000)
     parser.add_argument("--replication", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where files go, while it runs")
     parser.add_argument("--json", type=Path, default=HERE / "results" / "hdfs-small.json")
     options = parser.parse_args()
-    kept = ("datasets", "fetched", "absent", "replication", "repeats")
+    kept = ("datasets", "fetched", "absent", "counted", "replication", "repeats")
     command = command_of("make bench-hdfs-small", parser, options, kept)
     write_results({"command": command} | run(options), hdfs_small_report.render, options.json)
     return 0

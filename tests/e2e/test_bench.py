@@ -139,12 +139,14 @@ def test_smoke_run_of_small_datasets_on_hdfs(tmp_path: Path) -> None:
     target, scratch = tmp_path / "small.json", tmp_path / "scratch"
     scratch.mkdir()
     words = ["benchmarks/hdfs_small.py", "--datasets", "12", "--fetched", "8", "--absent", "20"]
-    words += ["--repeats", "1", "--json", str(target), "--folder", str(scratch)]
+    words += ["--counted", "300", "--repeats", "1"]
+    words += ["--json", str(target), "--folder", str(scratch)]
     done = subprocess.run(
         [sys.executable, *words], cwd=ROOT, capture_output=True, check=False, timeout=230, text=True
     )
     assert done.returncode == 0, done.stderr
     rows = json.loads(target.read_text())["rows"]
+    assert 4 == len([row for row in rows if row.get("cpu_us", 0) > 0])
     objects = {row["part"]: row["objects"] for row in rows if "objects" in row}
     assert 2 * 12 == objects["one file each"]
     assert 0 < objects["packs, manifests too"] < 24
