@@ -43,6 +43,13 @@ def has_rows(words: Words, rows: npt.NDArray[Any]) -> Mask:
     return np.asarray(found, dtype=np.bool_)
 
 
+def among_bits(marks: npt.NDArray[np.uint8], rows: Rows) -> Rows:
+    """Return those of some rows that are in a set, given by the bytes of its words."""
+    found = marks.take(rows >> 3)
+    found &= _MARKS.take(rows & 7)
+    return rows.take(found.nonzero()[0])
+
+
 def is_in(rows: npt.NDArray[Any], members: Rows) -> Mask:
     """Return which rows are among rising members, (n,)."""
     if not len(members):

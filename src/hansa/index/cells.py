@@ -30,8 +30,8 @@ _MARKS = ("\u0300", "\u036f")
 _WIDE = b"*"
 _PLAIN = re.compile("[a-z0-9]+")
 
-GROUPS = ("tf", "of", "ot", "ty", "fy", "oy", "tp", "fp", "op", "py")
-"""Pairs of kinds, most useful first: theme, format, owner, year, place."""
+GROUPS = ("tf", "of", "ot", "ty", "fy", "oy", "tp", "fp", "op", "py", "ob")
+"""Pairs of kinds, most useful first: theme, format, owner, year, place, both theme and format."""
 
 
 def digest_of(key: bytes) -> bytes:
@@ -185,6 +185,7 @@ def pair_values(
         kind: [text.encode("utf-8", "surrogatepass") for text in texts]
         for kind, texts in facets.items()
     }
+    values["b"] = [_sized(theme) + name for theme, name in product(values["t"], values["f"])]
     if record.interval is not None:
         values["y"] = _years(record.interval)
     if record.box is not None:
@@ -241,6 +242,11 @@ def facet_pairs(
         for group in GROUPS
         if group in groups and group[0] in kinds and group[1] in kinds
     )
+
+
+def triple_key(facets: Mapping[str, Facet]) -> bytes:
+    """Return the key of an owner with both a theme and a format."""
+    return _head("ob") + facets["o"].sized + facets["t"].sized + facets["f"].encoded
 
 
 def pair_key(group: str, one: bytes, two: bytes) -> bytes:

@@ -125,6 +125,10 @@ class Column:
         assert self._dtype.names is not None
         return self._kept if self._keep(self._fields, read) else None
 
+    def fields(self, names: Sequence[str], read: Reader) -> Fields | None:
+        """Return some fields by name if they are in memory or there is room for them, else None."""
+        return self._kept if self._keep(names, read) else None
+
     def gather(self, rows: Rows, read: Reader) -> npt.NDArray[Any]:
         """Return the values of some rows, (n,); they rise, unless the column is kept."""
         if not self._keep_for(len(rows), self._fields, read):

@@ -26,6 +26,7 @@ from hansa.index.files import IndexFile
 from hansa.index.filters import KeyFilter, PageFilter
 from hansa.index.pages import CLUSTER, COLUMNS, PAGE, Row
 from hansa.index.question import Question
+from hansa.index.ranked import Ranked
 from hansa.index.records import IndexRecord
 from hansa.index.regions import Places, Times
 from hansa.index.terms import Block, Terms
@@ -77,6 +78,7 @@ class DataIndex:
         self._facet_names: dict[int, tuple[str, ...]] = {}
         self._facet_order: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]] | None = None
         self._cell_lists: CellLists | None = None
+        self._ranked: Ranked | None = None
         self._norms: npt.NDArray[np.float32] | None = None
 
     @property
@@ -149,8 +151,26 @@ class DataIndex:
                 self._cell_lists = CellLists(cells, rows, self.rows, self._room)
         return self._cell_lists
 
+    def ranked(self, read: Reader) -> Ranked | None:
+        """Return the rows by rank, or None without room for that."""
+        if self._ranked is None:
+            rank, order = self.column("rank").whole(read), self.column("order").whole(read)
+            names = self.column("names").fields(("dataset",), read)
+            if rank is not None and order is not None and names is not None:
+                self._ranked = Ranked(
+                    self.terms, (rank, order, names["dataset"]), self.column("where"), self._room
+                )
+        return self._ranked
+
+    def ranked_at_hand(self, question: Question, digests: Sequence[bytes]) -> Ranked | None:
+        """Return the rows by rank if they answer a question of facets without a read, else None."""
+        ranked = self._ranked
+        return ranked if ranked is not None and ranked.at_hand(question, digests) else None
+
     def at_hand(self, question: Question, digests: Sequence[bytes]) -> bool:
         """Tell whether a question that asks for some keys is answered from memory, without a read."""
+        if question.is_facets_alone:
+            return self.ranked_at_hand(question, digests) is not None
         if question.prefixes or question.phrases or not self.terms.at_hand(digests):
             return False
         fields = ["flags"]

@@ -21,6 +21,7 @@ from hansa.index.cells import (
     key_of,
     pairs_asked,
     stem_keys,
+    triple_key,
     word_digest,
 )
 from hansa.index.filters import KeyFilter, PageFilter
@@ -101,10 +102,9 @@ class Discriminant:
                 if not may(facet.digest):
                     return f"no {_KINDS[facet.kind]} {facet.text!r}"
         if len(facets) > 1:
-            by_kind = {facet.kind: facet for facet in facets}
-            for one, two, head in facet_pairs(tuple(by_kind), self._groups):
-                if not may(digest_of(head + by_kind[one].sized + by_kind[two].encoded)):
-                    return f"nothing with both {_KINDS[one]} and {_KINDS[two]} asked for"
+            apart = self._absent_together(facets)
+            if apart:
+                return apart
         if question.prefixes or question.phrases:
             for what, key in _singles(question, self._groups):
                 if not may(digest_of(key)):
@@ -113,6 +113,17 @@ class Discriminant:
             return self._absent_place_or_time(question, facets)
         if len(facets) > 1 and not self._pages_with(facets):
             return "no page with all facets asked for"
+        return ""
+
+    def _absent_together(self, facets: Sequence[Facet]) -> str:
+        """Return which facets are nowhere together, or an empty text."""
+        may = self._whole.may_contain
+        by_kind = {facet.kind: facet for facet in facets}
+        for one, two, head in facet_pairs(tuple(by_kind), self._groups):
+            if not may(digest_of(head + by_kind[one].sized + by_kind[two].encoded)):
+                return f"nothing with both {_KINDS[one]} and {_KINDS[two]} asked for"
+        if len(by_kind) == 3 and "ob" in self._groups and not may(digest_of(triple_key(by_kind))):
+            return "nothing with owner, theme and format asked for"
         return ""
 
     def _absent_place_or_time(self, question: Question, facets: Sequence[Facet]) -> str:

@@ -110,6 +110,10 @@ def find(view: View, question: Question) -> Found:
         return Found(view.height, total, tuple([hit[:2] for hit in hits]))
     base, absent, digests = view.base, "", digests_asked(question)
     if base is not None and not view.added:
+        if question.is_facets_alone:
+            found = _find_by_rank(view, base, question, digests)
+            if found is not None:
+                return found
         few = find_handful(base, question, digests, (view.dead, view.dead_count))
         if few is not None:
             shown = few[question.offset : question.offset + question.limit]
@@ -129,6 +133,21 @@ def _is_nowhere(view: View, question: Question, dataset: bytes) -> bool:
     if base is None or view.added or question.like is not None:
         return False
     return not base.discriminant.may_have(dataset)
+
+
+def _find_by_rank(
+    view: View, base: DataIndex, question: Question, digests: Sequence[bytes]
+) -> Found | None:
+    """Return what `find` does where ranks of all that is asked for are in memory, else None."""
+    ranked = base.ranked_at_hand(question, digests)
+    if ranked is None:
+        return None
+    best, dead = question.offset + question.limit, (view.dead, view.dead_count)
+    first = ranked.first(question, digests, dead, best, CountingReader(base.read))
+    if first is None:
+        return None
+    ids = ranked.ids(first.ranks[question.offset :])
+    return Found(view.height, first.count, tuple([(0, dataset) for dataset in ids]))
 
 
 def _no_clock() -> int:
@@ -199,7 +218,8 @@ class _Asking:
         else:
             hits, total = [], 0
             if view.base is not None and not self._absent:
-                hits, total, _ = self._from_file(view.base)
+                few = self._by_rank(view.base)
+                hits, total = few if few is not None else self._from_file(view.base)[:2]
             hits = self._with_added(hits, added)
             total += len(added)
         return hits[question.offset : question.offset + question.limit], total
@@ -264,6 +284,26 @@ class _Asking:
 
     def _dead(self) -> Rows:
         return self._view.dead.rows(self._view.dead_count)
+
+    def _by_rank(self, base: DataIndex) -> tuple[list[_Hit], int] | None:
+        """Return the best hits of the file in order, and how many match, if ranks lead to them."""
+        view, question = self._view, self._question
+        if not question.is_facets_alone:
+            return None
+        assert self._reader is not None
+        ranked = base.ranked(self._reader)
+        if ranked is None:
+            return None
+        dead, best = (view.dead, view.dead_count), question.offset + question.limit
+        first = ranked.first(question, self._digests, dead, best, self._reader)
+        if first is None:
+            return None
+        self._cost.examined += first.examined
+        rows = ranked.order.take(first.ranks).tolist()
+        hits = [
+            (0, name, row, False) for name, row in zip(ranked.ids(first.ranks), rows, strict=True)
+        ]
+        return hits, first.count
 
     def _from_file(self, base: DataIndex) -> tuple[list[_Hit], int, Selection]:
         """Return the best hits of the file in order, how many match, and all that match."""

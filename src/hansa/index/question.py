@@ -116,6 +116,22 @@ class Question(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
         return self.box is not None or self.near is not None or self.interval is not None
 
     @property
+    def has_place(self) -> bool:
+        """Tell whether a place is asked for."""
+        return self.box is not None or self.near is not None
+
+    @property
+    def is_facets_alone(self) -> bool:
+        """Tell whether neither words nor nearness are asked for: all that match do so equally well."""
+        return not (
+            self.words
+            or self.prefixes
+            or self.phrases
+            or self.like is not None
+            or self.like_features is not None
+        )
+
+    @property
     def boxes(self) -> tuple[Box, ...]:
         """Return the boxes that every matching place meets."""
         asked = (self.box, self.near.bounds() if self.near is not None else None)

@@ -19,10 +19,10 @@ from hansa.index.columns import Reader
 from hansa.index.data_index import DataIndex
 from hansa.index.dead import Dead
 from hansa.index.pages import HAS_BOX, HAS_INTERVAL
-from hansa.index.question import Circle, Question
+from hansa.index.place_tree import circle_meets
+from hansa.index.question import Question
 from hansa.index.regions import code_runs, interval_runs, runs_of
 from hansa.index.terms import Term
-from hansa.types import Box
 
 _DENSE = 64
 """A list with more than one row in so many is joined as bits."""
@@ -244,7 +244,7 @@ class Selecting:
             start, end = where["interval"].T
             mask &= (start <= interval.end_ms) & (end >= interval.start_ms)
         if near is not None and mask.any():
-            mask[mask] = _near(near, where["box"][mask])
+            mask[mask] = circle_meets(near, where["box"][mask])
         return mask
 
     # --- what is left -----------------------------------------------------------------------------
@@ -304,10 +304,3 @@ class Selecting:
 
 def _count_of(term: Term) -> int:
     return term.count
-
-
-def _near(circle: Circle, boxes: npt.NDArray[np.int32]) -> Mask:
-    """Return which boxes (n, 4) a circle meets; each distinct box is measured once."""
-    distinct_boxes, inverse = np.unique(boxes, axis=0, return_inverse=True)
-    found = np.array([circle.meets(Box(*sides)) for sides in distinct_boxes.tolist()], np.bool_)
-    return found[inverse.reshape(-1)]

@@ -261,8 +261,8 @@ class Terms:
         kept = self._kept.get(term.digest)
         return kept.tolist() if kept is not None else None
 
-    def rows(self, term: Term | None, read: Reader) -> Rows:
-        """Return the rows of a term, rising."""
+    def rows(self, term: Term | None, read: Reader, *, keep: bool = True) -> Rows:
+        """Return the rows of a term, rising; they are kept, unless the caller keeps them its way."""
         if term is None:
             return _NONE
         if term.count == 1:
@@ -274,7 +274,8 @@ class Terms:
         if zlib.crc32(data) != term.checksum:
             raise corrupt()
         rows = np.frombuffer(data, dtype="<u4").astype(np.uint32, copy=False)
-        self._keep(term.digest, rows)
+        if keep:
+            self._keep(term.digest, rows)
         return rows
 
     def bits(self, term: Term, count: int, read: Reader) -> Words:

@@ -24,7 +24,7 @@ from hansa.index.clusters import Clusters, tell_facets, tell_words
 from hansa.index.columns import ColumnEntry, check_stretches
 from hansa.index.features import FEATURES
 from hansa.index.files import IndexFiles
-from hansa.index.filters import BITS_PER_KEY, Digests, KeyFilter, PageFilter, as_digests
+from hansa.index.filters import Digests, KeyFilter, PageFilter, as_digests
 from hansa.index.gathering import Gathered, places_of
 from hansa.index.pages import (
     CLUSTER,
@@ -47,8 +47,8 @@ TAIL_BYTES = 4 + 32 + len(MAGIC)
 NAMES_PER_BLOCK = 64
 _RECORDS_PER_PART = 4_096
 _DENSE_ROWS = 1 << 16
-_SMALL = 1 << 15
-"""Bytes that an index may spend on each group of filters however few rows it has."""
+_SMALL_KEYS = 21_845
+"""Keys that an index may spend on long beginnings of words, and on pairs, however few rows it has."""
 _FACETS = (b"t", b"f", b"o")
 
 
@@ -82,7 +82,7 @@ class Footer(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 
 def budget(rows: int, dense: float, sparse: float) -> int:
-    """Return bytes: so many for each of the first 65,536 rows, so many for each further one."""
+    """Return bytes or keys: so many for each of the first 65,536 rows, so many for each further one."""
     return int(dense * min(rows, _DENSE_ROWS) + sparse * max(0, rows - _DENSE_ROWS))
 
 
@@ -314,7 +314,7 @@ class _Writing:
     ) -> tuple[tuple[bytes, bytes, bytes, bytes], tuple[str, ...]]:
         count = len(self._rows)
         groups: list[str] = []
-        left = (_SMALL + budget(count, 3.0, 0.5)) * 8 // BITS_PER_KEY
+        left = _SMALL_KEYS + budget(count, 2.0, 1 / 3)
         for length in (*STEMS, *LONG_STEMS):
             stems = {word[:length] for word in gathered.plain_words if len(word) >= length}
             if length in LONG_STEMS:
@@ -323,7 +323,7 @@ class _Writing:
                 groups.append(LONG_STEMS[length])
                 left -= len(stems)
             digests.append(as_digests(digest_of(key_of("x", stem)) for stem in stems))
-        left = (_SMALL + budget(count, 3.0, 0.5)) * 8 // BITS_PER_KEY
+        left = _SMALL_KEYS + budget(count, 2.0, 1 / 3)
         for group in GROUPS:
             pairs = gathered.count_pairs(group)
             # A group without a pair costs nothing and refuses all.

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.index.bits import count_rows, distinct, has_rows, is_in, rows_of, words_of
+from hansa.index.bits import among_bits, count_rows, distinct, has_rows, is_in, rows_of, words_of
 
 ROWS = st.sets(st.integers(0, 299), max_size=80)
 
@@ -25,6 +25,9 @@ def test_bits_are_a_set(one, two, count):
     asked = np.array([*two, *one], dtype=np.uint32)
     expected = [row in one for row in asked.tolist()]
     assert expected == has_rows(first, asked).tolist()
+    assert [row for row in asked.tolist() if row in one] == among_bits(
+        first.view(np.uint8), asked
+    ).tolist()
     assert expected == is_in(asked, array(one)).tolist()
 
 

@@ -17,6 +17,7 @@ from hansa.index.cells import (
     row_keys,
     stem_keys,
     strong_words,
+    triple_key,
 )
 from hansa.index.question import Question
 from hansa.index.words import split_words
@@ -141,3 +142,24 @@ def test_stems_and_facets(made):
     assert [b"xa"] == list(stem_keys("a", frozenset({"x4"})))
     assert b"xabcd" in list(stem_keys("abcde", frozenset({"x4"})))
     assert ("csv",) == facets_of(made.make_record(1, formats=("CSV", "csv")))["f"]
+
+
+def test_owner_with_theme_and_format_is_one_key(made):
+    """All three of one record are known together; of three that meet only in pairs the three are not."""
+    first = made.make_record(1, owner="alpha", themes=("Health", "Sport"), formats=("csv", "pdf"))
+    others = (
+        made.make_record(2, owner="alpha", themes=("Health",), formats=("json",)),
+        made.make_record(3, owner="alpha", themes=("Traffic",), formats=("csv",)),
+        made.make_record(4, owner="beta", themes=("Traffic",), formats=("json",)),
+    )
+    known = {pair for record in (first, *others) for pair in pair_keys(record)}
+    for theme, name, is_known in (
+        ("Health", "csv", True),
+        ("Sport", "pdf", True),
+        ("Traffic", "json", False),
+    ):
+        question = Question(theme=theme, format=name, owner="alpha")
+        facets = {facet.kind: facet for facet in facets_asked(question)}
+        asked = set(_together(question, frozenset(GROUPS)))
+        assert asked <= {key for _, key in known}
+        assert is_known == (("ob", triple_key(facets)) in known)

@@ -83,3 +83,24 @@ def test_facets_never_together_are_refused(made):
 def test_memory_is_told(base):
     """What the layer takes, filters and bounds."""
     assert base.discriminant.memory_bytes > 24 * base.pages
+
+
+def test_three_facets_that_meet_only_in_pairs_are_refused(made):
+    """Owner, theme and format: each two are together somewhere, even on one page; all three are nowhere."""
+    kinds = (
+        ("alpha", "Health", "pdf"),
+        ("alpha", "Sport", "csv"),
+        ("beta", "Health", "csv"),
+    )
+    records = [
+        made.make_record(n, owner=owner, themes=(theme,), formats=(name,), features=(5,) * 20)
+        for n, (owner, theme, name) in enumerate(kinds * 15)
+    ]
+    index = InformationIndex.open(MemoryIndexFiles(), IndexParameters(recluster_registrations=45))
+    index.apply(1, [IndexChange(record.dataset, record) for record in records])
+    assert 1 == index._state.view.base.pages
+    answer = index.ask(Question(owner="alpha", theme="Health", format="csv"))
+    assert (0, 0) == (answer.total, answer.explanation.bytes_read)
+    assert "owner, theme and format" in answer.explanation.refusals[0].reason
+    for owner, theme, name in kinds:
+        assert 15 == index.ask(Question(owner=owner, theme=theme, format=name)).total
