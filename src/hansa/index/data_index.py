@@ -162,6 +162,11 @@ class DataIndex:
                 )
         return self._ranked
 
+    @property
+    def ranked_if_made(self) -> Ranked | None:
+        """Return the rows by rank if some question has asked for them."""
+        return self._ranked
+
     def ranked_at_hand(self, question: Question, digests: Sequence[bytes]) -> Ranked | None:
         """Return the rows by rank if they answer a question of facets without a read, else None."""
         ranked = self._ranked

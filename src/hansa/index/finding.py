@@ -22,7 +22,7 @@ _NONE: Rows = np.zeros(0, dtype=np.uint32)
 class First(NamedTuple):
     """How many match, and the first of them."""
 
-    count: int
+    total: int
     ranks: Rows
     """Rising."""
     examined: int
@@ -60,6 +60,23 @@ class Finding:
             ended = set(self._dead[is_in(self._dead, np.array(ranks, dtype=np.uint32))].tolist())
             ranks = [rank for rank in ranks if rank not in ended]
         return ranks
+
+    def first(self, best: int) -> First:
+        """Return those that have all keys asked for, at least one, and meet the time."""
+        least = self.asked[0]
+        if least.ranks is not None:
+            return self.of_list(least.ranks, self.asked[1:], best)
+        return self.of_bits(best)
+
+    def all_ranks(self) -> Rows:
+        """Return the ranks of all that have the keys asked for, at least one, rising."""
+        least = self.asked[0]
+        if least.ranks is not None:
+            return self._thin(least.ranks, self.asked[1:])
+        found = rows_of(
+            _joined([members.bits for members in self.asked if members.bits is not None])
+        )
+        return self._living(self._in_time(found))
 
     def of_list(self, ranks: Rows, asked: Sequence[Members], best: int) -> First:
         """Return those of some ranks, which rise, that have the rest of what is asked for."""

@@ -108,7 +108,12 @@ def find(view: View, question: Question) -> Found:
     if question.is_nearness_alone:
         hits, total = _Asking(view, question, Cost(_no_clock, 0), "", ()).found()
         return Found(view.height, total, tuple([hit[:2] for hit in hits]))
-    base, absent, digests = view.base, "", digests_asked(question)
+    base, absent = view.base, ""
+    if base is not None and not view.added and question.asks_words_only:
+        found = _find_words(view, base, question)
+        if found is not None:
+            return found
+    digests = digests_asked(question)
     if base is not None and not view.added:
         if question.is_facets_alone:
             found = _find_by_rank(view, base, question, digests)
@@ -147,7 +152,20 @@ def _find_by_rank(
     if first is None:
         return None
     ids = ranked.ids(first.ranks[question.offset :])
-    return Found(view.height, first.count, tuple([(0, dataset) for dataset in ids]))
+    return Found(view.height, first.total, tuple([(0, dataset) for dataset in ids]))
+
+
+def _find_words(view: View, base: DataIndex, question: Question) -> Found | None:
+    """Return what `find` does where all that is known of some words is in memory, else None."""
+    ranked = base.ranked_if_made
+    words = ranked.words_at_hand(question.words) if ranked is not None else None
+    if ranked is None or words is None:
+        return None
+    best, dead = question.offset + question.limit, (view.dead, view.dead_count)
+    total, ranks, scores = ranked.first_of_words(words, dead, best)
+    if question.offset:
+        ranks, scores = ranks[question.offset :], scores[question.offset :]
+    return Found(view.height, total, tuple(zip(scores, ranked.ids(ranks), strict=True)))
 
 
 def _no_clock() -> int:
@@ -288,22 +306,28 @@ class _Asking:
     def _by_rank(self, base: DataIndex) -> tuple[list[_Hit], int] | None:
         """Return the best hits of the file in order, and how many match, if ranks lead to them."""
         view, question = self._view, self._question
-        if not question.is_facets_alone:
+        if not (question.is_facets_alone or question.asks_words_only):
             return None
         assert self._reader is not None
         ranked = base.ranked(self._reader)
         if ranked is None:
             return None
         dead, best = (view.dead, view.dead_count), question.offset + question.limit
-        first = ranked.first(question, self._digests, dead, best, self._reader)
-        if first is None:
-            return None
-        self._cost.examined += first.examined
-        rows = ranked.order.take(first.ranks).tolist()
-        hits = [
-            (0, name, row, False) for name, row in zip(ranked.ids(first.ranks), rows, strict=True)
-        ]
-        return hits, first.count
+        if question.words:
+            words = ranked.words_of(question.words, self._reader)
+            if words is None:
+                return [], 0
+            total, ranks, scores = ranked.first_of_words(words, dead, best)
+        else:
+            first = ranked.first(question, self._digests, dead, best, self._reader)
+            if first is None:
+                return None
+            self._cost.examined += first.examined
+            total, ranks = first.total, first.ranks.tolist()
+            scores = [0] * len(ranks)
+        rows = ranked.order.take(ranks).tolist()
+        kinds = [False] * len(ranks)
+        return list(zip(scores, ranked.ids(ranks), rows, kinds, strict=True)), total
 
     def _from_file(self, base: DataIndex) -> tuple[list[_Hit], int, Selection]:
         """Return the best hits of the file in order, how many match, and all that match."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hansa.index.bits import Rows, Words, among_bits, is_in, rows_of, words_of
+from hansa.index.bits import Mask, Rows, Words, among_bits, has_rows, is_in, rows_of, words_of
 from hansa.index.time_order import TimeOrder
 
 _DENSE = 256
@@ -48,6 +48,13 @@ class Members:
         if self.ranks is None:
             return among_bits(self._marks, ranks)
         return ranks.compress(is_in(ranks, self.ranks))
+
+    def has(self, ranks: npt.NDArray[Any]) -> Mask:
+        """Return which of some ranks have the key, (n,)."""
+        if self.ranks is None:
+            assert self.bits is not None
+            return has_rows(self.bits, ranks)
+        return is_in(ranks, self.ranks)
 
     def among_few(self, ranks: list[int]) -> list[int]:
         """Return what `among` does, of a few ranks."""

@@ -111,6 +111,18 @@ class Question(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
         )
 
     @property
+    def asks_words_only(self) -> bool:
+        """Tell whether words are asked for and nothing else."""
+        return (
+            bool(self.words)
+            and not self.title
+            and self.dataset is None
+            and self.like is None
+            and self.like_features is None
+            and self.is_words_alone
+        )
+
+    @property
     def has_bounds(self) -> bool:
         """Tell whether a place or a time is asked for."""
         return self.box is not None or self.near is not None or self.interval is not None

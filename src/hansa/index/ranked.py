@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hansa.index.bits import Mask, Rows
+from hansa.index.cells import bare, digest_of, key_of, word_digest
 from hansa.index.columns import Column, Reader, Room
 from hansa.index.dead import Dead
 from hansa.index.finding import Finding, First
@@ -21,6 +22,7 @@ from hansa.index.members import Members
 from hansa.index.pages import HAS_BOX, HAS_INTERVAL
 from hansa.index.place_tree import PlaceTree, circle_meets
 from hansa.index.question import Question
+from hansa.index.scoring import Scored, Word, first_of_words
 from hansa.index.terms import Terms
 from hansa.index.time_order import TimeOrder
 from hansa.types import Box
@@ -48,6 +50,8 @@ class Ranked:
         self._where = where
         self._room = room
         self._members: dict[bytes, Members | None] = {}
+        self._words: dict[str, Word] = {}
+        """Words whose members are kept."""
         self._tree: PlaceTree | None = None
         self._times: TimeOrder | None = None
         self._dead: tuple[Dead | None, int, Rows] = (None, 0, _NONE)
@@ -62,9 +66,40 @@ class Ranked:
             return False
         return self._tree is not None or not question.has_place
 
-    def ids(self, ranks: npt.NDArray[Any]) -> list[bytes]:
+    def words_at_hand(self, words: Sequence[str]) -> list[Word] | None:
+        """Return what is known of words, if all of them have been asked for before, else None."""
+        found: list[Word] = []
+        for word in words:
+            known = self._words.get(word)
+            if known is None:
+                return None
+            found.append(known)
+        return found
+
+    def words_of(self, words: Sequence[str], read: Reader) -> list[Word] | None:
+        """Return the ranks of words, or None: then no row has one of them."""
+        found: list[Word] = []
+        for word in words:
+            digests = (word_digest(word), digest_of(key_of("W", bare(word))))
+            everywhere, strong = (self._members_of(digest, read) for digest in digests)
+            if everywhere is None:
+                return None
+            found.append(Word(everywhere, strong))
+            if all(digest in self._members for digest in digests):
+                if len(self._words) >= _MEMBERS_KEPT_MAX:
+                    self._words = {}
+                self._words[word] = found[-1]
+        return found
+
+    def first_of_words(self, words: Sequence[Word], dead: tuple[Dead, int], best: int) -> Scored:
+        """Return how many rows have all of some words, and the ranks and scores of the first."""
+        ended = self._dead_ranks(dead) if dead[1] else _NONE
+        return first_of_words(words, self._count, ended, best)
+
+    def ids(self, ranks: npt.NDArray[Any] | list[int]) -> list[bytes]:
         """Return the ids of some ranks."""
-        return self._ids.take(self.order.take(ranks)).tolist()
+        found: list[bytes] = self._ids.take(self.order.take(ranks)).tolist()
+        return found
 
     def first(
         self,
@@ -116,9 +151,9 @@ class Ranked:
             if question.has_place:
                 found = self._few_in_place(question, found)
             return First(len(found), np.array(found[:best], dtype=np.uint32), finding.examined)
-        if asked and asked[0].ranks is not None:
-            return finding.of_list(asked[0].ranks, asked[1:], best)
-        return finding.of_bits(best) if asked or finding.times is not None else None
+        if asked:
+            return finding.first(best)
+        return finding.of_bits(best) if finding.times is not None else None
 
     def _first_in_place(
         self, tree: PlaceTree, question: Question, finding: Finding, best: int, read: Reader
@@ -174,7 +209,7 @@ class Ranked:
         size = members.size if members is not None else 0
         if len(self._members) >= _MEMBERS_KEPT_MAX or not self._room.take(size):
             # All make room at once: the few that are asked for come back.
-            freed, self._members = self._members, {}
+            freed, self._members, self._words = self._members, {}, {}
             self._room.give_back(sum(kept.size for kept in freed.values() if kept is not None))
             if not self._room.take(size):
                 return members

@@ -60,13 +60,13 @@ def test_count_and_first_are_those_of_sets(world, monkeypatch, dense, probe):
         if keys and keys[0].ranks is not None:
             heap = draw.sample(keys[0].ranks.tolist(), keys[0].count)
             mixed = found.of_heap(np.array(heap, dtype=np.uint32), keys[1:], best)
-            assert (len(expected), sorted(expected)[:best]) == (mixed.count, mixed.ranks.tolist())
+            assert (len(expected), sorted(expected)[:best]) == (mixed.total, mixed.ranks.tolist())
             first = found.of_list(keys[0].ranks, keys[1:], best)
             if keys[0].listed is not None:
                 assert sorted(expected) == found.few(keys[0].listed)
         else:
             first = found.of_bits(best)
-        assert (len(expected), sorted(expected)[:best]) == (first.count, first.ranks.tolist())
+        assert (len(expected), sorted(expected)[:best]) == (first.total, first.ranks.tolist())
 
 
 def test_bits_are_not_looked_at_one_by_one(world):

@@ -108,5 +108,5 @@ def test_one_that_is_nowhere_ends_the_search(made, records):
     first = ranked.first(
         Question(theme="Health"), [b"0123456789abcdef"], (view.dead, 0), 20, view.base.read
     )
-    assert (0, []) == (first.count, first.ranks.tolist())
+    assert (0, []) == (first.total, first.ranks.tolist())
     assert ranked.first(Question(), [], (view.dead, 0), 20, view.base.read) is None
