@@ -16,6 +16,8 @@ _DENSE = 256
 FEW = 96
 """So few ranks are gone through one by one sooner than by operations on arrays."""
 _INT_BYTES = 40
+_OBJECT_BYTES = 512
+"""What Python takes for the members of a key besides."""
 
 
 class Members:
@@ -42,6 +44,7 @@ class Members:
         if self.count <= FEW:
             self.listed = sorted(ranks.tolist())
             self.size += _INT_BYTES * self.count
+        self.size += _OBJECT_BYTES
 
     def among(self, ranks: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return those of some ranks that have the key, in their order."""

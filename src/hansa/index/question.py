@@ -134,11 +134,13 @@ class Question(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
 
     @property
     def is_facets_alone(self) -> bool:
-        """Tell whether neither words nor nearness are asked for: all that match do so equally well."""
+        """Tell whether only facets, place and time are asked for: all that match do so equally well."""
         return not (
             self.words
             or self.prefixes
             or self.phrases
+            or self.title
+            or self.dataset is not None
             or self.like is not None
             or self.like_features is not None
         )

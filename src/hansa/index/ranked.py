@@ -27,7 +27,7 @@ from hansa.index.terms import Terms
 from hansa.index.time_order import TimeOrder
 from hansa.types import Box
 
-_MEMBERS_KEPT_MAX = 4_096
+_MEMBERS_KEPT_MAX = 32_768
 _KEPT_BOTH = 512
 """Lists of so few rows are kept by row too."""
 _NONE: Rows = np.zeros(0, dtype=np.uint32)
@@ -112,7 +112,7 @@ class Ranked:
         """Return how many match, and the first of them.
 
         Args:
-            question: what is asked; only facets, title, id, place and time are looked at.
+            question: what is asked; only facets, place and time are looked at.
             digests: of it, what `cells.digests_asked` gives.
             dead: rows of the file that ended, and how many had at the question's height.
             best: so many are told.

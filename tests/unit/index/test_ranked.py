@@ -26,7 +26,7 @@ def build(records):
 def draw_facets(made, draw, records):
     while True:
         question = msgspec.structs.replace(made.draw_question(draw, records), counts=False)
-        if question.is_facets_alone and question.dataset is None:
+        if question.is_facets_alone:
             return question
 
 
