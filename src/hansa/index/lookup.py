@@ -109,20 +109,12 @@ def find(view: View, question: Question) -> Found:
         hits, total = _Asking(view, question, Cost(_no_clock, 0), "", ()).found()
         return Found(view.height, total, tuple([hit[:2] for hit in hits]))
     base, absent = view.base, ""
-    if base is not None and not view.added and question.asks_words_only:
-        found = _find_words(view, base, question)
+    if base is not None and not view.added:
+        found, digests = _find_at_hand(view, base, question)
         if found is not None:
             return found
-    digests = digests_asked(question)
-    if base is not None and not view.added:
-        if question.is_facets_alone:
-            found = _find_by_rank(view, base, question, digests)
-            if found is not None:
-                return found
-        few = find_handful(base, question, digests, (view.dead, view.dead_count))
-        if few is not None:
-            shown = few[question.offset : question.offset + question.limit]
-            return Found(view.height, len(few), tuple(shown))
+    else:
+        digests = digests_asked(question)
     # The discriminant table saves reads; where there are none to save, lists answer sooner.
     if base is not None and not (digests and base.at_hand(question, digests)):
         absent = base.discriminant.absent(question, explain=False)
@@ -138,6 +130,26 @@ def _is_nowhere(view: View, question: Question, dataset: bytes) -> bool:
     if base is None or view.added or question.like is not None:
         return False
     return not base.discriminant.may_have(dataset)
+
+
+def _find_at_hand(
+    view: View, base: DataIndex, question: Question
+) -> tuple[Found | None, Sequence[bytes]]:
+    """Return what `find` does where all that leads to it is in memory, else None; and the keys asked for."""
+    found: Found | None = None
+    if question.asks_words_only:
+        found = _find_words(view, base, question)
+        if found is not None:
+            return found, ()
+    digests = digests_asked(question)
+    if question.is_facets_alone:
+        found = _find_by_rank(view, base, question, digests)
+    if found is None:
+        few = find_handful(base, question, digests, (view.dead, view.dead_count))
+        if few is not None:
+            shown = few[question.offset : question.offset + question.limit]
+            found = Found(view.height, len(few), tuple(shown))
+    return found, digests
 
 
 def _find_by_rank(
