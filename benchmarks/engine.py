@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import repository
-from blake3 import blake3
+import restoring
 
 from hansa import limits
 from hansa.client.sources import collect
@@ -167,7 +167,7 @@ def restore(options: "argparse.Namespace") -> dict[str, object]:
         assert target.finish() == {}, "a file is not as published"
         target.close()
     else:
-        _write_plainly(options.output, layout, _fetch(opened, version, layout))
+        restoring.restore_plainly(opened, version, layout, options.output, THREADS)
     opened.close()
     return {
         "plain_bytes": layout.plain_bytes,
@@ -197,26 +197,6 @@ def _fetch(
         while ahead:
             first, future = ahead.popleft()
             yield first, future.result()
-
-
-def _write_plainly(
-    output: Path, layout: ContentLayout, windows: Iterator[tuple[Window, memoryview]]
-) -> None:
-    """Write files as the peers do, without a sync; each file's digest is judged at its end."""
-    rest = memoryview(b"")
-    for entry in layout.contents.files:
-        path = output.joinpath(*entry.name.split("/"))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        state, left = blake3(), entry.size
-        with path.open("wb", buffering=0) as file:
-            while left:
-                if not rest:
-                    rest = next(windows)[1]
-                part, rest = rest[:left], rest[left:]
-                state.update(part)
-                file.write(part)
-                left -= len(part)
-        assert state.digest() == entry.digest, f"{entry.name} is not as published"
 
 
 def ranges(options: "argparse.Namespace") -> dict[str, object]:

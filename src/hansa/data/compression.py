@@ -1,13 +1,17 @@
 """Compression of chunks by zstd (RFC 8878), with contexts that are used again.
 
-A fresh compressor costs more than compressing 64 KiB with it: its tables are new memory each time. A
-`Packer` keeps those that are not in use; several threads may share it (a list's `pop` and `append` are
-atomic), and each takes one of its own for a chunk.
+A fresh compressor costs more than compressing 64 KiB with it: its tables are new memory each time, and
+a fresh decompressor half as much as what it expands. `Packer` and `Unpacker` keep those that are not in
+use; several threads may share one (a list's `pop` and `append` are atomic), and each takes a context of
+its own for a chunk. The standard library's decompressors end with their frame, so those of `zstandard`
+expand (decision 0026).
 
 With a *dictionary* (`dictionary.py`) a chunk is compressed as if the dictionary's bytes stood before it.
 """
 
 import sys
+
+import zstandard
 
 from hansa.crypto.sealing import Buffer
 from hansa.errors import CorruptError
@@ -35,7 +39,9 @@ _WITH_DICTIONARY: dict[int, int] = {
     zstd.CompressionParameter.window_log: _WINDOW_LOG,
     _FORCE_ATTACH_DICTIONARY: _COPY_TABLES,
 }
-_READ_OPTIONS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _WINDOW_LOG}
+_EMPTY_FRAME = bytes.fromhex("28b52ffd2000010000")
+_NOT_TOLD = -1
+"""What the library says of a frame that does not tell its content's length: nobody here makes one."""
 _PROBE_BYTES = 2 * KIB
 _PROBED_BYTES_MIN = 16 * KIB
 _GLANCE_BYTES = 64
@@ -91,31 +97,50 @@ class Packer:
 
 
 class Unpacker:
-    """Expands frames, with one dictionary or none. Thread-safe."""
+    """Expands frames, with one dictionary or none. Thread-safe, as a `Packer` is."""
 
     def __init__(self, dictionary: bytes = b"", dictionary_id: bytes = b"") -> None:
         """Take a dictionary's plain bytes and id (32 bytes), or nothing for plain frames."""
         self.dictionary_id = dictionary_id
-        self._dictionary = zstd.ZstdDict(dictionary, is_raw=True) if dictionary else None
+        self._dictionary: zstandard.ZstdCompressionDict | None = None
+        if dictionary:
+            kind = zstandard.DICT_TYPE_RAWCONTENT
+            self._dictionary = zstandard.ZstdCompressionDict(dictionary, dict_type=kind)
+        first = self._make()
+        # The library digests the dictionary at its first use: here, where no two threads can.
+        first.decompress(_EMPTY_FRAME)
+        self._spare = [first]
 
     def unpack(self, packed: Buffer, plain_length: int) -> bytes:
         """Return the one frame's content, which has `plain_length` bytes (1 to CHUNK_BYTES_MAX).
 
-        Never more than one byte beyond that is expanded: a bomb goes off small.
+        Never more than that is expanded: a bomb does not go off.
 
         Raises:
             CorruptError: no such frame, another length, or bytes after it.
         """
         assert 0 < plain_length <= CHUNK_BYTES_MAX
-        given = None if self._dictionary is None else self._dictionary.as_digested_dict
-        decompressor = zstd.ZstdDecompressor(zstd_dict=given, options=_READ_OPTIONS)
         try:
-            chunk = decompressor.decompress(packed, plain_length + 1)
-        except zstd.ZstdError as error:
+            decompressor = self._spare.pop()
+        except IndexError:
+            decompressor = self._make()
+        try:
+            # Room is made for what a frame says it holds: that is judged before.
+            chunk = b""
+            if zstandard.frame_content_size(packed) in (plain_length, _NOT_TOLD):
+                chunk = decompressor.decompress(packed, plain_length, allow_extra_data=False)
+        except zstandard.ZstdError as error:
             raise CorruptError("A chunk does not decompress.") from error
-        if not decompressor.eof or decompressor.unused_data or len(chunk) != plain_length:
+        finally:
+            self._spare.append(decompressor)
+        if len(chunk) != plain_length:
             raise CorruptError("A chunk does not decompress to the length its manifest says.")
         return chunk
+
+    def _make(self) -> zstandard.ZstdDecompressor:
+        return zstandard.ZstdDecompressor(
+            dict_data=self._dictionary, max_window_size=1 << _WINDOW_LOG
+        )
 
 
 PLAIN_PACKER, PLAIN_UNPACKER = Packer(), Unpacker()

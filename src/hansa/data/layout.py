@@ -9,7 +9,6 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 from blake3 import blake3
 
@@ -30,7 +29,6 @@ from hansa.limits import CLIENT_WINDOWS_IN_FLIGHT_MAX, CONTENT_RANGE_BYTES_MAX, 
 
 Fetch = Callable[[int, int], bytes]
 """fetch(offset, length) -> exactly `length` sealed bytes of the content."""
-Plain = TypeVar("Plain", bytes, memoryview)
 
 _WINDOW_PLAIN_BYTES = 8 * MIB
 _PLACES_KEPT = CLIENT_WINDOWS_IN_FLIGHT_MAX + 2
@@ -64,6 +62,30 @@ class Window:
     """What to fetch for it, in order of offset."""
     unpackers: Mapping[int, Unpacker]
     """Of dictionaries that were open when it was planned; others it needs are in `ranges`."""
+
+
+class _Fetched:
+    """What was fetched for a window, chunk by chunk."""
+
+    def __init__(self, window: Window, fetched: list[bytes], offsets: "array[int]") -> None:
+        """Take the bytes of each of its ranges, and where each chunk starts in the content.
+
+        Raises:
+            CorruptError: a range is short.
+        """
+        for wanted, data in zip(window.ranges, fetched, strict=True):
+            if len(data) != wanted.length:
+                raise CorruptError("A range of the content came back with another length.")
+        self._offsets = offsets
+        self._ranges = window.ranges
+        self._firsts = [wanted.chunks.start for wanted in window.ranges]
+        self._fetched = [memoryview(data) for data in fetched]
+
+    def of(self, index: int) -> memoryview:
+        """Return the sealed bytes of a chunk."""
+        at = bisect_right(self._firsts, index) - 1
+        begin = self._ranges[at].offset
+        return self._fetched[at][self._offsets[index] - begin : self._offsets[index + 1] - begin]
 
 
 class ContentLayout:
@@ -135,11 +157,16 @@ class ContentLayout:
         Raises:
             CorruptError: a range is short, or a chunk does not open.
         """
-        opened = self._open_all(window, fetched, _open_chunk)
+        sealed = _Fetched(window, fetched, self._sealed)
+        opened: dict[int, bytes] = {}
+        unpackers = {0: PLAIN_UNPACKER, **window.unpackers}
         for position in window.positions:
-            base = self._plain[position]
-            plain = opened[self._sequence[position]]
-            yield plain[max(0, window.start - base) : window.stop - base]
+            base, index = self._plain[position], self._sequence[position]
+            if index not in opened:
+                chunk = self._chunks[index]
+                unpacker = self._unpacker(chunk.dictionary, unpackers, sealed)
+                opened[index] = _open_chunk(chunk, sealed.of(index), unpacker)
+            yield opened[index][max(0, window.start - base) : window.stop - base]
 
     def gather(self, window: Window, fetched: list[bytes]) -> memoryview:
         """Open what was fetched for a window to one piece of memory; return its plain bytes.
@@ -153,30 +180,48 @@ class ContentLayout:
         Raises:
             CorruptError: as `assemble`.
         """
+        ((_, whole),) = self.gather_pieces(window, fetched, window.stop - window.start)
+        return whole
+
+    def gather_pieces(
+        self, window: Window, fetched: list[bytes], piece_bytes: int
+    ) -> Iterator[tuple[int, memoryview]]:
+        """Open what was fetched for a window to memory that is used again; yield it as it is opened.
+
+        Whoever takes each piece at once finds it in the processor's cache. All pieces lie in one
+        place, which is another window's once nobody holds a view of it.
+
+        Args:
+            window: as planned.
+            fetched: the bytes of each of its ranges.
+            piece_bytes: plain bytes that a piece has at least, but for the last.
+
+        Yields:
+            The first plain byte's place in the stream, and a read-only view; in order.
+
+        Raises:
+            CorruptError: as `assemble`; what was yielded before is sound.
+        """
         base = self._plain[window.positions.start]
         whole = self._memory.take(self._plain[window.positions.stop] - base)
-        places: dict[int, memoryview] = {}
-        again: list[tuple[memoryview, int]] = []
+        sealed = _Fetched(window, fetched, self._sealed)
+        opened: dict[int, memoryview] = {}
+        unpackers = {0: PLAIN_UNPACKER, **window.unpackers}
+        start = window.start
         for position in window.positions:
-            index = self._sequence[position]
-            place = whole[self._plain[position] - base : self._plain[position + 1] - base]
-            if index in places:
-                again.append((place, index))
+            index, stop = self._sequence[position], self._plain[position + 1]
+            place = whole[self._plain[position] - base : stop - base]
+            if index in opened:
+                place[:] = opened[index]
             else:
-                places[index] = place
-
-        def open_one(
-            index: int, chunk: ContentChunk, sealed: memoryview, unpacker: Unpacker
-        ) -> memoryview:
-            # Only what holds a dictionary may be here and have no place.
-            place = places.get(index) or memoryview(bytearray(chunk.plain_bytes))
-            open_chunk_into(chunk.chunk, sealed, chunk.key, place, unpacker)
-            return place
-
-        self._open_all(window, fetched, open_one)
-        for place, index in again:
-            place[:] = places[index]
-        return whole[window.start - base : window.stop - base].toreadonly()
+                chunk = self._chunks[index]
+                unpacker = self._unpacker(chunk.dictionary, unpackers, sealed)
+                open_chunk_into(chunk.chunk, sealed.of(index), chunk.key, place, unpacker)
+                opened[index] = place
+            stop = min(stop, window.stop)
+            if stop - start >= piece_bytes or stop == window.stop:
+                yield start, whole[start - base : stop - base].toreadonly()
+                start = stop
 
     def read(self, start: int, stop: int, fetch: Fetch) -> Iterator[bytes]:
         """Yield plain bytes `start` to `stop`, fetching window by window.
@@ -202,44 +247,25 @@ class ContentLayout:
         if state.digest() != self.contents.files[index].digest:
             raise CorruptError(f"File {self.contents.files[index].name!r} is not as published.")
 
-    def _open_all(
-        self,
-        window: Window,
-        fetched: list[bytes],
-        open_one: Callable[[int, ContentChunk, memoryview, Unpacker], Plain],
-    ) -> dict[int, Plain]:
-        """Open all that was fetched for a window; return it by index.
+    def _unpacker(self, number: int, known: dict[int, Unpacker], sealed: _Fetched) -> Unpacker:
+        """Return what opens chunks of a dictionary; made of its chunks, it is kept for other windows.
 
         Args:
-            window: as planned.
-            fetched: the bytes of each of its ranges.
-            open_one: opens the sealed bytes of the chunk with this index.
+            number: 0 for none, or 1 + the dictionary's.
+            known: those at hand; it is added.
+            sealed: has the dictionary's chunks, if it is not at hand.
         """
-        opened: dict[int, Plain] = {}
-        unpackers = {0: PLAIN_UNPACKER, **window.unpackers}
-        for wanted, data in zip(window.ranges, fetched, strict=True):
-            if len(data) != wanted.length:
-                raise CorruptError("A range of the content came back with another length.")
-            for index in wanted.chunks:
-                chunk = self._chunks[index]
-                at = self._sealed[index] - wanted.offset
-                # What holds a dictionary comes before all that use one.
-                unpacker = unpackers.get(chunk.dictionary)
-                if unpacker is None:
-                    unpacker = self._open_dictionary(chunk.dictionary, opened)
-                    unpackers[chunk.dictionary] = unpacker
-                sealed = memoryview(data)[at : at + chunk.sealed_bytes]
-                opened[index] = open_one(index, chunk, sealed, unpacker)
-        return opened
-
-    def _open_dictionary(self, number: int, opened: Mapping[int, Plain]) -> Unpacker:
-        """Make a dictionary of its chunks, opened just now, and keep it for the next windows."""
-        chunks = self._dictionaries[number - 1].chunks
-        plain = b"".join(opened[index] for index in chunks)
-        named = compute_dictionary_id(self._chunks[index].chunk for index in chunks)
-        unpacker = Unpacker(plain, named)
-        # One assignment: several threads may do this at the same time, and one of them wins.
-        self._open = ((number, unpacker), *self._open)[:_DICTIONARIES_OPEN_MAX]
+        unpacker = known.get(number)
+        if unpacker is None:
+            chunks = self._dictionaries[number - 1].chunks
+            plain = b"".join(
+                _open_chunk(self._chunks[index], sealed.of(index), PLAIN_UNPACKER)
+                for index in chunks
+            )
+            named = compute_dictionary_id(self._chunks[index].chunk for index in chunks)
+            known[number] = unpacker = Unpacker(plain, named)
+            # One assignment: several threads may do this at the same time, and one of them wins.
+            self._open = ((number, unpacker), *self._open)[:_DICTIONARIES_OPEN_MAX]
         return unpacker
 
     def _join(self, wanted: set[int]) -> tuple[SealedRange, ...]:
@@ -266,5 +292,5 @@ def _sum_places(contents: Contents) -> "array[int]":
     return running_sums(unpack_u32(contents.plain_lengths)[unpack_u32(contents.places)])
 
 
-def _open_chunk(_index: int, chunk: ContentChunk, sealed: memoryview, unpacker: Unpacker) -> bytes:
+def _open_chunk(chunk: ContentChunk, sealed: memoryview, unpacker: Unpacker) -> bytes:
     return open_chunk(chunk.chunk, sealed, chunk.key, chunk.plain_bytes, unpacker)

@@ -74,6 +74,40 @@ def test_what_is_no_frame_of_that_length_is_refused(packed):
         unpack(packed, len(TEXT))
 
 
+@pytest.mark.parametrize("dictionary", [b"", noise(20 * KIB)])
+def test_what_was_refused_leaves_nothing_behind(dictionary):
+    """After a frame that does not expand the same unpacker expands the next one, whole."""
+    unpacker, packed = Unpacker(dictionary), Packer(dictionary).pack(TEXT)
+    for _ in range(3):
+        for bad in (packed[:-1], packed + b"more", b"no frame"):
+            with pytest.raises(CorruptError):
+                unpacker.unpack(bad, len(TEXT))
+        with pytest.raises(CorruptError):
+            unpacker.unpack(packed, len(TEXT) - 1)
+        assert unpacker.unpack(packed, len(TEXT)) == TEXT
+
+
+def test_a_frame_need_not_tell_its_length():
+    """Nothing here makes such frames, but they are frames: expanded to the length wanted, not beyond."""
+    writer = zstd.ZstdCompressor(level=1)
+    untold = writer.compress(TEXT) + writer.flush()
+    assert zstd.get_frame_info(untold).decompressed_size is None
+    assert unpack(untold, len(TEXT)) == TEXT
+    for length in (len(TEXT) - 1, len(TEXT) + 1):
+        with pytest.raises(CorruptError):
+            unpack(untold, length)
+
+
+def test_threads_may_share_an_unpacker():
+    """Every thread gets the chunk that was packed."""
+    seen = noise(20 * KIB)
+    packer, unpacker = Packer(seen), Unpacker(seen)
+    chunks = [TEXT[at:] + seen[at:] for at in range(300)]
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda chunk: unpacker.unpack(packer.pack(chunk), len(chunk)), chunks)
+        assert list(found) == chunks
+
+
 @given(st.binary(min_size=1, max_size=5_000), st.binary(min_size=8, max_size=3_000))
 def test_with_a_dictionary(data, dictionary):
     """What was packed with a dictionary expands with it, one chunk after the other."""

@@ -70,6 +70,44 @@ def test_gathered_is_what_is_assembled(one, other):
         assert gathered(ContentLayout(BUILT.contents), start, stop) == PLAIN[start:stop]
 
 
+@settings(max_examples=60)
+@given(st.integers(0, len(PLAIN)), st.integers(0, len(PLAIN)), st.integers(1, 400_000))
+def test_pieces_of_a_window_are_the_window(one, other, piece_bytes):
+    """Opened piece by piece, each where the last one ended and none too small, they are the slice."""
+    start, stop = min(one, other), max(one, other)
+    layout, at = ContentLayout(BUILT.contents), start
+    with mock.patch.object(module, "_WINDOW_PLAIN_BYTES", 500_000):
+        for window in layout.plan(start, stop):
+            parts = [fetch(part.offset, part.length) for part in window.ranges]
+            for begin, piece in layout.gather_pieces(window, parts, piece_bytes):
+                assert begin == at
+                assert PLAIN[at : at + len(piece)] == piece
+                assert len(piece) >= piece_bytes or begin + len(piece) == window.stop
+                assert piece.readonly
+                at += len(piece)
+    assert at == stop
+
+
+def test_what_came_before_a_damaged_chunk_is_sound():
+    """A chunk that does not open ends the pieces; none holds a byte of it."""
+    layout = ContentLayout(BUILT.contents)
+    (window,) = layout.plan(0, len(NOISE))
+    (sealed,) = [fetch(part.offset, part.length) for part in window.ranges]
+    damaged = bytearray(sealed)
+    damaged[-1] ^= 1
+    taken = bytearray()
+
+    def take_all():
+        for _, piece in layout.gather_pieces(window, [bytes(damaged)], 1):
+            taken.extend(piece)
+
+    with pytest.raises(CorruptError):
+        take_all()
+    whole = bytes(taken)
+    assert 0 < len(whole) < len(NOISE)
+    assert PLAIN.startswith(whole)
+
+
 def test_gathered_memory_is_used_again_when_nobody_looks():
     """What is held stays as it is; what was let go is written over."""
     with mock.patch.object(module, "_WINDOW_PLAIN_BYTES", 500_000):
