@@ -1,6 +1,7 @@
 """Tests of hansa.data.compression: frames that anybody can read, noise left alone, bombs kept small."""
 
 import hashlib
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -72,6 +73,18 @@ def test_what_is_no_frame_of_that_length_is_refused(packed):
     """Bombs, rests, cut frames and frames of another length."""
     with pytest.raises(CorruptError):
         unpack(packed, len(TEXT))
+
+
+def test_no_room_is_made_for_a_bomb():
+    """A frame that says it holds 64 MiB is refused before there is memory for them."""
+    bomb = zstd.compress(bytes(64 * MIB))
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorruptError):
+            unpack(bomb, len(TEXT))
+        assert tracemalloc.get_traced_memory()[1] < MIB
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("dictionary", [b"", noise(20 * KIB)])

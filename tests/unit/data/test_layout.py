@@ -70,6 +70,13 @@ def test_gathered_is_what_is_assembled(one, other):
         assert gathered(ContentLayout(BUILT.contents), start, stop) == PLAIN[start:stop]
 
 
+def test_what_occurs_twice_in_a_window_is_opened_once_and_copied():
+    """A chunk that comes again in the same window stands at both of its places."""
+    layout = ContentLayout(BUILT.contents)
+    assert len(list(layout.plan(0, len(PLAIN)))) == 1
+    assert gathered(layout, 0, len(PLAIN)) == PLAIN
+
+
 @settings(max_examples=60)
 @given(st.integers(0, len(PLAIN)), st.integers(0, len(PLAIN)), st.integers(1, 400_000))
 def test_pieces_of_a_window_are_the_window(one, other, piece_bytes):
