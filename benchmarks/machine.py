@@ -15,7 +15,7 @@ from hansa.crypto.signing import SigningKey, is_signed
 
 LIBRARIES = [
     "aiohttp", "backports.zstd", "blake3", "cryptography", "litestar", "lmdb", "msgspec", "numpy", "pyfastcdc",
-    "pynacl", "uvicorn",
+    "pynacl", "uvicorn", "zstandard",
 ]  # fmt: skip
 SYNC_BYTES = 4096
 BYTECODE = Path(__file__).resolve().parents[1] / "build" / "bench" / "bytecode"
