@@ -35,6 +35,7 @@ TRAINED_BYTES_MIN = 2 << 20
 _WORD_BYTES = 8
 _SAMPLED_BITS = 4
 """One word in 2^this is looked at, chosen by the word itself."""
+_MIXED_AT_ONCE = 1 << 15
 _SLOT_BITS = 17
 _NEAR_BYTES = 64 * KIB
 """What repeats nearer than this, a chunk finds in itself."""
@@ -49,6 +50,7 @@ _OTHERS = 2
 """How many other places must have what a cell keeps; each is a cover."""
 
 _MIX = np.uint64(0x9E37_79B9_7F4A_7C15)
+_SAMPLED_BELOW = np.uint64(1 << (64 - _SAMPLED_BITS))
 Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.int64]
@@ -166,18 +168,19 @@ class _Words:
 
 def _sampled_words(data: Bytes) -> tuple[Numbers, Words, Words]:
     """Return places, words and mixed words, in order, of those that the sample takes."""
-    places: list[Numbers] = []
-    words: list[Words] = []
-    for shift in range(_WORD_BYTES):
-        count = max(0, (len(data) - shift) // _WORD_BYTES)
-        found = data[shift : shift + count * _WORD_BYTES].view("<u8")
-        taken = np.flatnonzero(found * _MIX >> np.uint64(64 - _SAMPLED_BITS) == 0)
-        places.append(taken * _WORD_BYTES + shift)
-        words.append(found[taken])
-    joined = np.concatenate(places)
-    order = np.argsort(joined)
-    chosen = np.concatenate(words)[order]
-    return joined[order], chosen, chosen * _MIX
+    # A word begins at every byte.
+    count = max(0, len(data) - _WORD_BYTES + 1)
+    words: Words = np.ndarray((count,), "<u8", data, 0, (1,))
+    mixed = np.empty(min(count, _MIXED_AT_ONCE), np.uint64)
+    taken: list[Numbers] = [np.empty(0, np.int64)]
+    # A piece at a time: what lies in the nearer cache is not fetched again for each step.
+    for at in range(0, count, _MIXED_AT_ONCE):
+        some = words[at : at + _MIXED_AT_ONCE]
+        np.multiply(some, _MIX, out=mixed[: len(some)])
+        taken.append(np.flatnonzero(mixed[: len(some)] < _SAMPLED_BELOW) + at)
+    places = np.concatenate(taken)
+    chosen = words[places]
+    return places, chosen, chosen * _MIX
 
 
 def _slot(mixed: Words) -> Numbers:

@@ -27,8 +27,8 @@ _HEAD_SHIFT = 64 - 6 - _LOCAL_BITS
 _WAITING_MIN = 4_096
 _WAITING_SHARE = 64
 """One key in so many waits, at most, before shards are merged."""
-_FEW = 8
-"""So many look-ups are faster one by one."""
+_FEW = 128
+"""So many look-ups are faster one by one: some two for each shard."""
 _CHECK_BYTES = 4
 
 
