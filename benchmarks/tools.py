@@ -7,6 +7,8 @@ from pathlib import Path
 from machine import hansa_environment
 from peers import NAMES, SETTINGS, Command, Peer, find_peers
 
+from hansa.lanes import find_lanes
+
 PROFILES = {"hansa": "md5+sha1", "hansa blake3": "blake3"}
 
 
@@ -69,7 +71,8 @@ def settings_of(tool: Tool) -> str:
     """Return what it was run with."""
     if isinstance(tool, Hansa):
         return (
-            f"fingerprint profile {PROFILES[tool.name]}, default limits, everything synced; "
+            f"fingerprint profile {PROFILES[tool.name]}, lanes: {find_lanes().told}; "
+            "default limits, everything synced; "
             "restored without a sync, as the peers do"
         )
     return SETTINGS[tool.name]
