@@ -238,7 +238,7 @@ class Ingest:
             proposal = self._chooser.propose(window, chunk_ids, new_bytes)
             if proposal is not None:
                 uploads = self._add_dictionary(proposal)
-        jobs = [self._job(chunk_id, chunk) for chunk_id, chunk in fresh.items()]
+        jobs = self._jobs(fresh)
         return chain(uploads, self._complete(self._each_share(self._seal, jobs, _SEALED_AT_ONCE)))
 
     def _use_known(self, first: dict[ChunkId, memoryview]) -> dict[ChunkId, memoryview]:
@@ -302,9 +302,15 @@ class Ingest:
         self._dictionary = dictionary
         return uploads
 
-    def _job(self, chunk_id: ChunkId, chunk: memoryview) -> _Job:
-        secret = self._random_bytes(SECRET_BYTES)
-        return _Job(chunk_id, chunk, secret, self._chooser.packer, self._dictionary)
+    def _jobs(self, fresh: dict[ChunkId, memoryview]) -> list[_Job]:
+        secrets = self._random_bytes(SECRET_BYTES * len(fresh))
+        packer, dictionary = self._chooser.packer, self._dictionary
+        return [
+            _Job(chunk_id, chunk, secrets[at : at + SECRET_BYTES], packer, dictionary)
+            for at, (chunk_id, chunk) in zip(
+                range(0, len(secrets), SECRET_BYTES), fresh.items(), strict=True
+            )
+        ]
 
     def _complete(self, done: Iterable[tuple[UploadChunk, KnownChunk]]) -> Iterator[UploadChunk]:
         """Write down how chunks were sealed, as they come."""

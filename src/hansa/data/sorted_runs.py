@@ -147,9 +147,13 @@ class SortedRuns:
         """Add entries; in memory until `flush`."""
         order = np.argsort(heads, kind="stable")
         fresh, view = heads[order], self._view
-        places = np.searchsorted(view.heads, fresh, side="right")
-        joined = np.insert(view.heads, places, fresh)
-        self._view = _View(joined, np.insert(view.ordinals, places, ordinals[order]), view.runs)
+        places = np.searchsorted(view.heads, fresh, side="right") + np.arange(len(fresh))
+        stays = np.ones(len(view.heads) + len(fresh), np.bool_)
+        stays[places] = False
+        joined, numbers = np.empty(len(stays), np.uint64), np.empty(len(stays), np.uint32)
+        joined[places], joined[stays] = fresh, view.heads
+        numbers[places], numbers[stays] = ordinals[order], view.ordinals
+        self._view = _View(joined, numbers, view.runs)
 
     def find(self, heads: Heads, settle: Settle) -> None:
         """Show `settle` the ordinals of each head, until it has enough of that head.
