@@ -5,9 +5,8 @@ before anything that follows from it. If an effect fails the driver stops the no
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
-
-import msgspec
 
 from hansa.types import Digest, Height, PublicKey
 
@@ -18,26 +17,30 @@ if TYPE_CHECKING:
     from hansa.chain.state import State
 
 
-class PersistVotes(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class PersistVotes:
     """Append to the vote log and sync once."""
 
     records: tuple[bytes, ...]
 
 
-class ResetVotes(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ResetVotes:
     """Replace the vote log by what is still needed."""
 
     keep: tuple[bytes, ...]
 
 
-class Send(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Send:
     """Send bytes to a node; dropped if it is not connected."""
 
     to: PublicKey
     data: bytes
 
 
-class CommitBlock(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class CommitBlock:
     """Make a decided block and its state changes durable, then publish the state."""
 
     certified: "CertifiedBlock"
@@ -45,20 +48,23 @@ class CommitBlock(msgspec.Struct, frozen=True):
     state: "State"
 
 
-class SetTimer(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SetTimer:
     """Set, or set anew, the timer of this name."""
 
     name: str
     at_monotonic_ms: int
 
 
-class CancelTimer(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
     """Cancel the timer of this name; absent is fine."""
 
     name: str
 
 
-class SettleTransaction(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SettleTransaction:
     """Tell whoever waits what became of a transaction that this node submitted."""
 
     digest: Digest
@@ -70,7 +76,8 @@ class SettleTransaction(msgspec.Struct, frozen=True):
     """Height of its block (also if execution refused it there); 0 if it is in none."""
 
 
-class ServeBlocks(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ServeBlocks:
     """Read decided blocks and send them to a node as `messages.encode_blocks(…)`."""
 
     to: PublicKey
@@ -78,25 +85,29 @@ class ServeBlocks(msgspec.Struct, frozen=True):
     count: int
 
 
-class AnnounceSealingKey(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class AnnounceSealingKey:
     """This node announces a new sealing key: clients may be told from now on."""
 
     notice: "SealingKeyNotice"
 
 
-class Accuse(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Accuse:
     """A node lied and this proves it: bring it to the chain."""
 
     evidence: "Evidence"
 
 
-class Halt(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Halt:
     """Stop the node: this block is certified, and so is another of its height in the own chain."""
 
     other: "CertifiedBlock"
 
 
-class ReportFault(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ReportFault:
     """Something a peer should not have done; for the operator."""
 
     kind: str

@@ -1,12 +1,13 @@
 """What happened: the only way into `Replica.step`. Names are in the past tense."""
 
-import msgspec
+from dataclasses import dataclass
 
 from hansa.chain.sealed import SealedTransaction
 from hansa.types import Millis, PublicKey
 
 
-class Now(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Now:
     """The two clocks at a step, read by the driver."""
 
     wall_ms: Millis
@@ -15,11 +16,13 @@ class Now(msgspec.Struct, frozen=True):
     """For timers; never goes back."""
 
 
-class Started(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Started:
     """The node is up and its disk is read; comes first and once."""
 
 
-class MessageReceived(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
     """Bytes came over an authenticated link."""
 
     sender: PublicKey
@@ -27,32 +30,37 @@ class MessageReceived(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class Submitted(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Submitted:
     """The own API accepted a sealed transaction, or several in one call."""
 
     sealed: SealedTransaction
     more: tuple[SealedTransaction, ...] = ()
 
 
-class TimerFired(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class TimerFired:
     """A timer set by SetTimer is due."""
 
     name: str
 
 
-class PeerConnected(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class PeerConnected:
     """A link to a member's node is up."""
 
     key: PublicKey
 
 
-class PeerLost(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class PeerLost:
     """A link is down."""
 
     key: PublicKey
 
 
-class Stopped(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Stopped:
     """The node goes down: the vault is erased; nothing may follow."""
 
 

@@ -1,5 +1,7 @@
 """Effects are values, in an order that the driver keeps."""
 
+import dataclasses
+
 import pytest
 
 from hansa.consensus.effects import CommitBlock, PersistVotes, Send, SettleTransaction
@@ -7,7 +9,7 @@ from hansa.consensus.effects import CommitBlock, PersistVotes, Send, SettleTrans
 
 def test_effects_do_not_change() -> None:
     """What is to be done cannot be altered on the way."""
-    with pytest.raises(AttributeError, match="immutable"):
+    with pytest.raises(dataclasses.FrozenInstanceError):
         PersistVotes((b"a",)).records = ()  # type: ignore[misc]
 
 
