@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING
 
 from hansa import limits
 from hansa.client.session import Session
-from hansa.client.wraps import open_data_key, unwrap_data_key
-from hansa.codec import decode
+from hansa.client.wraps import decode_wraps, open_data_key, unwrap_data_key
 from hansa.data.whole import WholeVersion, open_whole
 from hansa.errors import ERRORS_BY_CODE, CorruptError, HansaError, InvalidError, ProtocolError
-from hansa.rest import WrapSet, compute_wrap_digest
 from hansa.rest.reads import LARGE, LATER, ReadAnswer, ReadItem, ReadOutcome, ReadRequest
 from hansa.types import DatasetId
 
@@ -211,12 +209,6 @@ def _data_key(session: Session, outcome: ReadOutcome) -> bytes:
     if outcome.owner == session.profile.organisation:
         secrets = session.keys.secrets
         return open_data_key(secrets.publishing, outcome.whole.key, outcome.manifest_root)
-    wraps = decode(WrapSet, outcome.whole.key)
-    is_named = compute_wrap_digest(wraps) == outcome.wrap_digest
-    if not is_named or wraps.request != outcome.request:
-        raise CorruptError(
-            "The wrapped keys are not those that the grant names.",
-            remedy="Ask the owner to grant again.",
-        )
+    wraps = decode_wraps(outcome.whole.key, outcome.request, outcome.wrap_digest)
     root = outcome.manifest_root
     return unwrap_data_key(wraps, outcome.version, root, session.keys.decryption)

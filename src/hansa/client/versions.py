@@ -12,8 +12,7 @@ from typing_extensions import override
 
 from hansa import limits
 from hansa.client.session import Session
-from hansa.client.wraps import open_data_key, unwrap_data_key
-from hansa.codec import decode
+from hansa.client.wraps import decode_wraps, open_data_key, unwrap_data_key
 from hansa.data.known import Dictionary, KnownChunk, LivingVersion
 from hansa.data.manifest import (
     Contents,
@@ -25,7 +24,7 @@ from hansa.data.manifest import (
     validate_agreement,
 )
 from hansa.errors import CorruptError, DeniedError, InvalidError
-from hansa.rest import DatasetView, RequestView, VersionView, WrapSet, compute_wrap_digest
+from hansa.rest import DatasetView, RequestView, VersionView
 from hansa.types import ChunkId
 
 _DICTIONARIES_OPEN_MAX = 8
@@ -107,13 +106,7 @@ async def _find_data_key(session: Session, dataset: DatasetView, version: Versio
     grant = await find_grant(session, dataset)
     path = f"/v1/requests/{grant.id}/wraps"
     data = await session.transport.get_octets(path, bytes_max=limits.CLIENT_ANSWER_BYTES_MAX)
-    wraps = decode(WrapSet, data)
-    is_named = compute_wrap_digest(wraps).hex() == grant.wrap_digest
-    if not is_named or wraps.request.hex() != grant.id:
-        raise CorruptError(
-            "The wrapped keys are not those that the grant names.",
-            remedy="Ask the owner to grant again.",
-        )
+    wraps = decode_wraps(data, bytes.fromhex(grant.id), bytes.fromhex(grant.wrap_digest))
     root = bytes.fromhex(version.manifest_root)
     return unwrap_data_key(wraps, version.number, root, session.keys.decryption)
 

@@ -12,7 +12,7 @@ from hansa.crypto.envelope import DecryptionKey, wrap
 from hansa.crypto.sealing import KEY_BYTES, open_sealed, seal
 from hansa.errors import CorruptError, MissingError
 from hansa.limits import CONFIDENTIAL_BYTES_MAX
-from hansa.rest import UserView, WrapSet
+from hansa.rest import UserView, WrapSet, compute_wrap_digest
 from hansa.types import OrganisationName, PublicKey, RequestId
 
 _KEY_WRAP_USE = b"hansa.key-wrap.1"
@@ -57,6 +57,26 @@ def build_wrap_set(
         for number, (root, data_key) in sorted(data_keys.items())
     )
     return WrapSet(request, salt, wraps)
+
+
+def decode_wraps(data: bytes, request: bytes, wrap_digest: bytes) -> WrapSet:
+    """Return the wraps of a grant, seen to be those that it names on the chain.
+
+    Args:
+        data: as the owner's node gave them.
+        request: the granted request's id.
+        wrap_digest: of the wraps, as the grant names it.
+
+    Raises:
+        CorruptError: they are others.
+    """
+    wraps = decode(WrapSet, data)
+    if compute_wrap_digest(wraps) != wrap_digest or wraps.request != request:
+        raise CorruptError(
+            "The wrapped keys are not those that the grant names.",
+            remedy="Ask the owner to grant again.",
+        )
+    return wraps
 
 
 def unwrap_data_key(wraps: WrapSet, number: int, root: bytes, key: DecryptionKey) -> bytes:

@@ -4,6 +4,7 @@ import pytest
 
 from hansa.client.wraps import (
     build_wrap_set,
+    decode_wraps,
     encode_confidential,
     open_data_key,
     open_note,
@@ -11,10 +12,11 @@ from hansa.client.wraps import (
     seal_notes,
     unwrap_data_key,
 )
+from hansa.codec import encode
 from hansa.crypto.envelope import DecryptionKey
 from hansa.crypto.sealing import seal
 from hansa.errors import CorruptError, MissingError
-from hansa.rest import UserView
+from hansa.rest import UserView, compute_wrap_digest
 
 READER, OTHER = DecryptionKey(b"r" * 32), DecryptionKey(b"o" * 32)
 KEY, ROOT, REQUEST = b"k" * 32, b"m" * 32, b"q" * 16
@@ -52,6 +54,16 @@ def test_a_grant_opens_for_its_requester():
     short = build_wrap_set(REQUEST, b"s" * 32, READER.public, {1: (ROOT, b"short")})
     with pytest.raises(CorruptError):
         unwrap_data_key(short, 1, ROOT, READER)
+
+
+def test_only_the_wraps_that_the_grant_names_are_taken():
+    """Those of another request, and others than the digest on the chain says, are refused."""
+    wraps = build_wrap_set(REQUEST, b"s" * 32, READER.public, {1: (ROOT, KEY)})
+    named = compute_wrap_digest(wraps)
+    assert wraps == decode_wraps(encode(wraps), REQUEST, named)
+    for request, digest in ((b"x" * 16, named), (REQUEST, b"x" * 32)):
+        with pytest.raises(CorruptError, match="not those"):
+            decode_wraps(encode(wraps), request, digest)
 
 
 def test_a_note_opens_for_its_officer():
