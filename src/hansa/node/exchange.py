@@ -225,7 +225,7 @@ class Exchange:
         if dataset.owner == self._organisation:
             return await self._slice(what, find_version(dataset, call.version).manifest_root, call)
         require_grant(self._state(), dataset, self._organisation, user, self._clock.now_ms())
-        answer = await self._ask(dataset.owner, what, encode(call))
+        answer = await self.ask(dataset.owner, what, encode(call))
         return decode(Slice, answer, bytes_max=limits.CONTENT_RANGE_BYTES_MAX + limits.KIB)
 
     async def wraps(
@@ -234,7 +234,7 @@ class Exchange:
         """Return the wrapped keys of an own user's granted request."""
         if owner == self._organisation:
             return await self._workers.run(self._custody.wraps, request.id, request.wrap_digest)
-        answer = await self._ask(owner, "wraps", encode(WrapsCall(user, request.id)))
+        answer = await self.ask(owner, "wraps", encode(WrapsCall(user, request.id)))
         return decode(WrapSet, answer)
 
     async def deliver_notes(self) -> None:
@@ -261,7 +261,7 @@ class Exchange:
             if owner == self._organisation:
                 await self._workers.run(self.keep_note, note, self._organisation)
             else:
-                await self._ask(owner, "note", encode(note))
+                await self.ask(owner, "note", encode(note))
         except UnavailableError:
             return False  # The note stays and is tried again.
         except HansaError as error:
@@ -276,9 +276,6 @@ class Exchange:
             UnavailableError: it is not reachable, or does not answer in time.
             HansaError: what it answered.
         """
-        return await self._ask(owner, method, payload)
-
-    async def _ask(self, owner: OrganisationName, method: str, payload: bytes) -> bytes:
         member = self._state().organisation(owner)
         if member is None or self._peers is None:
             raise UnavailableError(f"The node of {owner} cannot be reached.")

@@ -117,6 +117,6 @@ class Scene:
                 monkeypatch.setattr(self.exchange, "_organisation", self.reader.name)
 
         monkeypatch.setattr(self.exchange, "_organisation", self.reader.name)
-        monkeypatch.setattr(self.exchange, "_ask", ask)
+        monkeypatch.setattr(self.exchange, "ask", ask)
         object.__setattr__(self.live.services, "organisation", self.reader.name)
         return asked

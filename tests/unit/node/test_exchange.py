@@ -128,7 +128,7 @@ async def test_own_data_needs_no_grant_and_far_data_a_link(scene: Scene) -> None
     found = await scene.exchange.read("content", owner, dataset, call)
     assert len(found.data) == 10
     with pytest.raises(UnavailableError):
-        await scene.exchange._ask(scene.reader.name, "content", encode(call))
+        await scene.exchange.ask(scene.reader.name, "content", encode(call))
 
 
 async def test_a_call_that_hangs_is_given_up(scene: Scene, monkeypatch) -> None:
@@ -154,7 +154,7 @@ async def test_one_silent_node_does_not_hold_up_the_other_notes(scene: Scene, mo
     custody.post(notes, bytes(32), Height(10_000))
 
     monkeypatch.setattr(scene.exchange, "_organisation", scene.reader.name)
-    monkeypatch.setattr(scene.exchange, "_ask", lambda *call: away(asked, call))
+    monkeypatch.setattr(scene.exchange, "ask", lambda *call: away(asked, call))
     await scene.exchange.deliver_notes()
     assert 1 == len(asked)
     assert 3 == custody.outgoing_count()

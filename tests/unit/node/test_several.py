@@ -134,7 +134,7 @@ async def test_an_owner_who_is_away_or_wrong_spoils_only_its_own(scene: Scene, m
         return encode(SeveralAnswer(()))
 
     for ask_owner, code in ((away, UnavailableError.code), (short, ProtocolError.code)):
-        monkeypatch.setattr(scene.exchange, "_ask", ask_owner)
+        monkeypatch.setattr(scene.exchange, "ask", ask_owner)
         found = await several.read(user, wanted)
         assert ["missing", code] == [one.whole.code for one in found]
 
