@@ -27,7 +27,7 @@ from hansa.index.cells import (
 from hansa.index.filters import KeyFilter, PageFilter
 from hansa.index.pages import DAY_MS, PAGE, clip_day
 from hansa.index.question import Question
-from hansa.index.regions import Places, Times
+from hansa.index.regions import Places, Times, boxes_meet
 from hansa.index.words import fold
 
 Mask = npt.NDArray[np.bool_]
@@ -170,8 +170,7 @@ class Discriminant:
     def _rule_bounds(self, question: Question) -> list[Ruling]:
         rulings: list[Ruling] = []
         for box in question.boxes:
-            inside = (self._west <= box.east) & (self._east >= box.west)
-            inside &= (self._south <= box.north) & (self._north >= box.south)
+            inside = boxes_meet((self._west, self._south, self._east, self._north), box)
             rulings.append(Ruling("its places lie elsewhere", inside))
         if question.interval is not None:
             first = clip_day(question.interval.start_ms // DAY_MS)

@@ -22,6 +22,7 @@ from hansa.index.members import Members
 from hansa.index.pages import HAS_BOX, HAS_INTERVAL
 from hansa.index.place_tree import PlaceTree, circle_meets
 from hansa.index.question import Question
+from hansa.index.regions import boxes_meet
 from hansa.index.scoring import Scored, Word, first_of_words
 from hansa.index.terms import Terms
 from hansa.index.time_order import TimeOrder
@@ -172,10 +173,8 @@ class Ranked:
         rows = self.order.take(ranks)
         where = self._where.gather_fields(rows, read, ("flags", "box"))
         mask: Mask = where["flags"] & HAS_BOX > 0
-        west, south, east, north = where["box"].T
         for box in question.boxes:
-            mask &= (west <= box.east) & (east >= box.west)
-            mask &= (south <= box.north) & (north >= box.south)
+            mask &= boxes_meet(where["box"].T, box)
         if question.near is not None and mask.any():
             mask[mask] = circle_meets(question.near, where["box"][mask])
         return mask

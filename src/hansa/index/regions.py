@@ -5,7 +5,7 @@ few; else cells of grids, each box on the finest that it covers with few cells. 
 all intervals as spans, the smallest gaps closed when there are too many. Both err only towards "perhaps".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import numpy as np
@@ -54,6 +54,19 @@ def cell_runs(box: Box, level: int) -> Iterator[tuple[int, int]]:
 def count_runs(box: Box, level: int) -> int:
     """Return how many `cell_runs` yields."""
     return len(_span(box.south, box.north, STEPS[level]))
+
+
+def boxes_meet(sides: Iterable[Corner], box: Box) -> npt.NDArray[np.bool_]:
+    """Return which boxes meet another, edges included, (n,).
+
+    Args:
+        sides: west, south, east and north of each, (4, n).
+        box: the other.
+    """
+    west, south, east, north = sides
+    found = (west <= box.east) & (east >= box.west)
+    found &= (south <= box.north) & (north >= box.south)
+    return found
 
 
 class Places:
@@ -110,9 +123,8 @@ class Places:
         if not self._cells:
             if not len(self._exact):
                 return False
-            found = (self._west <= box.east) & (self._east >= box.west)
-            found &= (self._south <= box.north) & (self._north >= box.south)
-            return bool(found.any())
+            sides = (self._west, self._south, self._east, self._north)
+            return bool(boxes_meet(sides, box).any())
         for level, cells in enumerate(self._cells):
             if not len(cells):
                 continue

@@ -21,7 +21,7 @@ from hansa.index.dead import Dead
 from hansa.index.pages import HAS_BOX, HAS_INTERVAL
 from hansa.index.place_tree import circle_meets
 from hansa.index.question import Question
-from hansa.index.regions import code_runs, interval_runs, runs_of
+from hansa.index.regions import boxes_meet, code_runs, interval_runs, runs_of
 from hansa.index.terms import Term
 
 _DENSE = 64
@@ -236,10 +236,8 @@ class Selecting:
         needed = (HAS_BOX if has_place else 0) | (HAS_INTERVAL if interval is not None else 0)
         mask = np.asarray(where["flags"] & needed == needed, dtype=np.bool_)
         if has_place:
-            west, south, east, north = where["box"].T
             for box in question.boxes:
-                mask &= (west <= box.east) & (east >= box.west)
-                mask &= (south <= box.north) & (north >= box.south)
+                mask &= boxes_meet(where["box"].T, box)
         if interval is not None:
             start, end = where["interval"].T
             mask &= (start <= interval.end_ms) & (end >= interval.start_ms)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hansa.index.regions import (
     Places,
     Times,
+    boxes_meet,
     cell_codes,
     code_runs,
     interval_codes,
@@ -45,6 +46,12 @@ def meet(one, other):
 
 def table_of(found):
     return np.array([(b.west, b.south, b.east, b.north) for b in found], dtype=np.int32)
+
+
+@given(st.lists(boxes(), min_size=1, max_size=12), boxes())
+def test_boxes_meet_where_none_lies_beyond_the_other(found, asked):
+    """Edges count; each box is judged as by itself."""
+    assert [meet(box, asked) for box in found] == boxes_meet(table_of(found).T, asked).tolist()
 
 
 @given(st.lists(boxes(), min_size=1, max_size=12), boxes(), st.sampled_from([0, 64, 10_000]))
