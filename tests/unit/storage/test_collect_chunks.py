@@ -18,6 +18,17 @@ def city(tmp_path):
     return City(folder=tmp_path)
 
 
+def attested_and_condemned(city):
+    """Return an upload whose lease is over and whose chunks one collection found dead."""
+    upload = city.begin({"a": ONE})
+    city.send(upload)
+    city.attest(upload)
+    city.chunks.flush()
+    city.pass_time(2 * DAY)
+    city.collect(0)
+    return upload
+
+
 def test_what_an_upload_was_told_to_reuse_stays_through_retirement(city):
     """Look-up, retirement, two collections without grace, then the manifest: whole."""
     first = city.publish({"shared": SHARED})
@@ -76,12 +87,7 @@ def test_a_look_up_while_a_collection_runs_is_kept(city, monkeypatch, phase):
 
 def test_a_lease_after_the_mark_is_seen_at_the_decision(city, monkeypatch):
     """A dead version attested anew between mark and forgetting keeps its ripe chunks."""
-    upload = city.begin({"a": ONE})
-    city.send(upload)
-    city.attest(upload)
-    city.chunks.flush()
-    city.pass_time(2 * DAY)
-    city.collect(0)
+    upload = attested_and_condemned(city)
 
     def progress(phase, done, total):
         if phase == "mark" and done == total:
@@ -95,12 +101,7 @@ def test_a_lease_after_the_mark_is_seen_at_the_decision(city, monkeypatch):
 
 def test_a_collection_between_the_look_and_the_signature_takes_nothing(city, monkeypatch):
     """The lease is there before the node looks whether all is stored, not after."""
-    upload = city.begin({"a": ONE})
-    city.send(upload)
-    city.attest(upload)
-    city.chunks.flush()
-    city.pass_time(2 * DAY)
-    city.collect(0)
+    upload = attested_and_condemned(city)
     look = city.versions.missing
 
     def slow_look(directory):
